@@ -1,0 +1,21 @@
+# One command each: demo, run, test, bench. Every one installs what it needs first.
+
+SWIFT ?= swift
+CONFIG ?= release
+
+.PHONY: deps build demo run test bench lint clean
+
+deps:
+	@scripts/install-dependencies
+
+build: deps
+	$(SWIFT) build -c $(CONFIG) --product millrace
+
+test: deps
+	scripts/test
+
+lint:
+	$(SWIFT) format lint --strict --recursive Sources Tests Benchmarks Package.swift
+
+clean:
+	rm -rf .build data

@@ -1,0 +1,89 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .unsafeFlags(["-warnings-as-errors"]),
+]
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+]
+
+let package = Package(
+    name: "millrace",
+    products: [
+        .executable(name: "millrace", targets: ["millrace"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // C libraries, each behind one thin Swift owner.
+        .systemLibrary(name: "CRocksDB"),
+        .systemLibrary(name: "CRdKafka"),
+        .systemLibrary(name: "CLZ4"),
+        .systemLibrary(name: "CZlib"),
+        .systemLibrary(name: "CXXHash"),
+        .target(name: "CPlatform", cSettings: [.define("_GNU_SOURCE")]),
+        .target(
+            name: "CSimdJSON",
+            linkerSettings: [.linkedLibrary("simdjson")]
+        ),
+
+        // The house, bottom up. Arrows point down only.
+        .target(name: "RocksDB", dependencies: ["CRocksDB"], swiftSettings: strict),
+        .target(
+            name: "Codecs", dependencies: ["CLZ4", "CZlib", "CXXHash", "CPlatform"],
+            swiftSettings: strict),
+        .target(
+            name: "StreamRuntime", dependencies: ["RocksDB", "Codecs", "CPlatform"],
+            swiftSettings: strict),
+        .target(name: "Operators", dependencies: ["StreamRuntime"], swiftSettings: strict),
+        .target(
+            name: "FeatureServe", dependencies: ["StreamRuntime", "RocksDB", "Codecs"] + nio,
+            swiftSettings: strict),
+        .target(
+            name: "Connectors",
+            dependencies: ["StreamRuntime", "FeatureServe", "Codecs", "CRdKafka", "CSimdJSON"],
+            swiftSettings: strict),
+        .target(
+            name: "Pipelines",
+            dependencies: [
+                "StreamRuntime", "Operators", "Connectors", "FeatureServe", "Yams",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+        .target(name: "SampleData", dependencies: ["StreamRuntime", "Codecs"], swiftSettings: strict),
+        .executableTarget(
+            name: "millrace",
+            dependencies: [
+                "Pipelines", "SampleData",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+
+        .executableTarget(
+            name: "EngineBenchmarks",
+            dependencies: ["Pipelines", "SampleData"],
+            path: "Benchmarks/Engine", swiftSettings: strict),
+
+        .testTarget(name: "RocksDBTests", dependencies: ["RocksDB"], swiftSettings: strict),
+        .testTarget(name: "CodecsTests", dependencies: ["Codecs"], swiftSettings: strict),
+        .testTarget(
+            name: "StreamRuntimeTests", dependencies: ["StreamRuntime"], swiftSettings: strict),
+        .testTarget(name: "OperatorsTests", dependencies: ["Operators"], swiftSettings: strict),
+        .testTarget(name: "ConnectorsTests", dependencies: ["Connectors"], swiftSettings: strict),
+        .testTarget(name: "FeatureServeTests", dependencies: ["FeatureServe"], swiftSettings: strict),
+        .testTarget(
+            name: "PipelinesTests", dependencies: ["Pipelines", "SampleData"],
+            swiftSettings: strict),
+    ],
+    cxxLanguageStandard: .cxx17
+)

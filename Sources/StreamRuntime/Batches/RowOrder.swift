@@ -1,0 +1,62 @@
+/// Where each row stands in the one order that every run of the same log agrees on.
+///
+/// A row's place is (`time(row)`, origin, offset): `time` is its event time, or the watermark of its
+/// partition before it when that had already passed (a late row is processed when it could first be
+/// known). All three are functions of the log, so results that depend on order are too.
+///
+/// - Shape: four columns of `count` int64.
+/// - Units: `eventTimes` and `watermarks` in microseconds. `origins` is the source's ordinal in the
+///   plan shifted left by 32, plus the partition; `offsets` the record's offset there. Rows that an
+///   operator makes carry `RowOrder.derived` plus the step's ordinal, and a key hash.
+public struct RowOrder {
+    public let eventTimes: Column
+    /// W(p, o): the largest event time of the row's partition before the row, less the disorder bound.
+    public let watermarks: Column
+    public let origins: Column
+    public let offsets: Column
+
+    /// Added to an origin that is a step of the plan rather than a partition.
+    public static let derived: Int64 = 1 << 62
+
+    public init(capacity: Int) {
+        eventTimes = Column(.timestamp, capacity: capacity)
+        watermarks = Column(.timestamp, capacity: capacity)
+        origins = Column(.int64, capacity: capacity)
+        offsets = Column(.int64, capacity: capacity)
+    }
+
+    private init(eventTimes: Column, watermarks: Column, origins: Column, offsets: Column) {
+        self.eventTimes = eventTimes
+        self.watermarks = watermarks
+        self.origins = origins
+        self.offsets = offsets
+    }
+
+    public var count: Int { eventTimes.count }
+
+    /// The moment of event time at which the row is processed.
+    @inline(__always) public func time(_ row: Int) -> Int64 {
+        max(eventTimes.int64s[row], watermarks.int64s[row])
+    }
+
+    public func append(eventTime: Int64, watermark: Int64, origin: Int64, offset: Int64) {
+        eventTimes.append(eventTime)
+        watermarks.append(watermark)
+        origins.append(origin)
+        offsets.append(offset)
+    }
+
+    public func append(from other: RowOrder, row: Int) {
+        append(
+            eventTime: other.eventTimes.int64s[row], watermark: other.watermarks.int64s[row],
+            origin: other.origins.int64s[row], offset: other.offsets.int64s[row])
+    }
+
+    public func gathered(_ rows: UnsafePointer<Int32>, count: Int) -> RowOrder {
+        RowOrder(
+            eventTimes: eventTimes.gathered(rows, count: count),
+            watermarks: watermarks.gathered(rows, count: count),
+            origins: origins.gathered(rows, count: count),
+            offsets: offsets.gathered(rows, count: count))
+    }
+}

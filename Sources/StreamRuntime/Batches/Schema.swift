@@ -1,0 +1,11 @@
+/// The names and types of a batch's columns, in order.
+public struct Schema: Hashable, Sendable {
+    public let fields: [Field]
+
+    public init(_ fields: [Field]) { self.fields = fields }
+
+    /// The position of the column called `name`, or nil.
+    public func index(of name: String) -> Int? { fields.firstIndex { $0.name == name } }
+
+    public var count: Int { fields.count }
+}

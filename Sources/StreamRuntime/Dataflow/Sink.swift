@@ -1,0 +1,33 @@
+/// Where rows leave the engine; one instance, called by its task only.
+///
+/// Writing is in two phases, so that what leaves is what a whole checkpoint covers: `prepare` makes
+/// everything written since the last barrier durable but not yet visible and names it by a token; the
+/// token goes into the manifest; `commit` makes it visible and may be repeated. After a crash `recover`
+/// gets the token of the checkpoint that was restored: it commits what that token names and
+/// discards everything written after it.
+public protocol Sink: AnyObject {
+    /// Called once, before any write. `token` is nil when the job starts afresh.
+    func recover(token: [UInt8]?) throws(JobFailure)
+
+    /// Takes the rows of `batch`, in order.
+    func write(_ batch: ColumnBatch) throws(JobFailure)
+
+    /// Whether `write` can take a batch now without waiting; false is back-pressure.
+    var isReady: Bool { get }
+
+    /// Makes all rows written so far durable under `checkpoint`.
+    ///
+    /// - Returns: what `commit` and `recover` need, at most a few KB.
+    func prepare(checkpoint: Int64) throws(JobFailure) -> [UInt8]
+
+    /// Makes what `prepare` returned `token` for visible. Idempotent.
+    func commit(checkpoint: Int64, token: [UInt8]) throws(JobFailure)
+
+    /// Stops without committing anything more.
+    func close()
+}
+
+extension Sink {
+    public var isReady: Bool { true }
+    public func close() {}
+}

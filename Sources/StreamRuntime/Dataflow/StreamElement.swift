@@ -1,0 +1,14 @@
+/// What travels along an edge of the dataflow, in order.
+public enum StreamElement: Sendable {
+    /// Rows.
+    case batch(ColumnBatch)
+    /// A promise: every later row of this edge has `RowOrder.time` at or after it.
+    case watermark(EventTime)
+    /// Nothing more is known to come here for now: the edge no longer holds the watermark back, until
+    /// its next element.
+    case idle
+    /// The cut between two epochs: rows before it belong to `checkpoint`, rows after it to the next.
+    case barrier(checkpoint: Int64)
+    /// Nothing follows.
+    case end
+}

@@ -1,0 +1,36 @@
+/// Why a job cannot go on: the thing, the place and the remedy, in the words of the domain.
+public struct JobFailure: Error, Equatable, Sendable {
+    /// The boundary at which it happened.
+    public enum Kind: String, Sendable {
+        case source, sink, state, checkpoint, step, environment, corruption
+    }
+
+    /// What may be done next without asking anybody.
+    public enum Recovery: Equatable, Sendable {
+        case retry(afterMillis: Int)
+        case restart
+        case stopAndAsk
+    }
+
+    public let kind: Kind
+    public let problem: String
+    public let place: String
+    public let remedy: String
+    public let recovery: Recovery
+
+    public init(
+        _ kind: Kind, _ problem: String, at place: String, remedy: String,
+        recovery: Recovery = .stopAndAsk
+    ) {
+        self.kind = kind
+        self.problem = problem
+        self.place = place
+        self.remedy = remedy
+        self.recovery = recovery
+    }
+}
+
+extension JobFailure: CustomStringConvertible {
+    /// One line for the log and the terminal.
+    public var description: String { "\(kind.rawValue): \(problem) (\(place)); fix: \(remedy)" }
+}

@@ -1,0 +1,35 @@
+import CPlatform
+
+/// The figures a step keeps, written by its worker and read by the metrics endpoint at any time.
+///
+/// - Note: single writer; readers see a recent value. The cells are raw memory read and written
+///   atomically, which is why sharing is safe.
+public final class StepCounters: @unchecked Sendable {
+    /// One figure.
+    public enum Figure: Int, CaseIterable, Sendable {
+        case rowsIn, rowsOut, batchesIn, late, rejected, duplicates, stale, stateKeys, stateBytes
+        case watermarkMicros, busyNanos, blockedNanos
+    }
+
+    private let cells: UnsafeMutablePointer<UInt64>
+
+    public init() {
+        cells = .allocate(capacity: Figure.allCases.count)
+        cells.initialize(repeating: 0, count: Figure.allCases.count)
+    }
+
+    deinit { cells.deallocate() }
+
+    public func add(_ figure: Figure, _ amount: Int) {
+        let cell = cells + figure.rawValue
+        millrace_store_relaxed(cell, millrace_load_relaxed(cell) &+ UInt64(bitPattern: Int64(amount)))
+    }
+
+    public func set(_ figure: Figure, _ value: Int64) {
+        millrace_store_relaxed(cells + figure.rawValue, UInt64(bitPattern: value))
+    }
+
+    public func read(_ figure: Figure) -> Int64 {
+        Int64(bitPattern: millrace_load_relaxed(cells + figure.rawValue))
+    }
+}
