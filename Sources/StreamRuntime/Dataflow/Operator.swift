@@ -4,6 +4,9 @@
 /// locks, sleeps or reads a clock. Everything it must remember across a checkpoint is in the state it
 /// opened from `context`; at a barrier the task snapshots that state after calling `flush`.
 public protocol Operator: AnyObject {
+    /// Whether rows must arrive in their total order; the task then puts a `RowSorter` in front.
+    var needsOrderedInput: Bool { get }
+
     /// Called once before anything else; opens state. After a recovery the state holds what the
     /// checkpoint held for this worker's key groups.
     func open(_ context: OperatorContext) throws(JobFailure)
@@ -23,6 +26,7 @@ public protocol Operator: AnyObject {
 }
 
 extension Operator {
+    public var needsOrderedInput: Bool { false }
     public func open(_ context: OperatorContext) throws(JobFailure) {}
     public func advance(
         to watermark: EventTime, into output: any Output
