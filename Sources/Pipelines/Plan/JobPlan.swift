@@ -1,0 +1,322 @@
+import StreamRuntime
+
+/// A checked pipelines file, ready to run: what is read, what happens to it, where it goes.
+///
+/// - Shape: `steps` are in topological order: an edge comes from a source or from an earlier step.
+///   A value without any instance in it; operators, decoders and sinks are made from it per worker.
+struct JobPlan: Equatable, Sendable {
+    let settings: JobSettings
+    let connections: [PlannedConnection]
+    let sources: [PlannedSource]
+    let steps: [PlannedStep]
+    let sinks: [PlannedSink]
+    let entities: [PlannedEntity]
+    let featureViews: [PlannedFeatureView]
+    let services: [PlannedService]
+    /// The pipelines in file order, with where each one's rows come out.
+    let pipelines: [PlannedPipeline]
+    /// Stable hexadecimal text over everything that decides results; equal plans have equal ones.
+    let fingerprint: String
+
+    var name: String { settings.name }
+
+    /// The connection called `name`.
+    func connection(_ name: String) -> PlannedConnection? {
+        connections.first { $0.name == name }
+    }
+}
+
+/// How the job as a whole runs.
+struct JobSettings: Equatable, Sendable {
+    let name: String
+    /// The directory of checkpoints, state and the online store, as resolved against the file's directory.
+    let stateDirectory: String
+    /// The budget for caches, hot state, queues and batches; nil when the file does not say.
+    let memoryBytes: Int?
+    /// Worker threads; nil when the file does not say (one per core).
+    let workers: Int?
+    let checkpointEvery: Duration
+    let checkpointKeep: Int
+    /// Where features are served.
+    let serveHost: String
+    let servePort: Int
+}
+
+/// A place that topics or files are in.
+struct PlannedConnection: Equatable, Sendable {
+    /// Which system it is.
+    enum Kind: Equatable, Sendable {
+        /// Embedded topics under this directory.
+        case embedded(root: String)
+        /// Files under this directory.
+        case files(root: String)
+        /// A Kafka cluster; `properties` are passed to the client, sorted by name, secrets included.
+        case kafka(bootstrap: String, properties: [Property])
+    }
+
+    /// A client property.
+    struct Property: Equatable, Sendable {
+        let name: String
+        let value: String
+    }
+
+    let name: String
+    let kind: Kind
+}
+
+/// A stream as it will be read.
+struct PlannedSource: Equatable, Sendable {
+    /// Where the records are.
+    enum Location: Equatable, Sendable {
+        case topic(connection: String, topic: String)
+        /// A file, a directory or a glob, as resolved against the file's directory.
+        case files(path: String)
+    }
+
+    /// The position in `JobPlan.sources`; the high half of its rows' origin.
+    let ordinal: Int
+    /// The stream's name.
+    let name: String
+    let location: Location
+    let format: PlannedFormat
+    /// The fields the plan needs, in the order of `schema`; the event time is always among them.
+    let fields: [PlannedField]
+    let schema: Schema
+    /// The column of the event time, a timestamp.
+    let timeColumn: Int
+    let outOfOrderness: Duration
+    /// How long a partition must have been read to its end to count as idle; nil = never.
+    let idle: Duration?
+    /// For records that cannot be read; `.deadLetter(port: 1)` goes to the sink fed from port 1.
+    let onError: FailurePolicy
+    /// Main rows on port 0; dead letters, when declared, on port 1.
+    let outputs: [PlannedPort]
+}
+
+/// How the bytes of a record are read.
+struct PlannedFormat: Equatable, Sendable {
+    /// The formats there are.
+    enum Kind: String, CaseIterable, Sendable {
+        case json, csv, debezium, raw
+    }
+
+    let kind: Kind
+    /// Options as written, sorted by name: `delimiter`, `header`, `strict` and their like.
+    let options: [Option]
+
+    /// An option of a format.
+    struct Option: Equatable, Sendable {
+        let name: String
+        let value: String
+    }
+
+    func option(_ name: String) -> String? { options.first { $0.name == name }?.value }
+}
+
+/// A field to decode.
+struct PlannedField: Equatable, Sendable {
+    /// How a number stands for a moment.
+    enum TimeUnit: String, CaseIterable, Sendable {
+        case iso, s, ms, us
+    }
+
+    /// What part of the record the field is read from.
+    enum Origin: Equatable, Sendable {
+        case value
+        case key, timestamp, offset, partition
+        case header(String)
+    }
+
+    let name: String
+    /// Where in the value it is: names from the outside in; a CSV column has one.
+    let path: [String]
+    let type: ColumnType
+    let isRequired: Bool
+    /// The unit of a timestamp given as a number; nil when the file does not say.
+    let unit: TimeUnit?
+    let from: Origin
+}
+
+/// One output of a source or a step.
+struct PlannedPort: Equatable, Sendable {
+    /// `main`, `late`, `stale`, `dead_letters`, or a route's name.
+    let name: String
+    let schema: Schema
+}
+
+/// Rows on their way from an output to a step or a sink.
+struct PlannedEdge: Equatable, Sendable {
+    /// Where an edge begins: an index into `JobPlan.sources` or `JobPlan.steps`.
+    enum Node: Hashable, Sendable {
+        case source(Int)
+        case step(Int)
+    }
+
+    /// How rows find their worker.
+    enum Exchange: Equatable, Sendable {
+        /// They stay where they are.
+        case forward
+        /// To the owner of the key made of these columns; `batch.keys` is set to it.
+        case keyed([Int])
+        /// All to worker 0.
+        case gather
+    }
+
+    let from: Node
+    let port: Int
+    let exchange: Exchange
+    /// True when the rows are already on the worker their key belongs to: keys must be set, but
+    /// nothing needs to move.
+    let isLocal: Bool
+}
+
+/// A step: one operator on each worker.
+struct PlannedStep: Equatable, Sendable {
+    /// The position in `JobPlan.steps`; `OperatorContext.ordinal` and the origin of rows it makes.
+    let ordinal: Int
+    /// The address of its state when it has any; otherwise "pipeline.position".
+    let id: String
+    /// The id whose state it takes over when the last checkpoint has none under `id`.
+    let formerId: String?
+    let pipeline: String
+    let verb: String
+    /// Where it stands in the file.
+    let line: Int
+    let operation: StepOperation
+    /// The key columns of its input; empty for a step without a key.
+    let keys: [Int]
+    let inputs: [PlannedEdge]
+    let inputSchema: Schema
+    /// Port 0 is the main output; the others in the order the operator numbers them.
+    let outputs: [PlannedPort]
+    /// For rows an expression fails on.
+    let onError: FailurePolicy
+    /// No memory of earlier rows: may run by direct calls in the task that feeds it.
+    let isStateless: Bool
+    /// Must be fed in the total order of rows: a sorter goes in front.
+    let needsOrderedInput: Bool
+
+    var schema: Schema { outputs[0].schema }
+}
+
+/// What a step does, in the words of the file; expressions are compiled again for every worker.
+enum StepOperation: Equatable, Sendable {
+    case filter(predicate: String)
+    case select([NamedExpression])
+    case extend([NamedExpression])
+    /// One row for each element of the list that `list` gives; the element is called `alias`.
+    case unnest(list: String, alias: String)
+    /// The first condition that holds decides: condition i leads to port i + 1, none of them to port 0.
+    case route(conditions: [String])
+    case deduplicate(within: Duration)
+    /// Rows older by `order` than one already passed go to `stalePort`, or are counted and dropped.
+    case latest(order: String, stalePort: Int?)
+    case aggregate(WindowShape, items: [NamedExpression], allowedLateness: Duration, latePort: Int?)
+    case rolling(RollingShape)
+    /// At most `size` rows a batch; given out after `linger` of event time at the latest.
+    case rebatch(size: Int, linger: Duration?)
+}
+
+/// A column to be, and the expression that makes it.
+struct NamedExpression: Equatable, Sendable {
+    let name: String
+    let text: String
+}
+
+/// Which rows an aggregate step puts together.
+enum WindowShape: Equatable, Sendable {
+    /// All of a key's rows, with an updated result for each.
+    case none
+    case tumble(size: Duration)
+    case hop(size: Duration, every: Duration)
+    case session(gap: Duration)
+    case cumulate(size: Duration, every: Duration)
+}
+
+/// The windows of a rolling step and what is computed in them.
+struct RollingShape: Equatable, Sendable {
+    /// One width and its results, `{over}` written out in every name and text.
+    struct Width: Equatable, Sendable {
+        let over: Duration
+        let items: [NamedExpression]
+    }
+
+    let widths: [Width]
+    let includesSelf: Bool
+    /// How much later a row becomes visible to others than it happened.
+    let delay: Duration
+}
+
+/// Where rows leave the job; several steps may feed one sink.
+struct PlannedSink: Equatable, Sendable {
+    /// The system and place.
+    enum Target: Equatable, Sendable {
+        /// A topic; `keys` are columns of the record key, empty for none.
+        case topic(connection: String, topic: String, keys: [Int], partitions: Int?)
+        /// A directory of files, as resolved against the file's directory; `format` is json or csv.
+        case files(path: String, format: PlannedFormat.Kind)
+        /// The online store; an index into `JobPlan.featureViews`.
+        case features(view: Int)
+    }
+
+    /// When what was written can be seen by others.
+    enum Delivery: String, Equatable, Sendable {
+        case exactlyOnce = "exactly_once"
+        case atLeastOnce = "at_least_once"
+    }
+
+    let ordinal: Int
+    /// Stable: the address of the sink's place in checkpoints, as `topic:orders.late`.
+    let id: String
+    let target: Target
+    let delivery: Delivery
+    let inputs: [PlannedEdge]
+    let schema: Schema
+    /// For rows the target refuses.
+    let onError: FailurePolicy
+}
+
+/// A pipeline's name and where its rows come out.
+struct PlannedPipeline: Equatable, Sendable {
+    let name: String
+    /// Steps of the pipeline, as indexes into `JobPlan.steps`.
+    let steps: [Int]
+    let outputs: [PlannedEdge]
+    let schema: Schema
+}
+
+/// What features are about.
+struct PlannedEntity: Equatable, Sendable {
+    let name: String
+    /// The key's parts, in order.
+    let keys: [Field]
+}
+
+/// Features of an entity that come from a pipeline.
+struct PlannedFeatureView: Equatable, Sendable {
+    let name: String
+    /// An index into `JobPlan.entities`.
+    let entity: Int
+    /// The pipeline or stream it is filled from.
+    let from: String
+    /// Columns of the sink's rows that make the entity key, in the order of the entity's keys.
+    let keyColumns: [Int]
+    /// Columns of the sink's rows that are features, in the order of `features`.
+    let featureColumns: [Int]
+    let features: [Field]
+    /// The age at which a value no longer counts; nil = never.
+    let ttl: Duration?
+}
+
+/// A named set of features for one model.
+struct PlannedService: Equatable, Sendable {
+    /// One of its features.
+    struct Feature: Equatable, Sendable {
+        /// An index into `JobPlan.featureViews`.
+        let view: Int
+        let feature: String
+    }
+
+    let name: String
+    let features: [Feature]
+}
