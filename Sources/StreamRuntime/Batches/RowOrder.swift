@@ -14,10 +14,14 @@ public struct RowOrder {
     public let watermarks: Column
     public let origins: Column
     public let offsets: Column
+    /// Which element of its record each row is, after an unnest; nil where a record is one row. Breaks
+    /// the tie of rows that share an origin and an offset.
+    public var elements: Column?
 
     /// Added to an origin that is a step of the plan rather than a partition.
     public static let derived: Int64 = 1 << 62
 
+    /// No rows yet, with room for `capacity`.
     public init(capacity: Int) {
         eventTimes = Column(.timestamp, capacity: capacity)
         watermarks = Column(.timestamp, capacity: capacity)
@@ -32,6 +36,7 @@ public struct RowOrder {
         self.offsets = offsets
     }
 
+    /// The number of rows.
     public var count: Int { eventTimes.count }
 
     /// The moment of event time at which the row is processed.
@@ -39,6 +44,7 @@ public struct RowOrder {
         max(eventTimes.int64s[row], watermarks.int64s[row])
     }
 
+    /// Appends the place of one row that is a whole record (call it before `elements` is set).
     public func append(eventTime: Int64, watermark: Int64, origin: Int64, offset: Int64) {
         eventTimes.append(eventTime)
         watermarks.append(watermark)
@@ -46,17 +52,31 @@ public struct RowOrder {
         offsets.append(offset)
     }
 
-    public func append(from other: RowOrder, row: Int) {
+    /// Appends the place of row `row` of `other`.
+    public mutating func append(from other: RowOrder, row: Int) {
+        if let element = other.elements?.int64s[row] {
+            if elements == nil {
+                let zeros = Column(.int64, capacity: max(count + 1, 16))
+                for _ in 0..<count { zeros.append(Int64(0)) }
+                elements = zeros
+            }
+            elements!.append(element)
+        } else {
+            elements?.append(Int64(0))
+        }
         append(
             eventTime: other.eventTimes.int64s[row], watermark: other.watermarks.int64s[row],
             origin: other.origins.int64s[row], offset: other.offsets.int64s[row])
     }
 
+    /// The places of the rows at `rows`, in that order.
     public func gathered(_ rows: UnsafePointer<Int32>, count: Int) -> RowOrder {
-        RowOrder(
+        var picked = RowOrder(
             eventTimes: eventTimes.gathered(rows, count: count),
             watermarks: watermarks.gathered(rows, count: count),
             origins: origins.gathered(rows, count: count),
             offsets: offsets.gathered(rows, count: count))
+        picked.elements = elements?.gathered(rows, count: count)
+        return picked
     }
 }

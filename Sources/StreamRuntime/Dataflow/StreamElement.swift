@@ -9,6 +9,6 @@ public enum StreamElement: Sendable {
     case idle
     /// The cut between two epochs: rows before it belong to `checkpoint`, rows after it to the next.
     case barrier(checkpoint: Int64)
-    /// Nothing follows.
+    /// No row follows, though barriers still may.
     case end
 }

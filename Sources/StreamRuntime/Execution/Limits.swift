@@ -1,0 +1,26 @@
+/// The bounds of the data plane and why they are what they are.
+public enum Limits {
+    /// Rows a source puts into one batch. Kernels reach their full speed at 1 K rows, and 4 K rows of
+    /// 100 bytes stay within a core's 1 MiB of cache.
+    public static let batchRows = 4096
+
+    /// Bytes of raw records a source reads at once: 4 K records of 250 bytes.
+    public static let batchBytes = 1 << 20
+
+    /// Elements between two tasks. With 8 batches of about 1 MiB, two workers and a dozen edges keep
+    /// under 200 MiB in flight at the very worst, and usually a tenth of it.
+    public static let ringSlots = 8
+
+    /// How far, in microseconds of event time, one source may run ahead of another that it meets
+    /// downstream: what a sorter may have to hold.
+    public static let alignmentMicros: Int64 = 60_000_000
+
+    /// Rows a step emits in one call before it lets its task drain.
+    public static let firingRows = 4096
+
+    /// Empty rounds a worker spins before it parks, about 20 microseconds.
+    static let spinRounds = 64
+
+    /// The longest a parked worker sleeps, in nanoseconds: what a caught-up source waits to poll.
+    static let parkNanos = 1_000_000
+}
