@@ -46,8 +46,9 @@ public struct KeyEncoder {
         return KeyColumn(bytes: bytes, hashes: hashes)
     }
 
+    /// Appends one key part, row `row` of `column`, to `arena`: what a lookup builds its keys with.
     @inline(__always)
-    private static func append(_ column: Column, _ row: Int, to arena: ByteArena) {
+    public static func append(_ column: Column, _ row: Int, to arena: ByteArena) {
         guard column.isValid(row) else {
             arena.reserve(1)
             arena.base[arena.count] = 0

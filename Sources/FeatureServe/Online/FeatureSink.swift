@@ -1,0 +1,39 @@
+import StreamRuntime
+
+/// Serves a pipeline's rows as features: the end of the path from an event to a lookup.
+///
+/// Writing makes a row visible at once, before its checkpoint: a lookup never waits for one. That is
+/// safe because an upsert is idempotent by event time: what a crashed run wrote, the run after it
+/// writes again, and a row never replaces a newer one. So `prepare` only makes the rows
+/// durable, `commit` has nothing left to do, and `recover` nothing to undo.
+public final class FeatureSink: Sink {
+    private let writer: FeatureWriter
+    private let counters: StepCounters?
+
+    /// A sink into the view that `writer` writes.
+    ///
+    /// - Parameter counters: where rows without a key count as rejected and older ones as stale.
+    public init(_ writer: FeatureWriter, counters: StepCounters? = nil) {
+        self.writer = writer
+        self.counters = counters
+    }
+
+    /// Nothing to undo: the rows after the checkpoint come again.
+    public func recover(token: [UInt8]?) throws(JobFailure) {}
+
+    /// Upserts the rows; they are readable when this returns.
+    public func write(_ batch: ColumnBatch) throws(JobFailure) {
+        let written = try writer.write(batch)
+        counters?.add(.rejected, written.keyless)
+        counters?.add(.stale, written.older)
+    }
+
+    /// Makes all rows written so far durable. The token is empty: there is nothing to commit.
+    public func prepare(checkpoint: Int64) throws(JobFailure) -> [UInt8] {
+        try writer.sync()
+        return []
+    }
+
+    /// Nothing left to do: the rows have been visible since they were written.
+    public func commit(checkpoint: Int64, token: [UInt8]) throws(JobFailure) {}
+}

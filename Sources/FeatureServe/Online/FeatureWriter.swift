@@ -1,0 +1,117 @@
+import StreamRuntime
+
+/// Writes batches of rows into one view of the online store; one per task.
+public final class FeatureWriter {
+    private let store: OnlineStore
+    private let table: OnlineTable
+    private let slot: Int
+    private let viewIndex: Int
+    private let keyColumns: [Int]
+    private let featureColumns: [Int]
+    private let keys: KeyEncoder
+    private let now: () -> Int64
+    private let payload = ByteArena()
+
+    /// What became of the rows of a batch.
+    public struct Written: Equatable, Sendable {
+        /// Rows that are readable now.
+        public var applied = 0
+        /// Rows older than what the store held.
+        public var older = 0
+        /// Rows without an entity: a key column was null.
+        public var keyless = 0
+    }
+
+    /// A writer of rows of `schema` into `view`; keys and features are found by name in the schema.
+    ///
+    /// - Parameters:
+    ///   - columns: the column of a key or feature whose name in the schema is another one.
+    ///   - now: microseconds since 1970, for the time a value becomes visible.
+    /// - Throws: when the view is unknown, or a column is missing or has another type than declared.
+    public init(
+        store: OnlineStore, view name: String, schema: Schema, columns: [String: String] = [:],
+        now: @escaping () -> Int64 = WallClock.micros
+    ) throws(JobFailure) {
+        guard let place = store.catalog.place(of: name), let view = store.catalog.view(name),
+            let index = store.catalog.views.firstIndex(of: view)
+        else {
+            throw JobFailure(
+                .sink, "there is no feature view \"\(name)\"", at: "feature_views",
+                remedy: "declare it, or use one of: "
+                    + store.catalog.views.map(\.name).joined(separator: ", "))
+        }
+        func find(_ field: Field) throws(JobFailure) -> Int {
+            let column = columns[field.name] ?? field.name
+            guard let at = schema.index(of: column) else {
+                throw JobFailure(
+                    .sink, "the rows have no column \"\(column)\"", at: "feature view \(name)",
+                    remedy: "select it; the columns are: "
+                        + schema.fields.map(\.name).joined(separator: ", "))
+            }
+            guard schema.fields[at].type == field.type else {
+                throw JobFailure(
+                    .sink,
+                    "column \"\(column)\" is \(schema.fields[at].type), not \(field.type)",
+                    at: "feature view \(name)", remedy: "cast it to \(field.type)")
+            }
+            return at
+        }
+        self.store = store
+        table = store.tables[place.table]
+        slot = place.slot
+        viewIndex = index
+        var keyColumns: [Int] = []
+        for key in table.entity.keys { keyColumns.append(try find(key)) }
+        self.keyColumns = keyColumns
+        var featureColumns: [Int] = []
+        for feature in view.features { featureColumns.append(try find(feature)) }
+        self.featureColumns = featureColumns
+        keys = KeyEncoder(columns: keyColumns)
+        self.now = now
+    }
+
+    /// Upserts every row of `batch`; a newer or equally old event time replaces, an older one never.
+    ///
+    /// A deletion leaves a mark with its event time, so that older rows do not bring the value back.
+    public func write(_ batch: ColumnBatch) throws(JobFailure) -> Written {
+        var written = Written()
+        guard batch.count > 0 else { return written }
+        let encoded = keys.encode(batch)
+        let visible = now()
+        let features = featureColumns.map { Unmanaged.passUnretained(batch.columns[$0]) }
+        let nullable = keyColumns.map { batch.columns[$0] }.filter { $0.validity != nil }
+        let times = batch.order.eventTimes.int64s
+        var newest = Int64.min
+        var row = 0
+        while row < batch.count {
+            defer { row &+= 1 }
+            let change = batch.changes.flatMap { RowChange(rawValue: $0.bools[row]) } ?? .insert
+            if change == .updateBefore { continue }
+            if !nullable.isEmpty, nullable.contains(where: { !$0.isValid(row) }) {
+                written.keyless += 1
+                continue
+            }
+            payload.count = 0
+            if change != .delete {
+                features.withUnsafeBufferPointer {
+                    ViewPayload.append(row: row, of: $0, to: payload)
+                }
+                newest = max(newest, times[row])
+            }
+            let key = encoded.bytes.bytes(row)
+            let hash = encoded.hashes.int64s[row]
+            let applied = try table.shard(hash).upsert(
+                hash: hash, key: key.baseAddress!, keyLength: key.count, slot: slot,
+                eventTime: times[row], visibleTime: visible,
+                state: change == .delete ? .deleted : .value, payload: payload.base,
+                length: payload.count)
+            if applied { written.applied += 1 } else { written.older += 1 }
+        }
+        if newest > .min { store.note(view: viewIndex, eventTime: newest) }
+        withExtendedLifetime(batch) {}
+        return written
+    }
+
+    /// Makes everything written durable.
+    public func sync() throws(JobFailure) { try store.sync() }
+}

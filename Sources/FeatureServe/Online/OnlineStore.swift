@@ -1,0 +1,137 @@
+import Codecs
+import Glibc
+import StreamRuntime
+import Synchronization
+
+/// The current feature values of every entity: written by sinks, read by lookups, at the same time.
+///
+/// One row per entity key holds the values of all its views, each with its event time and the time it
+/// became visible. A write is visible at once; `sync` makes all earlier writes durable.
+public final class OnlineStore: Sendable {
+    /// What the store serves.
+    public let catalog: FeatureCatalog
+    let tables: [OnlineTable]
+    private let rows: any OnlineRows
+    private let syncing = Mutex<Void>(())
+    private let newest: [NewestTime]
+
+    /// Bytes collected before they are handed to the rows at rest.
+    private static let flushBytes = 4 << 20
+
+    /// Opens the store over `rows` and takes rows at rest into memory, up to most of `budgetBytes`.
+    ///
+    /// - Throws: when the rows were written under other keys, in a newer format, or cannot be read.
+    public init(
+        catalog: FeatureCatalog, rows: any OnlineRows, budgetBytes: Int = 256 << 20
+    ) throws(JobFailure) {
+        self.catalog = catalog
+        self.rows = rows
+        let kept = StoreRegister.key.withUnsafeBytes { key in
+            Result { () throws(JobFailure) -> [UInt8]? in try rows.get(key) }
+        }
+        var register = try StoreRegister(try kept.get())
+        var tables: [OnlineTable] = []
+        for (index, entity) in catalog.entities.enumerated() {
+            let views = catalog.views(ofTable: index)
+            let codec = OnlineRowCodec(
+                tableId: try register.number(of: entity),
+                viewIds: views.map { register.number(of: $0) })
+            tables.append(
+                OnlineTable(
+                    entity: entity, views: views, codec: codec, rows: rows,
+                    budget: budgetBytes / max(catalog.entities.count, 1)))
+        }
+        self.tables = tables
+        newest = catalog.views.map { _ in NewestTime() }
+        if register.isChanged {
+            let batch = OnlineRowBatch()
+            batch.append { arena in
+                for byte in StoreRegister.key + register.bytes {
+                    JSONText.append(byte: byte, to: arena)
+                }
+                return StoreRegister.key.count
+            }
+            try rows.put(batch, durable: true)
+        }
+        for table in tables { try load(table) }
+    }
+
+    private func load(_ table: OnlineTable) throws(JobFailure) {
+        var full = 0
+        try rows.scan(prefix: table.codec.keyPrefix) { (key, value) throws(JobFailure) -> Bool in
+            let bytes = key.baseAddress!.assumingMemoryBound(to: UInt8.self) + 2
+            let hash = Hash.xxh3(bytes, key.count - 2)
+            let taken = try table.shard(hash).load(
+                hash: hash, key: bytes, keyLength: key.count - 2, value: value)
+            if !taken { full += 1 }
+            return full < 8
+        }
+        if full > 0 { try table.forEachShard { $0.markIncomplete() } }
+        for (slot, view) in table.views.enumerated() {
+            let index = catalog.views.firstIndex(of: view)!
+            try table.forEachShard { shard in
+                shard.forEachRow { row in
+                    if row.slots[slot].state == .value {
+                        note(view: index, eventTime: row.slots[slot].eventTime)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes every write that was finished before this call durable.
+    public func sync() throws(JobFailure) {
+        let result = syncing.withLock { _ in
+            Result { () throws(JobFailure) -> Void in try flush() }
+        }
+        try result.get()
+    }
+
+    private func flush() throws(JobFailure) {
+        let batch = OnlineRowBatch()
+        var pinned: [OnlineShard] = []
+        for table in tables {
+            try table.forEachShard { (shard) throws(JobFailure) in
+                shard.collectDirty(into: batch)
+                pinned.append(shard)
+                guard batch.byteCount > OnlineStore.flushBytes else { return }
+                try rows.put(batch, durable: false)
+                batch.removeAll()
+                for shard in pinned { shard.unpin() }
+                pinned.removeAll(keepingCapacity: true)
+            }
+        }
+        try rows.put(batch, durable: true)
+        for shard in pinned { shard.unpin() }
+    }
+
+    /// Rows and bytes in memory, over all entities.
+    public func size() -> (rows: Int, bytes: Int) {
+        tables.reduce((0, 0)) { total, table in
+            let size = table.size()
+            return (total.0 + size.rows, total.1 + size.bytes)
+        }
+    }
+
+    /// The newest event time written to the view, or nil when nothing was.
+    public func newestEventMicros(view: String) -> Int64? {
+        guard let index = catalog.views.firstIndex(where: { $0.name == view }) else { return nil }
+        let micros = newest[index].micros.load(ordering: .relaxed)
+        return micros == .min ? nil : micros
+    }
+
+    func note(view index: Int, eventTime: Int64) {
+        newest[index].micros.max(eventTime, ordering: .relaxed)
+    }
+
+    /// Makes all writes durable and lets go of the rows at rest.
+    public func close() throws(JobFailure) {
+        try sync()
+        rows.close()
+    }
+}
+
+/// The newest event time of a view, raised by its writers.
+private final class NewestTime: Sendable {
+    let micros = Atomic<Int64>(.min)
+}

@@ -1,0 +1,41 @@
+import StreamRuntime
+
+/// All rows of one entity, divided into shards by key hash.
+final class OnlineTable: Sendable {
+    static let shardCount = 64
+
+    let entity: Entity
+    let views: [FeatureView]
+    let codec: OnlineRowCodec
+    private let shards: [OnlineShard]
+
+    init(
+        entity: Entity, views: [FeatureView], codec: OnlineRowCodec, rows: any OnlineRows,
+        budget: Int
+    ) {
+        self.entity = entity
+        self.views = views
+        self.codec = codec
+        shards = (0..<OnlineTable.shardCount).map { _ in
+            OnlineShard(
+                features: views.map(\.features), codec: codec, rows: rows,
+                budget: max(budget / OnlineTable.shardCount, 4096))
+        }
+    }
+
+    /// The shard of a key: bits of the hash that its place in the shard does not use.
+    @inline(__always) func shard(_ hash: Int64) -> OnlineShard {
+        shards[Int(truncatingIfNeeded: UInt64(bitPattern: hash) &>> 32) & 63]
+    }
+
+    func forEachShard(_ body: (OnlineShard) throws(JobFailure) -> Void) throws(JobFailure) {
+        for shard in shards { try body(shard) }
+    }
+
+    func size() -> (rows: Int, bytes: Int) {
+        shards.reduce((0, 0)) { total, shard in
+            let size = shard.size()
+            return (total.0 + size.rows, total.1 + size.bytes)
+        }
+    }
+}
