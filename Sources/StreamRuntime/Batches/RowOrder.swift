@@ -79,4 +79,17 @@ public struct RowOrder {
         picked.elements = elements?.gathered(rows, count: count)
         return picked
     }
+
+    /// Whether any row's time is before `watermark`.
+    public func hasRow(before watermark: EventTime) -> Bool {
+        let events = eventTimes.int64s
+        let marks = watermarks.int64s
+        let limit = watermark.micros
+        var row = 0
+        while row < count {
+            if max(events[row], marks[row]) < limit { return true }
+            row &+= 1
+        }
+        return false
+    }
 }

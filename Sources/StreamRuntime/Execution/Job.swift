@@ -1,0 +1,221 @@
+import Glibc
+import Synchronization
+
+/// A running job: its workers, and the coordinator that cuts its stream into epochs.
+///
+/// - Note: `start`, `requestStop` and the readings may be called from any thread; what the workers own
+///   is built before they start and not touched afterwards, which is why sharing is safe.
+public final class Job: @unchecked Sendable {
+    /// How a run ended.
+    public enum Outcome: Equatable, Sendable {
+        /// Every source ended and every sink committed.
+        case finished
+        /// Stopped as asked, after a last checkpoint.
+        case stopped
+        case failed(JobFailure)
+    }
+
+    private let settings: RunSettings
+    private let storage: any JobStorage
+    private let clock: any Clock
+    private let control = JobControl()
+    private var workers: [Worker] = []
+    private var taskNames: Set<String> = []
+    private var sinkTasks = 0
+    private var sourceTasks = 0
+    private var coordinator: pthread_t?
+    private let stopAsked = Atomic<Bool>(false)
+    private let checkpointAsked = Atomic<Bool>(false)
+    private let result = Mutex<Outcome?>(nil)
+    private let done = Monitor()
+    private let report = Mutex(CheckpointReport())
+
+    /// The figures of every node, by its id: one for each worker.
+    public private(set) var counters: [String: [StepCounters]] = [:]
+
+    /// Builds the job: opens state, makes operators and sinks, wires the tasks. Nothing runs yet.
+    public init(
+        graph: JobGraph, settings: RunSettings, storage: any JobStorage,
+        clock: any Clock = SystemClock()
+    ) throws(JobFailure) {
+        self.settings = settings
+        self.storage = storage
+        self.clock = clock
+        let restored = storage.restored
+        control.requestedCheckpoint.store(Int(restored?.checkpoint ?? 0), ordering: .relaxed)
+        control.completedCheckpoint.store(Int(restored?.checkpoint ?? 0), ordering: .relaxed)
+        let builder = JobBuilder(
+            graph: graph, settings: settings, storage: storage, clock: clock, control: control)
+        try builder.build()
+        workers = builder.workers
+        taskNames = Set(builder.taskNames)
+        precondition(taskNames.count == builder.taskNames.count, "task names are unique")
+        sinkTasks = graph.sinks.count
+        sourceTasks = graph.sources.count * settings.workers
+        counters = builder.counters
+    }
+
+    /// Starts the workers and the coordinator.
+    public func start() throws(JobFailure) {
+        for worker in workers { try worker.start() }
+        let passed = Unmanaged.passRetained(self).toOpaque()
+        var made = pthread_t()
+        let code = pthread_create(
+            &made, nil,
+            { passed in
+                Unmanaged<Job>.fromOpaque(passed!).takeRetainedValue().coordinate()
+                return nil
+            }, passed)
+        guard code == 0 else {
+            Unmanaged<Job>.fromOpaque(passed).release()
+            control.stopRequested.store(true, ordering: .releasing)
+            throw JobFailure(
+                .environment, "no thread for the coordinator", at: "job",
+                remedy: "raise the limit on threads (ulimit -u)")
+        }
+        coordinator = made
+    }
+
+    /// Asks for a last checkpoint and then the end. Returns at once.
+    public func requestStop() {
+        stopAsked.store(true, ordering: .releasing)
+        control.wake()
+    }
+
+    /// Asks for a checkpoint now.
+    public func requestCheckpoint() {
+        checkpointAsked.store(true, ordering: .releasing)
+        control.wake()
+    }
+
+    /// Waits at most `nanos` for the end; nil while the job runs.
+    public func wait(nanos: Int) -> Outcome? {
+        if let outcome = result.withLock({ $0 }) { return outcome }
+        done.locked { if result.withLock({ $0 }) == nil { done.wait(nanos: nanos) } }
+        return result.withLock { $0 }
+    }
+
+    /// Waits for the end.
+    public func wait() -> Outcome {
+        while true { if let outcome = wait(nanos: 1_000_000_000) { return outcome } }
+    }
+
+    /// What the checkpoints so far cost.
+    public var checkpoints: CheckpointReport { report.withLock { $0 } }
+
+    /// The smallest watermark of the sources that are still at work, in microseconds; nil before any.
+    public func sourceWatermark(of names: [String]) -> Int64? {
+        names.flatMap { counters[$0] ?? [] }.map { $0.read(.watermarkMicros) }.filter { $0 != 0 }
+            .min()
+    }
+
+    // MARK: coordinator
+
+    private func coordinate() {
+        var tracker = CheckpointTracker(
+            tasks: taskNames, everyNanos: settings.checkpointNanos,
+            restored: storage.restored?.checkpoint ?? 0, now: clock.nanos)
+        var parts: [TaskAcknowledgement] = []
+        var began: Int64 = 0
+        var last: Int64?
+        var outcome: Outcome?
+        while outcome == nil {
+            if let failure = control.failure {
+                outcome = .failed(failure)
+                break
+            }
+            let isStopping = stopAsked.load(ordering: .acquiring)
+            let isOver = control.endedSources == sourceTasks
+            if let last {
+                // The last checkpoint is whole: leave when all sinks have made it visible.
+                if control.sinksCommitted(upTo: last) == sinkTasks {
+                    outcome = isOver ? .finished : .stopped
+                    break
+                }
+            } else if let begun = tracker.begin(
+                now: clock.nanos,
+                isForced: isStopping || isOver
+                    || checkpointAsked.exchange(false, ordering: .acquiringAndReleasing))
+            {
+                began = clock.nanos
+                parts = []
+                isLast = isStopping || isOver
+                control.requestedCheckpoint.store(Int(begun), ordering: .releasing)
+                for worker in workers { worker.signal.notify() }
+            }
+            var isWhole = false
+            for part in control.takeAcknowledgements() {
+                parts.append(part)
+                isWhole = tracker.acknowledge(part.task, checkpoint: part.checkpoint) || isWhole
+            }
+            if isWhole {
+                do throws(JobFailure) {
+                    try complete(parts, began: began)
+                } catch {
+                    control.fail(error)
+                    continue
+                }
+                if isLast { last = parts[0].checkpoint }
+                parts = []
+                tracker.finish()
+                for worker in workers { worker.signal.notify() }
+                continue
+            }
+            control.wait(nanos: Int(min(tracker.wait(now: clock.nanos) ?? 50_000_000, 50_000_000)))
+        }
+        finish(outcome!)
+    }
+
+    /// Whether the checkpoint under way is the one before the end; the coordinator's own.
+    private var isLast = false
+
+    private func complete(_ parts: [TaskAcknowledgement], began: Int64) throws(JobFailure) {
+        var positions: [String: [UInt8]] = [:]
+        var tokens: [String: [UInt8]] = [:]
+        for part in parts {
+            positions.merge(part.positions) { $1 }
+            tokens.merge(part.tokens) { $1 }
+        }
+        let checkpoint = parts[0].checkpoint
+        let summary = try storage.complete(
+            CheckpointParts(
+                checkpoint: checkpoint, snapshots: parts.compactMap(\.snapshot),
+                positions: positions, tokens: tokens))
+        control.completedCheckpoint.store(Int(checkpoint), ordering: .releasing)
+        let pause = parts.map(\.pauseNanos).max() ?? 0
+        let took = clock.nanos - began
+        report.withLock { report in
+            report.count += 1
+            report.lastNumber = checkpoint
+            report.lastNanos = took
+            report.lastPauseNanos = pause
+            report.longestPauseNanos = max(report.longestPauseNanos, pause)
+            report.lastBytes = summary.bytes
+            report.totalNanos += took
+        }
+    }
+
+    private func finish(_ outcome: Outcome) {
+        control.stopRequested.store(true, ordering: .releasing)
+        for worker in workers {
+            worker.signal.notify()
+            worker.join()
+        }
+        workers = []
+        result.withLock { $0 = control.failure.map { .failed($0) } ?? outcome }
+        done.locked { done.signal() }
+    }
+}
+
+/// What a job's checkpoints cost so far.
+public struct CheckpointReport: Sendable {
+    public var count = 0
+    public var lastNumber: Int64 = 0
+    /// From the barrier's start to the durable manifest.
+    public var lastNanos: Int64 = 0
+    /// The longest any task stood still for the last one, and for any.
+    public var lastPauseNanos: Int64 = 0
+    public var longestPauseNanos: Int64 = 0
+    public var lastBytes: Int64 = 0
+    public var totalNanos: Int64 = 0
+}

@@ -1,0 +1,199 @@
+/// Turns a graph into tasks on workers, joined by rings.
+///
+/// Every source and stateful step gets a task on each worker, every sink one task on the first. Steps
+/// without state become direct calls in the tasks before them, one instance for each way in.
+final class JobBuilder {
+    private let graph: JobGraph
+    private let settings: RunSettings
+    private let storage: any JobStorage
+    private let clock: any Clock
+    private let control: JobControl
+    private(set) var workers: [Worker] = []
+    private(set) var taskNames: [String] = []
+    private(set) var counters: [String: [StepCounters]] = [:]
+
+    private var stores: [StateStore] = []
+    private let sourceNames: [Int64: String]
+    /// The rings into each task.
+    private var rings: [TaskPlace: [Ring]] = [:]
+
+    private struct TaskPlace: Hashable {
+        let node: JobGraph.Node
+        let worker: Int
+    }
+
+    init(
+        graph: JobGraph, settings: RunSettings, storage: any JobStorage, clock: any Clock,
+        control: JobControl
+    ) {
+        self.graph = graph
+        self.settings = settings
+        self.storage = storage
+        self.clock = clock
+        self.control = control
+        sourceNames = Dictionary(
+            uniqueKeysWithValues: graph.sources.map { ($0.ordinal, $0.name) })
+    }
+
+    func build() throws(JobFailure) {
+        for index in 0..<settings.workers {
+            let store = try storage.openStore(worker: index, of: settings.workers)
+            stores.append(store)
+            workers.append(
+                Worker(index: index, settings: settings, control: control, store: store))
+        }
+        // Outputs first: they make the rings that the tasks behind them read.
+        var outputs: [TaskPlace: (Fanout, FailureSlot)] = [:]
+        let heads: [JobGraph.Node] =
+            graph.sources.indices.map { .source($0) }
+            + graph.steps.indices.filter { graph.steps[$0].isStateful }.map { .step($0) }
+        for head in heads {
+            for worker in 0..<settings.workers {
+                let failure = FailureSlot()
+                let fanout = try output(of: head, worker: worker, failure: failure)
+                outputs[TaskPlace(node: head, worker: worker)] = (fanout, failure)
+            }
+        }
+        let restored = storage.restored
+        let alignments = alignmentGroups()
+        for (index, node) in graph.sources.enumerated() {
+            for worker in 0..<settings.workers {
+                let (output, failure) = outputs[TaskPlace(node: .source(index), worker: worker)]!
+                add(
+                    SourceTask(
+                        name: "\(node.name)@\(worker)", node: node,
+                        context: context(node.name, node.ordinal, worker),
+                        restored: restored?.positions ?? [:], settings: settings, output: output,
+                        failure: failure, control: control,
+                        alignment: alignments[index][worker], clock: clock), to: worker)
+            }
+        }
+        for (index, node) in graph.steps.enumerated() where node.isStateful {
+            for worker in 0..<settings.workers {
+                let place = TaskPlace(node: .step(index), worker: worker)
+                let (output, failure) = outputs[place]!
+                add(
+                    StepTask(
+                        name: "\(node.id)@\(worker)", step: try node.make(),
+                        inputSchema: node.inputSchema,
+                        context: context(node.id, node.ordinal, worker), inputs: rings[place] ?? [],
+                        output: output, failure: failure, control: control, clock: clock),
+                    to: worker)
+            }
+        }
+        for (index, node) in graph.sinks.enumerated() {
+            let place = TaskPlace(node: .sink(index), worker: 0)
+            add(
+                SinkTask(
+                    name: "\(node.id)@0", sink: try node.make(),
+                    sorter: node.isOrdered ? RowSorter(schema: node.schema) : nil,
+                    context: context(node.id, node.ordinal, 0), inputs: rings[place] ?? [],
+                    restoredToken: restored?.tokens[node.id], control: control, clock: clock), to: 0
+            )
+        }
+    }
+
+    private func add(_ task: any TaskLoop, to worker: Int) {
+        taskNames.append(task.name)
+        workers[worker].add(task)
+    }
+
+    private func context(_ id: String, _ ordinal: Int64, _ worker: Int) -> OperatorContext {
+        OperatorContext(
+            stepId: id, ordinal: ordinal, worker: worker, workers: settings.workers,
+            state: stores[worker], counters: figures(id, worker), sources: sourceNames)
+    }
+
+    /// The figures of a node on a worker; steps that run in place several times share them.
+    private func figures(_ id: String, _ worker: Int) -> StepCounters {
+        if counters[id] == nil {
+            counters[id] = (0..<settings.workers).map { _ in StepCounters() }
+        }
+        return counters[id]![worker]
+    }
+
+    // MARK: outputs
+
+    private func output(
+        of node: JobGraph.Node, worker: Int, failure: FailureSlot
+    ) throws(JobFailure) -> Fanout {
+        let fanout = Fanout(failure: failure, counters: figures(id(of: node), worker))
+        for edge in graph.edges where edge.from == node {
+            switch edge.exchange {
+            case .forward:
+                guard case .step(let index) = edge.to, !graph.steps[index].isStateful else {
+                    preconditionFailure("rows are forwarded only into a step without state")
+                }
+                let step = graph.steps[index]
+                let operation = try step.make()
+                try operation.open(context(step.id, step.ordinal, worker))
+                let below = try output(of: edge.to, worker: worker, failure: failure)
+                fanout.add(
+                    .inPlace(operation, below, figures(step.id, worker)), port: edge.port)
+            case .keyed(let columns):
+                let channels = (0..<settings.workers).map { channel(to: edge.to, worker: $0) }
+                fanout.add(
+                    .exchange(Exchange(columns: columns, channels: channels)), port: edge.port)
+            case .gather:
+                fanout.add(
+                    .exchange(
+                        Exchange(columns: nil, channels: [channel(to: edge.to, worker: 0)])),
+                    port: edge.port)
+            }
+        }
+        return fanout
+    }
+
+    private func channel(to node: JobGraph.Node, worker: Int) -> Channel {
+        let channel = Channel(consumer: workers[worker].signal)
+        rings[TaskPlace(node: node, worker: worker), default: []].append(channel.ring)
+        return channel
+    }
+
+    private func id(of node: JobGraph.Node) -> String {
+        switch node {
+        case .source(let index): graph.sources[index].name
+        case .step(let index): graph.steps[index].id
+        case .sink(let index): graph.sinks[index].id
+        }
+    }
+
+    // MARK: alignment
+
+    /// For each source and worker its place among the sources it meets downstream.
+    private func alignmentGroups() -> [[SourceAlignment.Member]] {
+        let reached = graph.sources.indices.map { meetingPlaces(from: .source($0)) }
+        var group = Array(graph.sources.indices)
+        for left in graph.sources.indices {
+            for right in graph.sources.indices where right > left {
+                guard !reached[left].isDisjoint(with: reached[right]) else { continue }
+                let (old, new) = (group[right], group[left])
+                for index in group.indices where group[index] == old { group[index] = new }
+            }
+        }
+        var members = [[SourceAlignment.Member]](repeating: [], count: graph.sources.count)
+        for name in Set(group) {
+            let sources = group.indices.filter { group[$0] == name }
+            let alignment = SourceAlignment(members: sources.count * settings.workers)
+            for (position, source) in sources.enumerated() {
+                members[source] = (0..<settings.workers).map {
+                    SourceAlignment.Member(
+                        alignment: alignment, index: position * settings.workers + $0)
+                }
+            }
+        }
+        return members
+    }
+
+    /// The stateful steps and sinks that rows of `node` come to.
+    private func meetingPlaces(from node: JobGraph.Node) -> Set<JobGraph.Node> {
+        var found: Set<JobGraph.Node> = []
+        var open = [node]
+        while let next = open.popLast() {
+            for edge in graph.edges where edge.from == next && found.insert(edge.to).inserted {
+                open.append(edge.to)
+            }
+        }
+        return found
+    }
+}

@@ -1,0 +1,54 @@
+/// Where a job's state lives and its checkpoints go: a seam.
+public protocol JobStorage: AnyObject, Sendable {
+    /// The checkpoint the job continues from, if there is one.
+    var restored: RestoredCheckpoint? { get }
+
+    /// The state of worker `worker`, restored; called once for each, before the workers start.
+    func openStore(worker: Int, of workers: Int) throws(JobFailure) -> StateStore
+
+    /// Writes a whole checkpoint, on the coordinator's thread. When it returns, the checkpoint is
+    /// durable and the next recovery starts from it.
+    func complete(_ parts: CheckpointParts) throws(JobFailure) -> CheckpointSummary
+}
+
+/// What a checkpoint says about sources and sinks.
+public struct RestoredCheckpoint: Sendable {
+    public let checkpoint: Int64
+    /// Source positions, by "source/partition".
+    public let positions: [String: [UInt8]]
+    /// Sink tokens, by the sink's id.
+    public let tokens: [String: [UInt8]]
+
+    public init(checkpoint: Int64, positions: [String: [UInt8]], tokens: [String: [UInt8]]) {
+        self.checkpoint = checkpoint
+        self.positions = positions
+        self.tokens = tokens
+    }
+}
+
+/// All that the tasks handed over for one checkpoint.
+public struct CheckpointParts: Sendable {
+    public let checkpoint: Int64
+    public let snapshots: [StateSnapshot]
+    public let positions: [String: [UInt8]]
+    public let tokens: [String: [UInt8]]
+}
+
+/// What a checkpoint cost.
+public struct CheckpointSummary: Sendable {
+    /// Bytes that this checkpoint added.
+    public let bytes: Int64
+    public init(bytes: Int64) { self.bytes = bytes }
+}
+
+/// State in memory and no checkpoints: for tests and for jobs that need not survive.
+public final class MemoryStorage: JobStorage {
+    public init() {}
+    public var restored: RestoredCheckpoint? { nil }
+    public func openStore(worker: Int, of workers: Int) throws(JobFailure) -> StateStore {
+        StateStore()
+    }
+    public func complete(_ parts: CheckpointParts) throws(JobFailure) -> CheckpointSummary {
+        CheckpointSummary(bytes: 0)
+    }
+}

@@ -1,0 +1,120 @@
+import Synchronization
+
+/// Runs one sink: orders its rows if it asks for it, prepares at barriers, commits whole checkpoints.
+final class SinkTask: TaskLoop {
+    let name: String
+    private let sink: any Sink
+    private let context: OperatorContext
+    private var inputs: TaskInputs
+    private let sorter: RowSorter?
+    private let restoredToken: [UInt8]?
+    private let control: JobControl
+    private let clock: any Clock
+
+    private var prepared: [(checkpoint: Int64, token: [UInt8])] = []
+    private var due: EventTime?
+    private var reached = EventTime.earliest
+
+    init(
+        name: String, sink: any Sink, sorter: RowSorter?, context: OperatorContext, inputs: [Ring],
+        restoredToken: [UInt8]?, control: JobControl, clock: any Clock
+    ) {
+        self.name = name
+        self.sink = sink
+        self.context = context
+        self.inputs = TaskInputs(rings: inputs)
+        self.sorter = sorter
+        self.restoredToken = restoredToken
+        self.control = control
+        self.clock = clock
+    }
+
+    func open() throws(JobFailure) {
+        try sorter?.open(context)
+        try sink.recover(token: restoredToken)
+    }
+
+    func step() throws(JobFailure) -> Bool {
+        try commit()
+        guard sink.isReady else { return false }
+        if let due {
+            try release(before: due)
+            return true
+        }
+        guard let event = inputs.take() else { return false }
+        switch event {
+        case .nothing: break
+        case .batch(let batch):
+            context.counters.add(.rowsIn, batch.count)
+            guard let sorter else {
+                try sink.write(batch)
+                break
+            }
+            sorter.push(batch)
+            if reached > .earliest, batch.order.hasRow(before: reached) {
+                try release(before: reached)
+            }
+        case .time(let advanced):
+            if advanced { try release(before: inputs.tracker.combined) }
+        case .snapshot(let checkpoint): try snapshot(checkpoint)
+        }
+        return true
+    }
+
+    func close() { sink.close() }
+
+    private func release(before time: EventTime) throws(JobFailure) {
+        due = time
+        if let sorter {
+            let writer = SinkInput(sink: sink)
+            let progress = sorter.release(before: time, into: writer)
+            if let failure = writer.failure { throw failure }
+            if case .more = progress { return }
+        }
+        due = nil
+        if time > reached {
+            reached = time
+            context.counters.set(.watermarkMicros, time.micros)
+        }
+    }
+
+    private func snapshot(_ checkpoint: Int64) throws(JobFailure) {
+        let began = clock.nanos
+        try sorter?.flush()
+        let taken = try context.state.snapshot(step: context.stepId)
+        let token = try sink.prepare(checkpoint: checkpoint)
+        prepared.append((checkpoint, token))
+        control.acknowledge(
+            TaskAcknowledgement(
+                task: name, checkpoint: checkpoint, snapshot: taken,
+                tokens: [context.stepId: token], pauseNanos: clock.nanos - began))
+    }
+
+    private func commit() throws(JobFailure) {
+        guard let first = prepared.first else { return }
+        let completed = Int64(control.completedCheckpoint.load(ordering: .acquiring))
+        guard first.checkpoint <= completed else { return }
+        while let next = prepared.first, next.checkpoint <= completed {
+            try sink.commit(checkpoint: next.checkpoint, token: next.token)
+            prepared.removeFirst()
+        }
+        control.committed(task: name, checkpoint: completed)
+    }
+}
+
+/// Hands the rows a sorter releases to a sink.
+private final class SinkInput: Output {
+    private let sink: any Sink
+    var failure: JobFailure?
+
+    init(sink: any Sink) { self.sink = sink }
+
+    func emit(_ batch: ColumnBatch, port: Int) {
+        guard failure == nil else { return }
+        do throws(JobFailure) {
+            try sink.write(batch)
+        } catch {
+            failure = error
+        }
+    }
+}

@@ -1,0 +1,226 @@
+import Synchronization
+
+/// Runs one worker's share of a source's partitions: reads the one that is furthest behind, decodes,
+/// tells each row its place in the total order, keeps the watermarks, and starts every barrier.
+final class SourceTask: TaskLoop {
+    let name: String
+    private let node: JobGraph.SourceNode
+    private let context: OperatorContext
+    private let restored: [String: [UInt8]]
+    private let settings: RunSettings
+    private let decoder: any RecordDecoder
+    private let output: Fanout
+    private let exchanges: [Exchange]
+    private let failure: FailureSlot
+    private let control: JobControl
+    private let alignment: SourceAlignment.Member
+    private let clock: any Clock
+
+    private var partitions: [SourcePartition] = []
+    private var announced = EventTime.earliest
+    private var lastBarrier: Int64
+    private var status = Status.live
+
+    private enum Status { case live, idle, ended }
+
+    init(
+        name: String, node: JobGraph.SourceNode, context: OperatorContext,
+        restored: [String: [UInt8]], settings: RunSettings, output: Fanout, failure: FailureSlot,
+        control: JobControl, alignment: SourceAlignment.Member, clock: any Clock
+    ) {
+        self.name = name
+        self.node = node
+        self.context = context
+        self.restored = restored
+        self.settings = settings
+        decoder = node.decoder()
+        self.output = output
+        exchanges = output.exchanges
+        self.failure = failure
+        self.control = control
+        self.alignment = alignment
+        self.clock = clock
+        lastBarrier = Int64(control.requestedCheckpoint.load(ordering: .relaxed))
+    }
+
+    func open() throws(JobFailure) {
+        let source = try node.open()
+        let all = try source.partitions()
+        for (index, number) in all.enumerated() where index % context.workers == context.worker {
+            let partition = SourcePartition(try source.reader(partition: number))
+            if let position = restored[address(number)] {
+                try partition.restore(position, of: node.name)
+            }
+            partitions.append(partition)
+        }
+        let known = Set(all.map(address))
+        if let lost = restored.keys.filter({ $0.hasPrefix(node.name + "/") }).sorted().first(
+            where: {
+                !known.contains($0)
+            })
+        {
+            throw JobFailure(
+                .source, "partition \(lost) of the last checkpoint is gone", at: node.name,
+                remedy: "restore the topic or files, or start afresh with an empty state directory")
+        }
+    }
+
+    func step() throws(JobFailure) -> Bool {
+        guard drain() else { return false }
+        let requested = Int64(control.requestedCheckpoint.load(ordering: .acquiring))
+        if requested > lastBarrier {
+            barrier(requested)
+            return true
+        }
+        guard status != .ended else { return false }
+        let now = clock.nanos
+        guard let partition = next(now) else {
+            announce(now)
+            return false
+        }
+        let began = now
+        let outcome = try partition.reader.read(
+            maxRecords: settings.batchRows, maxBytes: Limits.batchBytes)
+        switch outcome {
+        case .records(let records):
+            partition.isCaughtUp = false
+            partition.isIdle = false
+            try take(records, of: partition)
+        case .caughtUp:
+            if !partition.isCaughtUp { partition.caughtUpAt = now }
+            partition.isCaughtUp = true
+            partition.pollAt = now + Int64(Limits.parkNanos)
+        case .waiting: partition.pollAt = now + Int64(Limits.parkNanos)
+        case .ended: partition.isEnded = true
+        }
+        announce(now)
+        context.counters.add(.busyNanos, Int(clock.nanos - began))
+        if case .records = outcome { return true }
+        return false
+    }
+
+    func close() {}
+
+    private func drain() -> Bool {
+        var drained = true
+        for exchange in exchanges where !exchange.drain() { drained = false }
+        return drained
+    }
+
+    private func address(_ partition: Int32) -> String { "\(node.name)/\(partition)" }
+
+    /// The readable partition with the oldest news, if it is not too far ahead of other sources.
+    private func next(_ now: Int64) -> SourcePartition? {
+        var oldest: SourcePartition?
+        for partition in partitions where !partition.isEnded && partition.pollAt <= now {
+            if partition.newest < oldest?.newest ?? .max { oldest = partition }
+        }
+        guard let oldest else { return nil }
+        return alignment.mayRead(newest: oldest.newest) ? oldest : nil
+    }
+
+    // MARK: rows
+
+    private func take(_ records: RecordBatch, of partition: SourcePartition) throws(JobFailure) {
+        let rows = DecodedRows(schema: decoder.schema, capacity: records.count)
+        var rejected = RejectedRows()
+        decoder.decode(records, into: rows, rejects: &rejected)
+        var stamper = RowStamper(
+            rule: node.time, origin: node.ordinal << 32 | Int64(partition.reader.partition),
+            newest: partition.newest)
+        let batch = stamper.stamp(rows, of: records, schema: decoder.schema, rejected: &rejected)
+        partition.newest = stamper.newest
+        context.counters.add(.rowsIn, records.count)
+        context.counters.add(.batchesIn, 1)
+        if case .deadLetter = node.policy { batch.raw = stamper.raw(of: batch, in: records) }
+        output.emit(batch)
+        if !rejected.rejects.isEmpty {
+            try DeadLetters.settle(
+                rejected, of: stamper.letters(of: records), policy: node.policy, context: context,
+                into: output)
+        }
+        try failure.rethrow()
+    }
+
+    // MARK: time
+
+    /// Tells the tasks behind how far event time is here, if that is news.
+    private func announce(_ now: Int64) {
+        var slowest: Int64?
+        var isAnyIdle = false
+        var aligned = Int64.max
+        for partition in partitions where !partition.isEnded {
+            if partition.isCaughtUp, now - partition.caughtUpAt >= node.time.idleNanos {
+                partition.isIdle = true
+            }
+            if !partition.isCaughtUp { aligned = min(aligned, partition.newest) }
+            if partition.isIdle {
+                isAnyIdle = true
+            } else {
+                let mark = node.time.watermark(newest: partition.newest)
+                slowest = min(slowest ?? mark, mark)
+            }
+        }
+        alignment.publish(aligned)
+        if let slowest {
+            let isBack = status == .idle
+            status = .live
+            if slowest > announced.micros {
+                announced = EventTime(micros: slowest)
+                context.counters.set(.watermarkMicros, slowest)
+                broadcast(.watermark(announced))
+            } else if isBack {
+                broadcast(.watermark(announced))
+            }
+        } else if isAnyIdle {
+            overtake(now)
+            if status != .idle { broadcast(.idle) }
+            status = .idle
+        } else if status != .ended {
+            status = .ended
+            broadcast(.end)
+            control.sourceEnded()
+        }
+    }
+
+    /// While every partition is idle, event time goes on from the newest row at the pace of the clock,
+    /// so that windows and lingers of a quiet stream come to an end. Rows that arrive later are not
+    /// late by their own partition's watermark and correct what they belong to.
+    private func overtake(_ now: Int64) {
+        var newest = Int64.min
+        var idleSince = Int64.min
+        for partition in partitions where partition.isIdle {
+            newest = max(newest, partition.newest)
+            idleSince = max(idleSince, partition.caughtUpAt + node.time.idleNanos)
+        }
+        guard newest != .min else { return }
+        let reached = newest + 1 + max(0, (now - idleSince) / 1000)
+        // Every element costs every task a look, so the clock is passed on in steps of 100 ms.
+        guard status != .idle || reached - announced.micros >= 100_000 else { return }
+        guard reached > announced.micros else { return }
+        announced = EventTime(micros: reached)
+        context.counters.set(.watermarkMicros, reached)
+        broadcast(.watermark(announced))
+        broadcast(.idle)
+    }
+
+    // MARK: checkpoints
+
+    private func barrier(_ checkpoint: Int64) {
+        let began = clock.nanos
+        lastBarrier = checkpoint
+        var positions: [String: [UInt8]] = [:]
+        for partition in partitions {
+            positions[address(partition.reader.partition)] = partition.position
+        }
+        control.acknowledge(
+            TaskAcknowledgement(
+                task: name, checkpoint: checkpoint, snapshot: nil, positions: positions,
+                pauseNanos: clock.nanos - began))
+        broadcast(.barrier(checkpoint: checkpoint))
+    }
+
+    private func broadcast(_ element: StreamElement) {
+        for exchange in exchanges { exchange.broadcast(element) }
+    }
+}

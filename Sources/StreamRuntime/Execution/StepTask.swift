@@ -1,0 +1,159 @@
+/// Runs one stateful step on one worker: aligns its inputs, orders its rows if the step asks for it,
+/// drives its event time, snapshots it at barriers.
+final class StepTask: TaskLoop {
+    let name: String
+    private let operation: any Operator
+    private let inputSchema: Schema
+    private let context: OperatorContext
+    private var inputs: TaskInputs
+    private let output: Fanout
+    private let exchanges: [Exchange]
+    private let failure: FailureSlot
+    private let control: JobControl
+    private let clock: any Clock
+    private var sorter: RowSorter?
+
+    /// Event time that `step` has still to be told, or to finish.
+    private var due: EventTime?
+    private var forwarded = EventTime.earliest
+    private var hasEnded = false
+    private var wasIdle = false
+
+    init(
+        name: String, step: any Operator, inputSchema: Schema, context: OperatorContext,
+        inputs: [Ring], output: Fanout, failure: FailureSlot, control: JobControl, clock: any Clock
+    ) {
+        self.name = name
+        operation = step
+        self.inputSchema = inputSchema
+        self.context = context
+        self.inputs = TaskInputs(rings: inputs)
+        self.output = output
+        exchanges = output.exchanges
+        self.failure = failure
+        self.control = control
+        self.clock = clock
+    }
+
+    func open() throws(JobFailure) {
+        try operation.open(context)
+        if operation.needsOrderedInput {
+            let sorter = RowSorter(schema: inputSchema)
+            try sorter.open(context)
+            self.sorter = sorter
+        }
+    }
+
+    func step() throws(JobFailure) -> Bool {
+        guard drain() else { return false }
+        if due != nil {
+            try advance()
+            return true
+        }
+        guard let event = inputs.take() else { return false }
+        let began = clock.nanos
+        switch event {
+        case .nothing: break
+        case .batch(let batch): try take(batch)
+        case .time(let advanced):
+            if advanced { due = inputs.tracker.combined }
+            try advance()
+        case .snapshot(let checkpoint): try snapshot(checkpoint)
+        }
+        context.counters.add(.busyNanos, Int(clock.nanos - began))
+        return true
+    }
+
+    func close() {}
+
+    private func drain() -> Bool {
+        var drained = true
+        for exchange in exchanges where !exchange.drain() { drained = false }
+        return drained
+    }
+
+    private func take(_ batch: ColumnBatch) throws(JobFailure) {
+        context.counters.add(.rowsIn, batch.count)
+        context.counters.add(.batchesIn, 1)
+        guard let sorter else {
+            try operation.process(batch, into: output)
+            return try failure.rethrow()
+        }
+        sorter.push(batch)
+        // After an idle partition was overtaken, its rows are due as soon as they are here.
+        if forwarded > .earliest, batch.order.hasRow(before: forwarded) {
+            due = forwarded
+            try advance()
+        }
+    }
+
+    /// Brings the step to `due`, a bounded piece at a time, then passes event time on.
+    private func advance() throws(JobFailure) {
+        if let reached = due {
+            if let sorter {
+                let ordered = OrderedInput(step: operation, output: output, failure: failure)
+                let progress = sorter.release(before: reached, into: ordered)
+                try failure.rethrow()
+                if case .more = progress { return }
+            }
+            let progress = try operation.advance(to: reached, into: output)
+            try failure.rethrow()
+            if case .more = progress { return }
+            due = nil
+            if reached > forwarded {
+                forwarded = reached
+                context.counters.set(.watermarkMicros, reached.micros)
+                broadcast(.watermark(reached))
+            }
+        }
+        if inputs.tracker.isEnded, !hasEnded {
+            hasEnded = true
+            broadcast(.end)
+        } else if inputs.tracker.isIdle {
+            broadcast(.idle)
+            wasIdle = true
+        } else if wasIdle {
+            // Live again: a watermark says so, even one that is not new.
+            wasIdle = false
+            broadcast(.watermark(forwarded))
+        }
+    }
+
+    private func snapshot(_ checkpoint: Int64) throws(JobFailure) {
+        let began = clock.nanos
+        try operation.flush()
+        try sorter?.flush()
+        let taken = try context.state.snapshot(step: context.stepId)
+        control.acknowledge(
+            TaskAcknowledgement(
+                task: name, checkpoint: checkpoint, snapshot: taken,
+                pauseNanos: clock.nanos - began))
+        broadcast(.barrier(checkpoint: checkpoint))
+    }
+
+    private func broadcast(_ element: StreamElement) {
+        for exchange in exchanges { exchange.broadcast(element) }
+    }
+}
+
+/// Hands the rows a sorter releases to the step behind it.
+final class OrderedInput: Output {
+    private let operation: any Operator
+    private let output: Fanout
+    private let failure: FailureSlot
+
+    init(step: any Operator, output: Fanout, failure: FailureSlot) {
+        operation = step
+        self.output = output
+        self.failure = failure
+    }
+
+    func emit(_ batch: ColumnBatch, port: Int) {
+        guard failure.failure == nil else { return }
+        do throws(JobFailure) {
+            try operation.process(batch, into: output)
+        } catch {
+            failure.failure = error
+        }
+    }
+}
