@@ -1,0 +1,330 @@
+/// The whole file format, part by part.
+enum Catalog {
+    static let file = Shape.mapping(
+        MappingShape(
+            what: "file",
+            keys: [
+                KeyShape(
+                    name: "version", shape: .text(.integer(1...1)), isRequired: true,
+                    missing: .version, meaning: "The version of the file format: 1."),
+                KeyShape(name: "job", shape: job, meaning: "How the job as a whole runs."),
+                KeyShape(
+                    name: "connections", shape: connections,
+                    meaning: "The places topics and files are in, by name."),
+                KeyShape(
+                    name: "streams", shape: streams, isRequired: true,
+                    meaning: "What is read, by name."),
+                KeyShape(
+                    name: "pipelines", shape: pipelines, isRequired: true,
+                    meaning: "What happens to rows, by name."),
+                KeyShape(name: "entities", shape: entities, meaning: "What features are about."),
+                KeyShape(
+                    name: "feature_views", shape: featureViews,
+                    meaning: "Features kept for lookups, by name."),
+                KeyShape(
+                    name: "services", shape: services,
+                    meaning: "Named sets of features; an entry is VIEW or VIEW:FEATURE."),
+                KeyShape(
+                    name: "on_demand", shape: .text(.any), isLater: true,
+                    meaning: "Features computed at lookup."),
+                KeyShape(
+                    name: "tests", shape: .text(.any), isLater: true,
+                    meaning: "Tests of the pipelines."),
+            ]))
+
+    static let job = Shape.mapping(
+        MappingShape(
+            what: "job",
+            keys: [
+                KeyShape(
+                    name: "name", shape: .text(.name),
+                    meaning: "The job's name; the file's name when not given."),
+                KeyShape(
+                    name: "state", shape: .text(.place),
+                    meaning: "Directory of state and checkpoints; ./data/state when not given."),
+                KeyShape(
+                    name: "memory", shape: .text(.size),
+                    meaning: "Budget for state in memory, caches and queues."),
+                KeyShape(
+                    name: "workers", shape: .text(.integer(1...1024)),
+                    meaning: "Worker threads; one per core when not given."),
+                KeyShape(
+                    name: "checkpoints",
+                    shape: .mapping(
+                        MappingShape(
+                            what: "checkpoints",
+                            keys: [
+                                KeyShape(
+                                    name: "every", shape: .text(.duration),
+                                    meaning: "Time between two checkpoints; 10s when not given."),
+                                KeyShape(
+                                    name: "keep", shape: .text(.integer(1...1000)),
+                                    meaning: "How many are kept; 3 when not given."),
+                            ])),
+                    meaning: "When the job's state is made durable."),
+                KeyShape(
+                    name: "serve",
+                    shape: .mapping(
+                        MappingShape(
+                            what: "serve",
+                            keys: [
+                                KeyShape(
+                                    name: "host", shape: .text(.place),
+                                    meaning: "Address to listen on; 127.0.0.1 when not given."),
+                                KeyShape(
+                                    name: "port", shape: .text(.integer(0...65535)),
+                                    meaning: "Port to listen on; 6566 when not given, 0 for any."),
+                            ])),
+                    meaning: "Where features are served."),
+            ]))
+
+    static let connections = Shape.table(
+        TableShape(
+            what: "connection", key: .name,
+            value: .mapping(
+                MappingShape(
+                    what: "connection",
+                    keys: [
+                        KeyShape(
+                            name: "embedded", shape: .text(.place),
+                            meaning: "Topics of the embedded log, under this directory."),
+                        KeyShape(
+                            name: "files", shape: .text(.place),
+                            meaning: "Files under this directory."),
+                        KeyShape(
+                            name: "kafka",
+                            shape: .mapping(
+                                MappingShape(
+                                    what: "kafka connection",
+                                    keys: [
+                                        KeyShape(
+                                            name: "bootstrap", shape: .text(.place),
+                                            isRequired: true,
+                                            meaning: "Brokers to begin with: HOST:PORT,…"),
+                                        KeyShape(
+                                            name: "properties",
+                                            shape: .table(
+                                                TableShape(
+                                                    what: "property", key: .any,
+                                                    value: .text(.any), min: 0)),
+                                            meaning: "Client properties, passed on as they are."),
+                                    ])),
+                            meaning: "A Kafka cluster."),
+                        KeyShape(
+                            name: "http", shape: .text(.any), isLater: true,
+                            meaning: "An HTTP service."),
+                        KeyShape(
+                            name: "redis", shape: .text(.any), isLater: true,
+                            meaning: "A Redis server."),
+                    ], oneOf: [["embedded", "files", "kafka"]]))))
+
+    static let onError = Shape.either([
+        .text(.words(["fail", "drop"])),
+        .mapping(
+            MappingShape(
+                what: "on_error",
+                keys: [
+                    KeyShape(
+                        name: "dead_letter", shape: .text(.topic), isRequired: true,
+                        meaning: "The topic that tells of them.")
+                ])),
+    ])
+
+    static let columns = Shape.either([.text(.name), .list(of: .text(.name), min: 1)])
+
+    static let streams = Shape.table(
+        TableShape(
+            what: "stream", key: .name,
+            value: .mapping(
+                MappingShape(
+                    what: "stream",
+                    keys: [
+                        KeyShape(
+                            name: "from",
+                            shape: .mapping(
+                                MappingShape(
+                                    what: "from",
+                                    keys: [
+                                        KeyShape(
+                                            name: "topic", shape: .text(.topic),
+                                            meaning: "The topic to read."),
+                                        KeyShape(
+                                            name: "files", shape: .text(.place),
+                                            meaning: "A file, a directory or a pattern with *."),
+                                        KeyShape(
+                                            name: "connection", shape: .text(.name),
+                                            meaning: "The connection it is on."),
+                                    ], oneOf: [["topic", "files"]])),
+                            isRequired: true, meaning: "Where the records are."),
+                        KeyShape(
+                            name: "format", shape: Formats.shape, isRequired: true,
+                            meaning: "How a record is read."),
+                        KeyShape(
+                            name: "fields", shape: fields, isRequired: true,
+                            meaning: "The columns: NAME: TYPE, or a mapping."),
+                        KeyShape(
+                            name: "time",
+                            shape: .mapping(
+                                MappingShape(
+                                    what: "time",
+                                    keys: [
+                                        KeyShape(
+                                            name: "field", shape: .text(.name), isRequired: true,
+                                            meaning:
+                                                "The event time; a field that is not declared is read as a timestamp."
+                                        ),
+                                        KeyShape(
+                                            name: "out_of_orderness", shape: .text(.duration),
+                                            isRequired: true,
+                                            meaning:
+                                                "How far a record may be behind the newest one."
+                                        ),
+                                        KeyShape(
+                                            name: "idle", shape: .text(.duration),
+                                            meaning:
+                                                "How long a partition must be read to its end to no longer hold time back."
+                                        ),
+                                    ])),
+                            isRequired: true, meaning: "When a record happened."),
+                        KeyShape(
+                            name: "on_error", shape: onError, isRequired: true,
+                            missing: .undeclaredPolicy,
+                            meaning: "What becomes of records that cannot be read."),
+                    ]))))
+
+    static let fields = Shape.table(
+        TableShape(
+            what: "field", key: .name,
+            value: .either([
+                .text(.type),
+                .mapping(
+                    MappingShape(
+                        what: "field",
+                        keys: [
+                            KeyShape(
+                                name: "type", shape: .text(.type), isRequired: true,
+                                meaning: "The column's type."),
+                            KeyShape(
+                                name: "path", shape: .text(.any),
+                                meaning: "Where in the record it is: a.b.c, or the CSV column."),
+                            KeyShape(
+                                name: "required", shape: .text(.boolean),
+                                meaning: "Whether a record without it is an error; false otherwise."
+                            ),
+                            KeyShape(
+                                name: "unit", shape: .text(.words(["iso", "s", "ms", "us"])),
+                                meaning: "How a timestamp is written."),
+                            KeyShape(
+                                name: "from", shape: .text(.fieldOrigin),
+                                meaning: "A part of the record other than its value."),
+                        ])),
+            ])))
+
+    static let topicTarget = MappingShape(
+        what: "output",
+        keys: [
+            KeyShape(
+                name: "topic", shape: .text(.topic), isRequired: true,
+                meaning: "The topic to write."),
+            KeyShape(name: "key", shape: columns, meaning: "Columns of the record key."),
+            KeyShape(name: "connection", shape: .text(.name), meaning: "The connection it is on."),
+        ])
+
+    static let target = Shape.mapping(
+        MappingShape(
+            what: "output",
+            keys: [
+                KeyShape(
+                    name: "topic", shape: .text(.topic),
+                    meaning: "The topic to write; JSON, one record a row."),
+                KeyShape(
+                    name: "key", shape: columns, with: ["topic"],
+                    meaning: "Columns of the record key; rows of one key keep their order."),
+                KeyShape(
+                    name: "partitions", shape: .text(.integer(1...1024)), with: ["topic"],
+                    meaning: "Partitions, when the topic has to be made."),
+                KeyShape(
+                    name: "files", shape: .text(.place), meaning: "The directory to write files to."
+                ),
+                KeyShape(
+                    name: "format", shape: .text(.words(["json", "csv"])), with: ["files"],
+                    meaning: "The format of the files; json when not given."),
+                KeyShape(
+                    name: "connection", shape: .text(.name), meaning: "The connection it is on."),
+                KeyShape(
+                    name: "delivery", shape: .text(.words(["exactly_once", "at_least_once"])),
+                    meaning: "What a restart may do; exactly_once wherever it is possible."),
+                KeyShape(
+                    name: "on_error", shape: onError,
+                    meaning:
+                        "What becomes of rows that cannot be written; the pipeline's otherwise."),
+                KeyShape(
+                    name: "call", shape: .text(.any), isLater: true,
+                    meaning: "An HTTP call per row."),
+            ], oneOf: [["topic", "files"]]))
+
+    static let pipelines = Shape.table(
+        TableShape(
+            what: "pipeline", key: .name,
+            value: .mapping(
+                MappingShape(
+                    what: "pipeline",
+                    keys: [
+                        KeyShape(
+                            name: "from",
+                            shape: .either([
+                                .text(.reference), .list(of: .text(.reference), min: 1),
+                            ]), isRequired: true,
+                            meaning:
+                                "Streams or pipelines; several are put together by column name."),
+                        KeyShape(
+                            name: "steps", shape: .list(of: .step, min: 0),
+                            meaning: "What happens to the rows, in order."),
+                        KeyShape(
+                            name: "to", shape: .either([target, .list(of: target, min: 1)]),
+                            meaning: "Where the rows go."),
+                        KeyShape(
+                            name: "on_error", shape: onError,
+                            meaning:
+                                "What becomes of rows a step fails on; that of its streams otherwise."
+                        ),
+                    ]))))
+
+    static let entities = Shape.table(
+        TableShape(
+            what: "entity", key: .name,
+            value: .mapping(
+                MappingShape(
+                    what: "entity",
+                    keys: [
+                        KeyShape(
+                            name: "keys",
+                            shape: .table(
+                                TableShape(what: "key", key: .name, value: .text(.type))),
+                            isRequired: true, meaning: "The parts of the key: NAME: TYPE.")
+                    ]))))
+
+    static let featureViews = Shape.table(
+        TableShape(
+            what: "feature view", key: .name,
+            value: .mapping(
+                MappingShape(
+                    what: "feature view",
+                    keys: [
+                        KeyShape(
+                            name: "entity", shape: .text(.name), isRequired: true,
+                            meaning: "The entity the features are about."),
+                        KeyShape(
+                            name: "from", shape: .text(.reference), isRequired: true,
+                            meaning: "The stream or pipeline whose rows fill it."),
+                        KeyShape(
+                            name: "ttl", shape: .text(.duration),
+                            meaning: "The age at which a value no longer counts; never otherwise."),
+                        KeyShape(
+                            name: "features", shape: .list(of: .text(.name), min: 1),
+                            meaning: "The columns; all that are not keys otherwise."),
+                    ]))))
+
+    static let services = Shape.table(
+        TableShape(what: "service", key: .name, value: .list(of: .text(.any), min: 1)))
+}

@@ -1,0 +1,57 @@
+/// The formats of records, with their options.
+enum Formats {
+    static let options: [(format: PlannedFormat.Kind, keys: [KeyShape], meaning: String)] = [
+        (
+            .json,
+            [
+                KeyShape(
+                    name: "strict", shape: .text(.boolean),
+                    meaning: "Check the whole document, not only the fields that are needed.")
+            ], "A JSON object a record."
+        ),
+        (
+            .csv,
+            [
+                KeyShape(
+                    name: "delimiter", shape: .text(.any),
+                    meaning: "The character between fields; a comma when not given."),
+                KeyShape(
+                    name: "quote", shape: .text(.any),
+                    meaning: "The character around fields; \" when not given."),
+                KeyShape(
+                    name: "escape", shape: .text(.any),
+                    meaning: "The character before a quote in a field; the quote itself otherwise."),
+                KeyShape(
+                    name: "header",
+                    shape: .either([.text(.boolean), .list(of: .text(.any), min: 1)]),
+                    meaning: "Whether the first line names the columns (true), or their names."),
+                KeyShape(
+                    name: "null", shape: .text(.any),
+                    meaning: "Text that stands for no value; an empty field otherwise."),
+                KeyShape(
+                    name: "encoding", shape: .text(.words(["utf-8", "latin-1"])),
+                    meaning: "The encoding of the text."),
+            ], "A CSV row a record."
+        ),
+        (
+            .debezium, [],
+            "A change of a table row; columns of the row, and op, ts_ms and the like by path."
+        ),
+        (.raw, [], "The record's bytes as they are."),
+    ]
+
+    static let shape = Shape.either([
+        .text(.words(options.map(\.format.rawValue))),
+        .mapping(
+            MappingShape(
+                what: "format",
+                keys: options.map { format in
+                    KeyShape(
+                        name: format.format.rawValue,
+                        shape: .mapping(
+                            MappingShape(
+                                what: "\(format.format.rawValue) format", keys: format.keys)),
+                        meaning: format.meaning)
+                }, oneOf: [options.map(\.format.rawValue)])),
+    ])
+}

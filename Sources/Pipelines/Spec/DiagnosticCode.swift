@@ -1,0 +1,106 @@
+/// The problems a pipelines file can have. A code is for life: it is never given another meaning.
+///
+/// - Shape: E1xx are problems of form, E2xx of names and wiring, E3xx of types and expressions.
+enum DiagnosticCode: String, CaseIterable, Sendable {
+    case unreadable = "E100"
+    case syntax = "E101"
+    case tab = "E102"
+    case repeatedKey = "E103"
+    case anchor = "E104"
+    case version = "E105"
+    case unknownKey = "E106"
+    case missingKey = "E107"
+    case wrongKind = "E108"
+    case badValue = "E109"
+    case badDuration = "E110"
+    case badSize = "E111"
+    case badType = "E112"
+    case unsetVariable = "E113"
+    case literalSecret = "E114"
+    case notYet = "E115"
+    case severalVerbs = "E116"
+    case unknownVerb = "E117"
+    case badName = "E118"
+    case conflictingKeys = "E119"
+
+    case unknownConnection = "E201"
+    case unknownInput = "E202"
+    case repeatedId = "E203"
+    case cycle = "E204"
+    case unknownEntity = "E205"
+    case unknownColumn = "E206"
+    case undeclaredPolicy = "E207"
+    case repeatedName = "E208"
+    case ambiguousConnection = "E209"
+    case conflictingTopic = "E210"
+    case wrongConnection = "E211"
+    case unknownView = "E212"
+    case nowhere = "E213"
+
+    case expression = "E301"
+    case notBoolean = "E302"
+    case unequalInputs = "E303"
+    case notAKey = "E304"
+    case notATime = "E305"
+    case entityType = "E306"
+    case notAList = "E307"
+    case repeatedColumn = "E308"
+    case notOrdered = "E309"
+    case badWindow = "E310"
+}
+
+extension DiagnosticCode {
+    /// What the code means, for the reference.
+    var meaning: String {
+        switch self {
+        case .unreadable: "The file cannot be opened."
+        case .syntax: "The text is not YAML."
+        case .tab: "YAML does not allow tabs in the indentation."
+        case .repeatedKey: "A mapping has the same key twice; YAML readers would keep only one."
+        case .anchor: "Anchors (&) and aliases (*) are not part of the file format."
+        case .version:
+            "The file does not say `version: 1`, or says a version this program does not know."
+        case .unknownKey: "A key that means nothing at this place."
+        case .missingKey: "A key that must be there is not."
+        case .wrongKind: "A list, a mapping or a scalar stands where another of them belongs."
+        case .badValue: "A value that is not one of those possible here."
+        case .badDuration: "A duration that is not a number with a unit: us, ms, s, m, h or d."
+        case .badSize: "A size that is not a number with a unit: B, KiB, MiB, GiB, KB, MB or GB."
+        case .badType: "A type that does not exist or is written wrongly."
+        case .unsetVariable: "`${NAME}` names a variable that is not set and has no default."
+        case .literalSecret: "A password, key or token is written into the file."
+        case .notYet: "The word belongs to the file format, but this version does not have it yet."
+        case .severalVerbs: "A step must have exactly one verb."
+        case .unknownVerb: "A step's verb does not exist."
+        case .badName: "A name that is not letters, digits and _ (topics also . and -)."
+        case .conflictingKeys: "Of several keys exactly one may be given, or one needs another."
+        case .unknownConnection: "`connection:` names a connection that is not declared."
+        case .unknownInput: "`from:` names neither a stream nor a pipeline."
+        case .repeatedId: "Two steps have the same `id`, which is the address of their state."
+        case .cycle: "A pipeline reads, directly or through others, from itself."
+        case .unknownEntity: "A feature view names an entity that is not declared."
+        case .unknownColumn:
+            "A key, an order or a feature names a column that the rows do not have."
+        case .undeclaredPolicy:
+            "It is not said what becomes of records or rows that cannot be used."
+        case .repeatedName:
+            "A stream and a pipeline, or two things that are read by name, share a name."
+        case .ambiguousConnection:
+            "There are several connections and it is not said which one a topic is on."
+        case .conflictingTopic: "Two outputs with different columns or keys write to one topic."
+        case .wrongConnection: "The connection is of a kind that cannot hold this."
+        case .unknownView: "A service names a feature view or feature that is not declared."
+        case .nowhere: "A pipeline's rows go nowhere: it has no `to:` and nothing reads it."
+        case .expression: "An expression cannot be read, or its types do not fit."
+        case .notBoolean: "A condition that is not true or false."
+        case .unequalInputs: "The inputs of a union have different columns or types."
+        case .notAKey: "A column whose type cannot be a key or part of one."
+        case .notATime: "The event-time field is not a timestamp."
+        case .entityType: "An entity key and the column it is filled from have different types."
+        case .notAList: "`unnest` of something that is not a list."
+        case .repeatedColumn: "A step would make two columns of the same name."
+        case .notOrdered: "A column whose type has no order."
+        case .badWindow: "Window sizes that do not fit each other."
+        }
+    }
+}

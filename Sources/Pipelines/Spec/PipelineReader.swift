@@ -1,0 +1,170 @@
+import StreamRuntime
+
+/// Reads pipelines, their steps and where they write.
+struct PipelineReader {
+    let diagnostics: Diagnostics
+
+    func read(_ entry: SpecNode.Entry) -> PipelineSpec? {
+        let node = entry.value
+        guard case .mapping = node.content else { return nil }
+        let steps = (node["steps"]?.items ?? []).map(step)
+        // A step that could not be read would make every later one look wrong.
+        let whole = steps.prefix { $0 != nil }.compactMap { $0 }
+        let targets: [SpecNode] =
+            switch node["to"]?.content {
+            case .list(let items): items
+            case .mapping: [node["to"]!]
+            default: []
+            }
+        return PipelineSpec(
+            name: entry.name, from: (node["from"]?.oneOrMore ?? []).compactMap(\.located),
+            steps: whole, targets: targets.compactMap(target),
+            onError: node["on_error"].flatMap(policy), isBroken: whole.count < steps.count)
+    }
+
+    private func policy(_ node: SpecNode) -> Located<PolicySpec>? {
+        SpecReader.policy(node).map { Located(value: $0, position: node.position) }
+    }
+
+    private func target(_ node: SpecNode) -> TargetSpec? {
+        let place: TargetSpec.Place
+        if let topic = node["topic"]?.located {
+            place = .topic(topic)
+        } else if let files = node["files"]?.located {
+            let format = node["format"]?.text.flatMap(PlannedFormat.Kind.init(rawValue:))
+            place = .files(files, format: format ?? .json)
+        } else {
+            return nil
+        }
+        let delivery = node["delivery"].flatMap { node in
+            node.text.flatMap(PlannedSink.Delivery.init(rawValue:)).map {
+                Located(value: $0, position: node.position)
+            }
+        }
+        return TargetSpec(
+            place: place, keys: (node["key"]?.oneOrMore ?? []).compactMap(\.located),
+            connection: node["connection"]?.located, partitions: node["partitions"]?.integer,
+            delivery: delivery, onError: node["on_error"].flatMap(policy), position: node.position)
+    }
+
+    private func step(_ node: SpecNode) -> StepSpec? {
+        guard node.entries.count == 1, let entry = node.entries.first,
+            let action = action(entry.key, entry.value)
+        else { return nil }
+        return StepSpec(
+            verb: entry.name, id: entry.value["id"]?.located, formerId: entry.value["was"]?.text,
+            by: (entry.value["by"]?.oneOrMore ?? []).compactMap(\.located), action: action)
+    }
+
+    private func action(_ verb: String, _ node: SpecNode) -> StepSpec.Action? {
+        switch verb {
+        case "filter": return node.expression.map { .filter($0) }
+        case "select": return .select(items(node))
+        case "extend": return .extend(items(node))
+        case "unnest": return unnest(node)
+        case "route":
+            return .route(
+                node.items.compactMap { branch in
+                    branch["when"]?.expression.map {
+                        RouteSpec(
+                            condition: $0, alias: branch["as"]?.located,
+                            target: branch["to"].flatMap(target))
+                    }
+                })
+        case "deduplicate":
+            return positive(node["within"], "within").map { .deduplicate(within: $0) }
+        case "latest":
+            return node["order"]?.expression.map {
+                .latest(order: $0, stale: node["stale"]?["to"].flatMap(target))
+            }
+        case "aggregate": return aggregate(node)
+        case "rolling": return rolling(node)
+        case "rebatch":
+            return node["size"]?.integer.map {
+                .rebatch(size: $0, linger: node["linger"]?.duration)
+            }
+        default: return nil
+        }
+    }
+
+    private func items(_ node: SpecNode) -> [SpecItem] {
+        node.entries.compactMap { entry in
+            entry.value.expression.map { SpecItem(name: entry.name, expression: $0) }
+        }
+    }
+
+    private func unnest(_ node: SpecNode) -> StepSpec.Action? {
+        guard let scalar = node.scalar else { return nil }
+        let bytes = Array(scalar.raw.utf8)
+        // The alias follows the last " as " outside of any bracket or quote, which a name cannot hold.
+        var at = bytes.count - 4
+        while at > 0, String(decoding: bytes[at..<(at + 4)], as: UTF8.self).lowercased() != " as " {
+            at -= 1
+        }
+        let alias = at > 0 ? String(decoding: bytes[(at + 4)...], as: UTF8.self) : ""
+        guard at > 0, SpecScalars.isName(alias) else {
+            diagnostics.report(
+                .badValue, "unnest does not say what an element is called", at: node.position,
+                fix: "write LIST as NAME, such as counts as count")
+            return nil
+        }
+        let list = SpecExpression(
+            scalar: scalar, position: node.position,
+            text: String(decoding: bytes[..<at], as: UTF8.self))
+        let place = scalar.position(utf8Offset: at + 4, length: alias.utf8.count)
+        return .unnest(list, alias: Located(value: alias, position: place))
+    }
+
+    private func aggregate(_ node: SpecNode) -> StepSpec.Action? {
+        guard let window = node["window"], let shape = windowShape(window) else { return nil }
+        let late = node["late"]
+        return .aggregate(
+            AggregateSpec(
+                window: Located(value: shape, position: window.position),
+                items: node["select"].map(items) ?? [],
+                allowedLateness: late?["allow"]?.duration ?? .zero,
+                late: late?["then"].flatMap(target)))
+    }
+
+    private func windowShape(_ node: SpecNode) -> WindowShape? {
+        if node.text == "none" { return WindowShape.none }
+        if let size = node["tumble"] {
+            return positive(size, "tumble").map { .tumble(size: $0) }
+        }
+        if let gap = node["session"] {
+            return positive(gap, "session").map { .session(gap: $0) }
+        }
+        guard let every = positive(node["every"], "every") else { return nil }
+        if let size = node["hop"].flatMap({ positive($0, "hop") }) {
+            return .hop(size: size, every: every)
+        }
+        if let size = node["cumulate"].flatMap({ positive($0, "cumulate") }) {
+            return .cumulate(size: size, every: every)
+        }
+        return nil
+    }
+
+    private func rolling(_ node: SpecNode) -> StepSpec.Action? {
+        let written = node["over"]?.oneOrMore ?? []
+        let widths = written.compactMap { width in
+            positive(width, "over").map { Located(value: $0, position: width.position) }
+        }
+        guard !widths.isEmpty, widths.count == written.count else { return nil }
+        return .rolling(
+            RollingSpec(
+                widths: widths, items: node["select"].map(items) ?? [],
+                includesSelf: node["include_self"]?.text != "false",
+                delay: node["delay"]?.duration ?? .zero))
+    }
+
+    private func positive(_ node: SpecNode?, _ key: String) -> Duration? {
+        guard let node, let duration = node.duration else { return nil }
+        if duration == .zero {
+            diagnostics.report(
+                .badDuration, "\"\(key)\" cannot be \(node.text ?? "0s")", at: node.position,
+                fix: "write a duration above zero")
+            return nil
+        }
+        return duration
+    }
+}

@@ -1,0 +1,192 @@
+import StreamRuntime
+
+/// A value of the file with its place.
+struct Located<Value: Sendable>: Sendable {
+    let value: Value
+    let position: Position
+}
+
+/// An expression of the file, with the place of every character of it.
+struct SpecExpression: Sendable {
+    let scalar: SpecScalar
+    let position: Position
+    /// Where the expression begins in the scalar, in UTF-8 bytes.
+    var offset = 0
+    let text: String
+}
+
+/// A column to be, with its expression.
+struct SpecItem: Sendable {
+    let name: Located<String>
+    let expression: SpecExpression
+}
+
+/// The file as its author meant it: every name and value with its place, nothing resolved yet.
+struct PipelinesSpec: Sendable {
+    var job = JobSpec()
+    var connections: [ConnectionSpec] = []
+    var streams: [StreamSpec] = []
+    var pipelines: [PipelineSpec] = []
+    var entities: [EntitySpec] = []
+    var featureViews: [FeatureViewSpec] = []
+    var services: [ServiceSpec] = []
+}
+
+/// `job:`.
+struct JobSpec: Sendable {
+    var name: String?
+    var state: String?
+    var memoryBytes: Int?
+    var workers: Int?
+    var checkpointEvery: Duration?
+    var checkpointKeep: Int?
+    var serveHost: String?
+    var servePort: Int?
+}
+
+/// An entry of `connections:`.
+struct ConnectionSpec: Sendable {
+    let name: Located<String>
+    let kind: PlannedConnection.Kind
+}
+
+/// What becomes of what cannot be used.
+enum PolicySpec: Sendable {
+    case fail
+    case drop
+    case deadLetter(Located<String>)
+
+    /// Equal for policies that do the same.
+    var word: String {
+        switch self {
+        case .fail: "fail"
+        case .drop: "drop"
+        case .deadLetter(let topic): "dead_letter \(topic.value)"
+        }
+    }
+}
+
+/// An entry of `streams:`.
+struct StreamSpec: Sendable {
+    /// Where its records are.
+    enum Origin: Sendable {
+        case topic(Located<String>)
+        case files(Located<String>)
+    }
+
+    let name: Located<String>
+    let origin: Origin
+    let connection: Located<String>?
+    let format: PlannedFormat
+    let fields: [FieldSpec]
+    let timeField: Located<String>
+    let outOfOrderness: Duration
+    let idle: Duration?
+    let onError: PolicySpec
+}
+
+/// A declared field.
+struct FieldSpec: Sendable {
+    let name: Located<String>
+    let path: [String]
+    let type: ColumnType
+    let isRequired: Bool
+    let unit: PlannedField.TimeUnit?
+    let from: PlannedField.Origin
+}
+
+/// An entry of `pipelines:`.
+struct PipelineSpec: Sendable {
+    let name: Located<String>
+    let from: [Located<String>]
+    let steps: [StepSpec]
+    let targets: [TargetSpec]
+    let onError: Located<PolicySpec>?
+    /// A step could not be read: what follows it is not known.
+    let isBroken: Bool
+}
+
+/// A step as written.
+struct StepSpec: Sendable {
+    /// What it does.
+    enum Action: Sendable {
+        case filter(SpecExpression)
+        case select([SpecItem])
+        case extend([SpecItem])
+        case unnest(SpecExpression, alias: Located<String>)
+        case route([RouteSpec])
+        case deduplicate(within: Duration)
+        case latest(order: SpecExpression, stale: TargetSpec?)
+        case aggregate(AggregateSpec)
+        case rolling(RollingSpec)
+        case rebatch(size: Int, linger: Duration?)
+    }
+
+    let verb: Located<String>
+    let id: Located<String>?
+    let formerId: String?
+    let by: [Located<String>]
+    let action: Action
+}
+
+/// A branch of a route step.
+struct RouteSpec: Sendable {
+    let condition: SpecExpression
+    let alias: Located<String>?
+    let target: TargetSpec?
+}
+
+/// The window, results and late rows of an aggregate step.
+struct AggregateSpec: Sendable {
+    let window: Located<WindowShape>
+    let items: [SpecItem]
+    let allowedLateness: Duration
+    let late: TargetSpec?
+}
+
+/// The widths and results of a rolling step.
+struct RollingSpec: Sendable {
+    let widths: [Located<Duration>]
+    let items: [SpecItem]
+    let includesSelf: Bool
+    let delay: Duration
+}
+
+/// Somewhere to write to.
+struct TargetSpec: Sendable {
+    /// The kinds of places.
+    enum Place: Sendable {
+        case topic(Located<String>)
+        case files(Located<String>, format: PlannedFormat.Kind)
+    }
+
+    let place: Place
+    let keys: [Located<String>]
+    let connection: Located<String>?
+    let partitions: Int?
+    let delivery: Located<PlannedSink.Delivery>?
+    let onError: Located<PolicySpec>?
+    let position: Position
+}
+
+/// An entry of `entities:`.
+struct EntitySpec: Sendable {
+    let name: Located<String>
+    let keys: [Located<Field>]
+}
+
+/// An entry of `feature_views:`.
+struct FeatureViewSpec: Sendable {
+    let name: Located<String>
+    let entity: Located<String>
+    let from: Located<String>
+    let ttl: Duration?
+    /// nil = every column that is not a key.
+    let features: [Located<String>]?
+}
+
+/// An entry of `services:`; a feature is VIEW or VIEW:FEATURE.
+struct ServiceSpec: Sendable {
+    let name: Located<String>
+    let features: [Located<String>]
+}

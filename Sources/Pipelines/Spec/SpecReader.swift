@@ -1,0 +1,204 @@
+import StreamRuntime
+
+/// Turns checked nodes into typed values. What the shape checker has already complained of is left out
+/// without another word; the few rules that no shape can state are told here.
+struct SpecReader {
+    let diagnostics: Diagnostics
+
+    func read(_ root: SpecNode) -> PipelinesSpec {
+        var spec = PipelinesSpec()
+        if let job = root["job"] { spec.job = readJob(job) }
+        spec.connections = entries(root, "connections").compactMap(connection)
+        spec.streams = entries(root, "streams").compactMap(stream)
+        let pipelines = PipelineReader(diagnostics: diagnostics)
+        spec.pipelines = entries(root, "pipelines").compactMap(pipelines.read)
+        spec.entities = entries(root, "entities").compactMap(entity)
+        spec.featureViews = entries(root, "feature_views").compactMap(featureView)
+        spec.services = entries(root, "services").compactMap(service)
+        return spec
+    }
+
+    private func entries(_ root: SpecNode, _ key: String) -> [SpecNode.Entry] {
+        root[key]?.entries ?? []
+    }
+
+    private func readJob(_ node: SpecNode) -> JobSpec {
+        var job = JobSpec()
+        job.name = node["name"]?.text
+        job.state = node["state"]?.text
+        job.memoryBytes = node["memory"]?.text.flatMap(SpecScalars.size)
+        job.workers = node["workers"]?.integer
+        job.checkpointEvery = node["checkpoints"]?["every"]?.duration
+        job.checkpointKeep = node["checkpoints"]?["keep"]?.integer
+        job.serveHost = node["serve"]?["host"]?.text
+        job.servePort = node["serve"]?["port"]?.integer
+        if let every = node["checkpoints"]?["every"], every.duration == .zero {
+            diagnostics.report(
+                .badDuration, "checkpoints cannot be 0s apart", at: every.position,
+                fix: "write a duration such as 10s")
+        }
+        return job
+    }
+
+    private func connection(_ entry: SpecNode.Entry) -> ConnectionSpec? {
+        let node = entry.value
+        let kind: PlannedConnection.Kind
+        if let root = node["embedded"]?.text {
+            kind = .embedded(root: root)
+        } else if let root = node["files"]?.text {
+            kind = .files(root: root)
+        } else if let kafka = node["kafka"], let bootstrap = kafka["bootstrap"]?.text {
+            let properties = (kafka["properties"]?.entries ?? []).compactMap { entry in
+                entry.value.text.map { PlannedConnection.Property(name: entry.key, value: $0) }
+            }
+            kind = .kafka(
+                bootstrap: bootstrap, properties: properties.sorted { $0.name < $1.name })
+        } else {
+            return nil
+        }
+        return ConnectionSpec(name: entry.name, kind: kind)
+    }
+
+    private func stream(_ entry: SpecNode.Entry) -> StreamSpec? {
+        let node = entry.value
+        let origin: StreamSpec.Origin
+        if let topic = node["from"]?["topic"]?.located {
+            origin = .topic(topic)
+        } else if let files = node["from"]?["files"]?.located {
+            origin = .files(files)
+        } else {
+            return nil
+        }
+        guard let format = node["format"].flatMap(format), let time = node["time"],
+            let timeField = time["field"]?.located,
+            let disorder = time["out_of_orderness"]?.duration,
+            let onError = node["on_error"].flatMap(SpecReader.policy)
+        else { return nil }
+        let fields = (node["fields"]?.entries ?? []).compactMap(field)
+        return StreamSpec(
+            name: entry.name, origin: origin, connection: node["from"]?["connection"]?.located,
+            format: format, fields: fields, timeField: timeField, outOfOrderness: disorder,
+            idle: time["idle"]?.duration, onError: onError)
+    }
+
+    private func format(_ node: SpecNode) -> PlannedFormat? {
+        if let word = node.text {
+            return PlannedFormat.Kind(rawValue: word).map { PlannedFormat(kind: $0, options: []) }
+        }
+        guard let entry = node.entries.first, let kind = PlannedFormat.Kind(rawValue: entry.key)
+        else { return nil }
+        let options = entry.value.entries.compactMap { option -> PlannedFormat.Option? in
+            let items = option.value.oneOrMore.compactMap(\.text)
+            for item in option.value.oneOrMore
+            where ["delimiter", "quote", "escape"].contains(option.key)
+                && item.text?.utf8.count != 1
+            {
+                diagnostics.report(
+                    .badValue, "\"\(option.key)\" must be one ASCII character", at: item.position,
+                    fix: "write one character in quotes")
+            }
+            guard !items.isEmpty else { return nil }
+            return .init(name: option.key, value: items.joined(separator: ","))
+        }
+        return PlannedFormat(kind: kind, options: options.sorted { $0.name < $1.name })
+    }
+
+    private func field(_ entry: SpecNode.Entry) -> FieldSpec? {
+        let node = entry.value
+        let written = node.text ?? node["type"]?.text
+        guard let written, let type = try? TypeText.parse(written) else { return nil }
+        var origin = PlannedField.Origin.value
+        switch node["from"]?.text {
+        case "key": origin = .key
+        case "timestamp": origin = .timestamp
+        case "offset": origin = .offset
+        case "partition": origin = .partition
+        case .some(let text) where text.hasPrefix("header:"):
+            origin = .header(String(text.dropFirst(7)))
+        default: break
+        }
+        if let problem = SpecReader.mismatch(origin, type), let from = node["from"] {
+            diagnostics.report(
+                .badValue, "the field \"\(entry.key)\" is \(type), but \(problem)",
+                at: from.position,
+                fix: "change its type")
+        }
+        if let unit = node["unit"], type != .timestamp {
+            diagnostics.report(
+                .conflictingKeys, "\"unit\" is for timestamps; \"\(entry.key)\" is \(type)",
+                at: unit.position, fix: "remove it, or write type: timestamp")
+        }
+        let path = node["path"]?.text
+        return FieldSpec(
+            name: entry.name,
+            path: path.map { $0.split(separator: ".").map(String.init) } ?? [entry.key],
+            type: type, isRequired: node["required"]?.text == "true",
+            unit: node["unit"]?.text.flatMap(PlannedField.TimeUnit.init(rawValue:)), from: origin)
+    }
+
+    /// What an origin gives, when that is not of `type`.
+    private static func mismatch(_ origin: PlannedField.Origin, _ type: ColumnType) -> String? {
+        switch origin {
+        case .value: nil
+        case .timestamp: type == .timestamp ? nil : "a record's timestamp is a timestamp"
+        case .offset, .partition: type == .int64 ? nil : "this is an int64"
+        case .key, .header: type.isBytes ? nil : "a record's key and headers are string or bytes"
+        }
+    }
+
+    static func policy(_ node: SpecNode) -> PolicySpec? {
+        switch node.text {
+        case "fail": .fail
+        case "drop": .drop
+        default: node["dead_letter"]?.located.map { .deadLetter($0) }
+        }
+    }
+
+    private func entity(_ entry: SpecNode.Entry) -> EntitySpec? {
+        let keys = (entry.value["keys"]?.entries ?? []).compactMap { key -> Located<Field>? in
+            guard let text = key.value.text, let type = try? TypeText.parse(text) else {
+                return nil
+            }
+            guard KeyEncoder.accepts(type) else {
+                diagnostics.report(
+                    .notAKey, "a key cannot be \(type)", at: key.value.position,
+                    fix: "use a type without parts, such as string or int64")
+                return nil
+            }
+            return Located(value: Field(key.key, type), position: key.keyPosition)
+        }
+        return keys.isEmpty ? nil : EntitySpec(name: entry.name, keys: keys)
+    }
+
+    private func featureView(_ entry: SpecNode.Entry) -> FeatureViewSpec? {
+        guard let entity = entry.value["entity"]?.located, let from = entry.value["from"]?.located
+        else { return nil }
+        return FeatureViewSpec(
+            name: entry.name, entity: entity, from: from, ttl: entry.value["ttl"]?.duration,
+            features: entry.value["features"]?.items.compactMap(\.located))
+    }
+
+    private func service(_ entry: SpecNode.Entry) -> ServiceSpec? {
+        ServiceSpec(name: entry.name, features: entry.value.items.compactMap(\.located))
+    }
+}
+
+extension SpecNode {
+    /// A scalar's text with variables put in.
+    var text: String? { scalar?.text }
+
+    var located: Located<String>? { text.map { Located(value: $0, position: position) } }
+
+    var duration: Duration? { text.flatMap(SpecScalars.duration) }
+
+    var integer: Int? { text.flatMap { Int($0) } }
+
+    /// A scalar as an expression: its text as written, without variables.
+    var expression: SpecExpression? {
+        scalar.map { SpecExpression(scalar: $0, position: position, text: $0.raw) }
+    }
+}
+
+extension SpecNode.Entry {
+    var name: Located<String> { Located(value: key, position: keyPosition) }
+}
