@@ -1,0 +1,69 @@
+import StreamRuntime
+
+/// Reads the fields that come from around a record's value: its key, place, time and headers.
+final class MetadataReader {
+    private let fields: [(column: Int, field: RecordField)]
+
+    init(_ fields: [RecordField]) {
+        self.fields = fields.enumerated().filter { $0.element.from != .value }
+            .map { (column: $0.offset, field: $0.element) }
+    }
+
+    var isEmpty: Bool { fields.isEmpty }
+
+    /// The arena that texts of this column are views into.
+    func arena(ofColumn column: Int, in records: RecordBatch) -> ByteArena {
+        switch fields.first(where: { $0.column == column })?.field.from {
+        case .key: records.keys.arena!
+        case .header: records.headers?.arena ?? records.values.arena!
+        default: records.values.arena!
+        }
+    }
+
+    /// Appends the fields' values of record `index` to their columns.
+    func append(
+        _ records: RecordBatch, _ index: Int, to columns: [Column]
+    ) throws(ValueProblem) {
+        for (position, field) in fields {
+            let column = columns[position]
+            do {
+                switch field.from {
+                case .timestamp: column.append(records.timestamps.int64s[index])
+                case .offset: column.append(records.offsets.int64s[index])
+                case .partition: column.append(Int64(records.partition))
+                case .key:
+                    let view = records.keys.isValid(index) ? records.keys.views[index] : nil
+                    try append(view, records.keys.arena!, field, to: column)
+                case .header(let name):
+                    let view = header(name, records.headers, index)
+                    try append(view, records.headers?.arena, field, to: column)
+                case .value: continue
+                }
+            } catch {
+                throw error.inside(field.name)
+            }
+        }
+    }
+
+    private func append(
+        _ view: UInt64?, _ arena: ByteArena?, _ field: RecordField, to column: Column
+    ) throws(ValueProblem) {
+        guard let view, let arena else {
+            guard !field.isRequired else { throw ValueProblem("is missing") }
+            return column.appendNull()
+        }
+        let text = UnsafePointer(arena.base) + ByteView.start(view)
+        let length = ByteView.length(view)
+        switch field.type {
+        case .bytes: column.append(view: view)
+        case .string:
+            guard isUTF8(text, length) else { throw ValueProblem("is not UTF-8") }
+            column.append(view: view)
+        default: try TextValue.append(text, length, unit: field.unit, named: true, to: column)
+        }
+    }
+
+    private func header(_ name: String, _ headers: Column?, _ index: Int) -> UInt64? {
+        nil
+    }
+}
