@@ -50,7 +50,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Connectors",
-            dependencies: ["StreamRuntime", "FeatureServe", "Codecs", "CRdKafka", "CSimdJSON"],
+            dependencies: ["StreamRuntime", "FeatureServe", "Codecs", "CRdKafka"],
             swiftSettings: strict),
         .target(
             name: "Pipelines",
@@ -71,7 +71,7 @@ let package = Package(
 
         .executableTarget(
             name: "EngineBenchmarks",
-            dependencies: ["Pipelines", "SampleData"],
+            dependencies: ["Pipelines", "SampleData", "Connectors", "StreamRuntime"],
             path: "Benchmarks/Engine", swiftSettings: strict),
 
         .testTarget(name: "RocksDBTests", dependencies: ["RocksDB"], swiftSettings: strict),
@@ -79,7 +79,9 @@ let package = Package(
         .testTarget(
             name: "StreamRuntimeTests", dependencies: ["StreamRuntime"], swiftSettings: strict),
         .testTarget(name: "OperatorsTests", dependencies: ["Operators"], swiftSettings: strict),
-        .testTarget(name: "ConnectorsTests", dependencies: ["Connectors"], swiftSettings: strict),
+        .testTarget(
+            name: "ConnectorsTests", dependencies: ["Connectors", "CSimdJSON"],
+            swiftSettings: strict),
         .testTarget(name: "FeatureServeTests", dependencies: ["FeatureServe"], swiftSettings: strict),
         .testTarget(
             name: "PipelinesTests", dependencies: ["Pipelines", "SampleData"],

@@ -1,1 +1,4 @@
-print("benchmarks")
+// `EngineBenchmarks [NAME…]` runs the benchmarks named, or all of them.
+let wanted = CommandLine.arguments.dropFirst()
+
+if wanted.isEmpty || wanted.contains("decode") { DecodeBenchmarks.run() }

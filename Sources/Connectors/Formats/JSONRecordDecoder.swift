@@ -10,6 +10,7 @@ import StreamRuntime
 /// - Shape: texts without escapes are views into the arena of the records' values; those with escapes
 ///   are appended to that arena.
 public final class JSONRecordDecoder: RecordDecoder {
+    /// The declared fields.
     public let schema: Schema
     private let strict: JSONDocumentReader
     private let fast: JSONFastReader
@@ -27,6 +28,7 @@ public final class JSONRecordDecoder: RecordDecoder {
         metadata = MetadataReader(fields)
     }
 
+    /// Appends a row for each record that is a JSON object with the declared fields.
     public func decode(
         _ records: RecordBatch, into rows: DecodedRows, rejects: inout RejectedRows
     ) {

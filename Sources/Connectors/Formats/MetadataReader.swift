@@ -1,6 +1,8 @@
 import StreamRuntime
 
 /// Reads the fields that come from around a record's value: its key, place, time and headers.
+///
+/// - Source: `RecordHeaders` says how headers are written.
 final class MetadataReader {
     private let fields: [(column: Int, field: RecordField)]
 
@@ -63,7 +65,29 @@ final class MetadataReader {
         }
     }
 
+    /// The value of the last header called `name`; nil when there is none or it is null.
     private func header(_ name: String, _ headers: Column?, _ index: Int) -> UInt64? {
-        nil
+        guard let headers, let arena = headers.arena, headers.isValid(index) else { return nil }
+        let view = headers.views[index]
+        let raw = UnsafeRawPointer(arena.base)
+        var at = ByteView.start(view)
+        let end = at + ByteView.length(view)
+        var found: UInt64?
+        while at + 2 <= end {
+            let nameLength = Int(
+                UInt16(littleEndian: raw.loadUnaligned(fromByteOffset: at, as: UInt16.self)))
+            at += 2
+            guard at + nameLength + 4 <= end else { break }
+            let isWanted = name.utf8.elementsEqual(
+                UnsafeBufferPointer(start: arena.base + at, count: nameLength))
+            at += nameLength
+            let length = Int(
+                Int32(littleEndian: raw.loadUnaligned(fromByteOffset: at, as: Int32.self)))
+            at += 4
+            guard at + max(length, 0) <= end else { break }
+            if isWanted { found = length < 0 ? nil : ByteView.pack(start: at, length: length) }
+            at += max(length, 0)
+        }
+        return found
     }
 }
