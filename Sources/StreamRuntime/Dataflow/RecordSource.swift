@@ -21,6 +21,17 @@ public final class RecordBatch {
         offsets = Column(.int64, capacity: capacity)
     }
 
+    /// A batch of columns a reader has filled, or will fill, itself.
+    public init(
+        partition: Int32, keys: Column, values: Column, timestamps: Column, offsets: Column
+    ) {
+        self.partition = partition
+        self.keys = keys
+        self.values = values
+        self.timestamps = timestamps
+        self.offsets = offsets
+    }
+
     public var count: Int { offsets.count }
 }
 
