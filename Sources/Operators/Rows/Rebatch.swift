@@ -1,0 +1,254 @@
+import StreamRuntime
+
+/// Groups the rows of a key into batches: one row out for each, its members in a list.
+///
+/// A batch is given out when it has `size` rows, when `linger` of event time has passed since its first
+/// row, or at the end of the input. It is never empty and never mixes keys. Which rows are in it is a
+/// function of the log: a row at or after a batch's deadline starts the next one.
+///
+/// - Shape: a row out has the key columns, `batch_id` (the same in every run), `size`, `items` (a list of
+///   structs of all input columns) and `first_event_time`, `last_event_time`. It takes the place in the
+///   order of the row that filled it, or the last moment before its deadline. Input must have keys.
+public final class Rebatch: StreamRuntime.Operator {
+    /// What comes out.
+    public let outputSchema: Schema
+    private let schema: Schema
+    private let keys: [Int]
+    private let linger: Int64?
+    private let groups: RebatchGroups
+    private let held: HeldRows
+    private let buffer = EntryBuffer()
+    private var full = ReadyBatches()
+    private var due: [Int] = []
+    private var nextDue = 0
+    private var state: KeyedState?
+    private var stepId = ""
+    private var origin: Int64 = 0
+
+    /// The order decides which rows share a batch.
+    public var needsOrderedInput: Bool { true }
+
+    /// The schema of the batches of rows of `schema` grouped by the columns `keys`.
+    public static func outputSchema(_ schema: Schema, keys: [Int]) -> Schema {
+        Schema(
+            keys.map { schema.fields[$0] } + [
+                Field("batch_id", .string), Field("size", .int64),
+                Field("items", .list(.structure(schema.fields))),
+                Field("first_event_time", .timestamp), Field("last_event_time", .timestamp),
+            ])
+    }
+
+    /// Batches of at most `size` rows of `schema`, grouped by the columns `keys`.
+    public init(schema: Schema, keys: [Int], size: Int, linger: Duration?) {
+        precondition(size > 0, "a batch has rows")
+        self.schema = schema
+        self.keys = keys
+        self.linger = linger?.micros
+        outputSchema = Rebatch.outputSchema(schema, keys: keys)
+        groups = RebatchGroups(size: size)
+        held = HeldRows(schema: schema)
+    }
+
+    /// Opens the state and takes back the unfinished batches a checkpoint holds.
+    public func open(_ context: OperatorContext) throws(JobFailure) {
+        stepId = context.stepId
+        origin = RowOrder.derived + context.ordinal
+        let state = try context.state.state(
+            "open", of: context.stepId, layout: StateLayout(fixedBytes: 8, blobs: 1))
+        self.state = state
+        let cursor = try state.table(0).cursor()
+        while true {
+            let found = try cursor.next(1024, into: buffer.entries)
+            if found == 0 { break }
+            for index in 0..<found {
+                let entry = buffer.entries[index]
+                let batch = try BatchBytes.decode(entry.blob(0, of: state.layout), schema: schema)
+                let slot = groups.takeSlot()
+                entry.value.storeBytes(of: Int64(slot), as: Int64.self)
+                let base = held.hold(batch)
+                for row in 0..<batch.count {
+                    groups.add(RowPick(batch: base, row: Int32(row)), to: slot)
+                }
+                held.live += batch.count
+                groups.start(
+                    slot, deadline: deadline(batch.order.time(0)), hash: entry.hash)
+            }
+        }
+        groups.sortDeadlines()
+    }
+
+    /// Adds the rows of `batch` to their keys' batches and gives out those that are full.
+    public func process(_ batch: ColumnBatch, into output: any Output) throws(JobFailure) {
+        guard let state, let keyColumn = batch.keys else {
+            preconditionFailure("opened, with keys")
+        }
+        let table = try state.table(0)
+        buffer.reserve(batch.count)
+        try table.resolve(keyColumn, rows: nil, count: batch.count, into: buffer.entries)
+        let base = held.hold(batch)
+        let entries = buffer.entries
+        let hashes = keyColumn.hashes.int64s
+        for row in 0..<batch.count {
+            let entry = entries[row]
+            if entry.isNew {
+                entry.settle()
+                entry.value.storeBytes(of: Int64(groups.takeSlot()), as: Int64.self)
+            }
+            let slot = Int(entry.value.load(as: Int64.self))
+            if groups.touch(slot) { groups.remember(keyColumn, row, slot) }
+            let time = batch.order.time(row)
+            if groups.count(slot) > 0, time >= groups.deadline(slot) { close(slot) }
+            if groups.count(slot) == 0 {
+                groups.start(slot, deadline: deadline(time), hash: hashes[row])
+            }
+            groups.add(RowPick(batch: base, row: Int32(truncatingIfNeeded: row)), to: slot)
+            if groups.isFull(slot) {
+                full.append(groups, slot, cause: RowPick(batch: base, row: Int32(row)))
+                groups.empty(slot)
+                held.live -= groups.size
+            }
+        }
+        held.live += batch.count
+        emitReady(into: output)
+        held.compact(groups)
+    }
+
+    /// Gives out the batches whose deadline has come.
+    public func advance(
+        to watermark: EventTime, into output: any Output
+    ) throws(JobFailure) -> Progress {
+        if nextDue == due.count {
+            due = groups.due(watermark.micros)
+            nextDue = 0
+        }
+        while nextDue < due.count && full.rows < 4096 {
+            let slot = due[nextDue]
+            nextDue += 1
+            if groups.count(slot) > 0, groups.deadline(slot) <= watermark.micros { close(slot) }
+        }
+        emitReady(into: output)
+        if nextDue < due.count { return .more }
+        held.compact(groups)
+        return .done
+    }
+
+    /// Writes the unfinished batches that changed since the last time.
+    public func flush() throws(JobFailure) {
+        guard let state else { return }
+        let table = try state.table(0)
+        let touched = groups.touched
+        guard touched.count > 0 else { return }
+        buffer.reserve(touched.count)
+        try table.resolve(touched.keys, rows: nil, count: touched.count, into: buffer.entries)
+        for (index, slot) in touched.slots.enumerated() {
+            let entry = buffer.entries[index]
+            if groups.count(slot) == 0 {
+                try table.remove(entry)
+                groups.giveBack(slot)
+                continue
+            }
+            let rows = held.gather(groups.picks(slot), count: groups.count(slot))
+            let bytes = BatchBytes.encode(rows)
+            entry.resizeBlob(0, to: bytes.count, of: state.layout)
+                .update(from: bytes.base, count: bytes.count)
+        }
+        groups.forgetTouched()
+    }
+
+    private func deadline(_ time: Int64) -> Int64 {
+        linger.map { TimeMath.after(time, $0) } ?? .max
+    }
+
+    /// Makes the batch of `slot` ready because its deadline has come.
+    private func close(_ slot: Int) {
+        let first = groups.picks(slot)[0]
+        if groups.touch(slot) { groups.remember(held.keys(of: first), Int(first.row), slot) }
+        full.append(groups, slot, cause: nil)
+        held.live -= groups.count(slot)
+        groups.empty(slot)
+    }
+
+    private func emitReady(into output: any Output) {
+        guard full.count > 0 else { return }
+        let items = held.gather(full.picks, count: full.rows)
+        let count = full.count
+        let firsts = UnsafeMutablePointer<Int32>.allocate(capacity: count)
+        defer { firsts.deallocate() }
+        let sizes = Column(.int64, capacity: count)
+        let lists = Column(.list(.structure(schema.fields)), capacity: count)
+        let structs = Column(.structure(schema.fields), capacity: 1)
+        structs.children = items.columns
+        structs.reserve(items.count)
+        structs.setCount(items.count)
+        lists.children = [structs]
+        let starts = Column(.timestamp, capacity: count)
+        let ends = Column(.timestamp, capacity: count)
+        var order = RowOrder(capacity: count)
+        let events = items.order.eventTimes.int64s
+        var start = 0
+        for index in 0..<count {
+            let ready = full[index]
+            firsts[index] = Int32(start)
+            sizes.append(Int64(ready.count))
+            lists.views[index] = ByteView.pack(start: start, length: ready.count)
+            var earliest = events[start]
+            var latest = earliest
+            for row in start..<(start + ready.count) {
+                earliest = min(earliest, events[row])
+                latest = max(latest, events[row])
+            }
+            starts.append(earliest)
+            ends.append(latest)
+            if ready.isFilled {
+                order.append(from: items.order, row: start + ready.count - 1)
+            } else {
+                place(ready, last: events[start + ready.count - 1], in: &order)
+            }
+            start += ready.count
+        }
+        lists.setCount(count)
+        let leaders = items.gathered(firsts, count: count)
+        let columns =
+            keys.map { leaders.columns[$0] } + [ids(leaders), sizes, lists, starts, ends]
+        full.removeAll()
+        output.emit(ColumnBatch(schema: outputSchema, columns: columns, order: order, count: count))
+    }
+
+    /// Appends the place of a batch that was not filled: just before its deadline or, without one, at the
+    /// end of the input.
+    private func place(_ ready: ReadyBatches.Ready, last: Int64, in order: inout RowOrder) {
+        let isOpen = ready.deadline == .max
+        order.append(
+            from: RowOrder.made(
+                eventTime: isOpen ? last : ready.deadline - 1, watermark: isOpen ? .max : .min,
+                origin: origin, offset: ready.hash), row: 0)
+    }
+
+    /// Sixteen bytes in hexadecimal, from the step, the key and the place of the first row in the log.
+    private func ids(_ leaders: ColumnBatch) -> Column {
+        let steps = Column(.string, capacity: leaders.count)
+        for _ in 0..<leaders.count { steps.append(stepId) }
+        let order = leaders.order
+        var parts = keys.map { leaders.columns[$0] }
+        parts += [order.eventTimes, order.origins, order.offsets]
+        if let elements = order.elements { parts.append(elements) }
+        let high = KeyEncoder(columns: []).encode([steps] + parts, count: leaders.count).hashes
+        let low = KeyEncoder(columns: []).encode(parts + [steps], count: leaders.count).hashes
+        let ids = Column(.string, capacity: leaders.count)
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { text in
+            for row in 0..<leaders.count {
+                Rebatch.hex(UInt64(bitPattern: high.int64s[row]), into: text.baseAddress!)
+                Rebatch.hex(UInt64(bitPattern: low.int64s[row]), into: text.baseAddress! + 16)
+                ids.append(UnsafeBufferPointer(text))
+            }
+        }
+        return ids
+    }
+
+    private static func hex(_ word: UInt64, into text: UnsafeMutablePointer<UInt8>) {
+        for digit in 0..<16 {
+            let value = UInt8(truncatingIfNeeded: word >> UInt64(60 - digit * 4)) & 15
+            text[digit] = value < 10 ? 48 + value : 87 + value
+        }
+    }
+}
