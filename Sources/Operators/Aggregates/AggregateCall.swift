@@ -1,0 +1,80 @@
+import StreamRuntime
+
+/// The aggregate functions there are.
+public enum AggregateFunction: String, CaseIterable, Sendable {
+    /// Rows, or rows with a value of the argument, or distinct values.
+    case count
+    case sum
+    case average
+    case minimum
+    case maximum
+    /// The argument at the first row in order, nulls included.
+    case first
+    case last
+    /// The argument at the first row in order that has a value.
+    case anyValue
+    case varianceSample
+    case variancePopulation
+    case deviationSample
+    case deviationPopulation
+    /// `parameter` is the quantile, 0 to 1.
+    case approximateQuantile
+    case approximateDistinct
+    /// Every argument in row order, nulls included.
+    case list
+    case all
+    case any
+    /// Two arguments: the first one where the second is smallest.
+    case argumentMinimum
+    case argumentMaximum
+
+    /// The name a user writes.
+    public var name: String {
+        switch self {
+        case .count: "count"
+        case .sum: "sum"
+        case .average: "avg"
+        case .minimum: "min"
+        case .maximum: "max"
+        case .first: "first"
+        case .last: "last"
+        case .anyValue: "any_value"
+        case .varianceSample: "var_samp"
+        case .variancePopulation: "var_pop"
+        case .deviationSample: "stddev_samp"
+        case .deviationPopulation: "stddev_pop"
+        case .approximateQuantile: "approx_quantile"
+        case .approximateDistinct: "approx_count_distinct"
+        case .list: "list"
+        case .all: "bool_and"
+        case .any: "bool_or"
+        case .argumentMinimum: "arg_min"
+        case .argumentMaximum: "arg_max"
+        }
+    }
+}
+
+/// One aggregate to keep up to date: which function, over what, and of which rows.
+public struct AggregateCall: Sendable {
+    public let function: AggregateFunction
+    /// Evaluated on the input batch; empty for `count(*)`.
+    public let arguments: [CompiledExpression]
+    public let isDistinct: Bool
+    /// Only rows for which this is true count.
+    public let filter: CompiledExpression?
+    /// The quantile of `approximateQuantile`.
+    public let parameter: Double?
+    public let resultType: ColumnType
+    /// The call as the user wrote it.
+    public let text: String
+}
+
+/// What an aggregating step keeps and what it makes of it.
+public struct AggregatePlan: Sendable {
+    /// Each distinct call once, whatever the number of outputs that use it.
+    public let calls: [AggregateCall]
+    /// The key columns, then one field per call, named "$0", "$1" and so on.
+    public let resultSchema: Schema
+    /// The step's outputs in the order given, over `resultSchema`.
+    public let outputs: [(name: String, expression: CompiledExpression)]
+}

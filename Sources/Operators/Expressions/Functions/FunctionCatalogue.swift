@@ -1,0 +1,21 @@
+/// Every scalar function, by group, in the order the documentation lists them.
+enum FunctionCatalogue {
+    nonisolated(unsafe) static let groups: [(title: String, functions: [ScalarFunction])] = [
+        ("Conditions", ConditionFunctions.all)
+    ]
+
+    nonisolated(unsafe) static let byName: [String: ScalarFunction] = {
+        var byName: [String: ScalarFunction] = [:]
+        for group in groups {
+            for function in group.functions {
+                for name in function.names {
+                    precondition(byName[name] == nil, "two functions are called \(name)")
+                    byName[name] = function
+                }
+            }
+        }
+        return byName
+    }()
+
+    static var names: [String] { byName.keys.filter { $0.first?.isLetter == true }.sorted() }
+}
