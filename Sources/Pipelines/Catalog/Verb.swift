@@ -137,7 +137,7 @@ extension Verb {
                         meaning: "The longest a row waits for others, in event time."),
                 ]), isStateful: true,
             meaning:
-                "A row for each batch of a key's rows: the key, batch_id, size, items, first_time, last_time.",
+                "A row for each batch of a key's rows: the key, batch_id, size, items, first_event_time, last_event_time.",
             example:
                 "- rebatch: {id: batches, by: [retailer_id, campaign_id], size: 50, linger: 2s}"),
         later("join", "Puts rows of two streams together."),

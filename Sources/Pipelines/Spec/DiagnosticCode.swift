@@ -47,6 +47,7 @@ enum DiagnosticCode: String, CaseIterable, Sendable {
     case repeatedColumn = "E308"
     case notOrdered = "E309"
     case badWindow = "E310"
+    case notAFeature = "E311"
 }
 
 extension DiagnosticCode {
@@ -101,6 +102,7 @@ extension DiagnosticCode {
         case .repeatedColumn: "A step would make two columns of the same name."
         case .notOrdered: "A column whose type has no order."
         case .badWindow: "Window sizes that do not fit each other."
+        case .notAFeature: "A column whose type cannot be a feature."
         }
     }
 }

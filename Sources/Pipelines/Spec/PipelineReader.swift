@@ -44,7 +44,8 @@ struct PipelineReader {
         return TargetSpec(
             place: place, keys: (node["key"]?.oneOrMore ?? []).compactMap(\.located),
             connection: node["connection"]?.located, partitions: node["partitions"]?.integer,
-            delivery: delivery, onError: node["on_error"].flatMap(policy), position: node.position)
+            delivery: delivery, onError: node["on_error"].flatMap(SpecReader.policy),
+            position: node.position)
     }
 
     private func step(_ node: SpecNode) -> StepSpec? {
@@ -152,7 +153,8 @@ struct PipelineReader {
         guard !widths.isEmpty, widths.count == written.count else { return nil }
         return .rolling(
             RollingSpec(
-                widths: widths, items: node["select"].map(items) ?? [],
+                widths: widths, labels: written.compactMap(\.text),
+                items: node["select"].map(items) ?? [],
                 includesSelf: node["include_self"]?.text != "false",
                 delay: node["delay"]?.duration ?? .zero))
     }

@@ -147,6 +147,8 @@ struct AggregateSpec: Sendable {
 /// The widths and results of a rolling step.
 struct RollingSpec: Sendable {
     let widths: [Located<Duration>]
+    /// Each width as it is written: what `{over}` stands for.
+    let labels: [String]
     let items: [SpecItem]
     let includesSelf: Bool
     let delay: Duration
@@ -165,7 +167,7 @@ struct TargetSpec: Sendable {
     let connection: Located<String>?
     let partitions: Int?
     let delivery: Located<PlannedSink.Delivery>?
-    let onError: Located<PolicySpec>?
+    let onError: PolicySpec?
     let position: Position
 }
 

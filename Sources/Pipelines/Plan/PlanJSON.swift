@@ -1,0 +1,215 @@
+import StreamRuntime
+
+extension JobPlan {
+    /// The plan as JSON: what `plan --json` shows, what a checkpoint keeps, what a later plan is
+    /// compared with.
+    var json: JSONText {
+        .object([
+            ("job", .string(name)), ("fingerprint", .string(fingerprint)),
+            ("sources", .array(sources.map(json))), ("steps", .array(steps.map(json))),
+            ("sinks", .array(sinks.map(json))),
+            (
+                "feature_views",
+                .array(
+                    featureViews.map { view in
+                        .object([
+                            ("name", .string(view.name)),
+                            ("entity", .string(entities[view.entity].name)),
+                            ("keys", columns(entities[view.entity].keys)),
+                            ("from", .string(view.from)), ("features", columns(view.features)),
+                            ("ttl", view.ttl.map { .string($0.text) } ?? .null),
+                        ])
+                    })
+            ),
+            (
+                "services",
+                .array(
+                    services.map { service in
+                        .object([
+                            ("name", .string(service.name)),
+                            (
+                                "features",
+                                .strings(
+                                    service.features.map {
+                                        "\(featureViews[$0.view].name):\($0.feature)"
+                                    })
+                            ),
+                        ])
+                    })
+            ),
+        ])
+    }
+
+    /// The plan with the fingerprint of everything that decides results: not where it runs, not how fast.
+    func withFingerprint() -> JobPlan {
+        // FNV-1a: short, stable, and nobody attacks their own plan.
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in json.compact.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        let digits = String(hash, radix: 16)
+        return JobPlan(
+            settings: settings, connections: connections, sources: sources, steps: steps,
+            sinks: sinks, entities: entities, featureViews: featureViews, services: services,
+            pipelines: pipelines,
+            fingerprint: String(repeating: "0", count: 16 - digits.count) + digits)
+    }
+
+    private func json(_ source: PlannedSource) -> JSONText {
+        let place: [(String, JSONText)] =
+            switch source.location {
+            case .topic(let connection, let topic):
+                [("topic", .string(topic)), ("connection", .string(connection))]
+            case .files(let path): [("files", .string(path))]
+            }
+        return .object(
+            [("name", .string(source.name))] + place + [
+                ("format", .string(source.format.kind.rawValue)),
+                (
+                    "options",
+                    .object(source.format.options.map { ($0.name, .string($0.value)) })
+                ),
+                (
+                    "fields",
+                    .object(
+                        source.fields.map { field in
+                            (field.name, .string(description(of: field)))
+                        })
+                ),
+                ("time", .string(source.schema.fields[source.timeColumn].name)),
+                ("out_of_orderness", .string(source.outOfOrderness.text)),
+                ("idle", source.idle.map { .string($0.text) } ?? .null),
+                ("on_error", .string(text(of: source.onError))),
+            ])
+    }
+
+    private func description(of field: PlannedField) -> String {
+        var text = "\(field.type)"
+        switch field.from {
+        case .value:
+            if field.path != [field.name] { text += " at \(field.path.joined(separator: "."))" }
+        case .key: text += " from key"
+        case .timestamp: text += " from timestamp"
+        case .offset: text += " from offset"
+        case .partition: text += " from partition"
+        case .header(let name): text += " from header:\(name)"
+        }
+        if field.isRequired { text += " required" }
+        if let unit = field.unit { text += " in \(unit.rawValue)" }
+        return text
+    }
+
+    private func json(_ step: PlannedStep) -> JSONText {
+        .object([
+            ("id", .string(step.id)), ("was", step.formerId.map { .string($0) } ?? .null),
+            ("pipeline", .string(step.pipeline)), ("verb", .string(step.verb)),
+            ("stateful", .boolean(!step.isStateless)),
+            ("ordered", .boolean(step.needsOrderedInput)),
+            ("does", .string(step.operation.text)),
+            ("by", .strings(step.keys.map { step.inputSchema.fields[$0].name })),
+            ("inputs", .array(step.inputs.map { json($0, step.inputSchema) })),
+            ("on_error", .string(text(of: step.onError))),
+            (
+                "outputs",
+                .object(step.outputs.map { ($0.name, columns($0.schema.fields)) })
+            ),
+        ])
+    }
+
+    private func json(_ sink: PlannedSink) -> JSONText {
+        .object([
+            ("id", .string(sink.id)), ("delivery", .string(sink.delivery.rawValue)),
+            ("key", .strings(keyNames(of: sink))),
+            ("columns", columns(sink.schema.fields)),
+            ("inputs", .array(sink.inputs.map { json($0, sink.schema) })),
+        ])
+    }
+
+    func keyNames(of sink: PlannedSink) -> [String] {
+        switch sink.target {
+        case .topic(_, _, let keys, _): keys.map { sink.schema.fields[$0].name }
+        case .files: []
+        case .features(let view): featureViews[view].keyColumns.map { sink.schema.fields[$0].name }
+        }
+    }
+
+    private func json(_ edge: PlannedEdge, _ schema: Schema) -> JSONText {
+        .object([
+            ("from", .string(nodeName(edge))), ("exchange", .string(edge.text(schema))),
+        ])
+    }
+
+    private func columns(_ fields: [Field]) -> JSONText {
+        .object(fields.map { ($0.name, .string("\($0.type)")) })
+    }
+
+    private func text(of policy: FailurePolicy) -> String {
+        switch policy {
+        case .fail: "fail"
+        case .drop: "drop"
+        case .deadLetter: "dead letters"
+        }
+    }
+
+    /// The name of where an edge begins: a stream or a step id, and the side output after a point.
+    func nodeName(_ edge: PlannedEdge) -> String {
+        let (name, ports) =
+            switch edge.from {
+            case .source(let index): (sources[index].name, sources[index].outputs)
+            case .step(let index): (steps[index].id, steps[index].outputs)
+            }
+        return edge.port == 0 ? name : "\(name) (\(ports[edge.port].name))"
+    }
+}
+
+extension PlannedEdge {
+    /// The exchange in words; `schema` is that of the rows on the edge.
+    func text(_ schema: Schema) -> String {
+        switch exchange {
+        case .forward: "forward"
+        case .gather: "gather"
+        case .keyed(let columns):
+            (isLocal ? "local" : "keyed") + " by "
+                + (columns.isEmpty
+                    ? "nothing" : columns.map { schema.fields[$0].name }.joined(separator: ", "))
+        }
+    }
+}
+
+extension StepOperation {
+    /// What the step does, on one line.
+    var text: String {
+        switch self {
+        case .filter(let predicate): predicate
+        case .select(let items), .extend(let items): StepOperation.text(items)
+        case .unnest(let list, let alias): "\(list) as \(alias)"
+        case .route(let conditions): conditions.joined(separator: " | ")
+        case .deduplicate(let within): "first within \(within.text)"
+        case .latest(let order, _): "newest by \(order)"
+        case .aggregate(let window, let items, let lateness, _):
+            "\(window.text): \(StepOperation.text(items))"
+                + (window == .none ? "" : ", \(lateness.text) lateness allowed")
+        case .rolling(let shape):
+            "over \(shape.widths.map(\.over.text).joined(separator: ", ")): "
+                + shape.widths.map { StepOperation.text($0.items) }.joined(separator: ", ")
+                + (shape.includesSelf ? "" : ", without the row itself")
+                + (shape.delay == .zero ? "" : ", seen after \(shape.delay.text)")
+        case .rebatch(let size, let linger):
+            "up to \(size) rows" + (linger.map { " or \($0.text)" } ?? "")
+        }
+    }
+
+    private static func text(_ items: [NamedExpression]) -> String {
+        items.map { "\($0.name) = \($0.text)" }.joined(separator: ", ")
+    }
+}
+
+extension WindowShape {
+    var text: String {
+        switch self {
+        case .none: "no window"
+        case .tumble(let size): "tumble \(size.text)"
+        case .hop(let size, let every): "hop \(size.text) every \(every.text)"
+        case .session(let gap): "session \(gap.text)"
+        case .cumulate(let size, let every): "cumulate \(size.text) every \(every.text)"
+        }
+    }
+}

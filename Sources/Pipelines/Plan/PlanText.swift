@@ -1,0 +1,72 @@
+import StreamRuntime
+
+extension JobPlan {
+    /// The plan for reading: sources, each pipeline's steps with exchanges, state and columns, outputs,
+    /// features, and what changed since the plan `previous`.
+    func text(previous: String?) -> String {
+        var lines = ["job \(name), plan \(fingerprint)", ""]
+        for source in sources { lines += text(source) }
+        for pipeline in pipelines {
+            lines.append("pipeline \(pipeline.name)")
+            for index in pipeline.steps { lines += text(steps[index]) }
+            if pipeline.steps.isEmpty {
+                lines.append(
+                    "  no steps; " + pipeline.outputs.map(nodeName).joined(separator: ", "))
+            }
+            lines.append("")
+        }
+        if !sinks.isEmpty { lines.append("outputs") }
+        for sink in sinks {
+            let keys = keyNames(of: sink)
+            let key = keys.isEmpty ? "" : ", key \(keys.joined(separator: ", "))"
+            lines.append("  \(sink.id): \(sink.delivery.rawValue)\(key)")
+            lines.append("      from \(sink.inputs.map(nodeName).joined(separator: ", "))")
+        }
+        if !featureViews.isEmpty { lines += ["", "features"] }
+        for view in featureViews {
+            let keys = entities[view.entity].keys.map(\.name).joined(separator: ", ")
+            let ttl = view.ttl.map { ", for \($0.text)" } ?? ""
+            lines.append("  \(view.name) of \(entities[view.entity].name) (\(keys))\(ttl)")
+            lines.append("      " + JobPlan.columns(view.features))
+        }
+        if let previous { lines += [""] + PlanChanges(from: previous, to: self).lines }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private func text(_ source: PlannedSource) -> [String] {
+        let place =
+            switch source.location {
+            case .topic(let connection, let topic): "topic \(topic) on \(connection)"
+            case .files(let path): "files \(path)"
+            }
+        let idle = source.idle.map { ", idle after \($0.text)" } ?? ""
+        return [
+            "source \(source.name): \(place), \(source.format.kind.rawValue)",
+            "      time \(source.schema.fields[source.timeColumn].name), "
+                + "up to \(source.outOfOrderness.text) out of order\(idle)",
+            "      reads \(JobPlan.columns(source.schema.fields))", "",
+        ]
+    }
+
+    private func text(_ step: PlannedStep) -> [String] {
+        var facts: [String] = []
+        for fact in step.inputs.map({ $0.text(step.inputSchema) }) where !facts.contains(fact) {
+            facts.append(fact)
+        }
+        if step.needsOrderedInput { facts.append("in order") }
+        if !step.isStateless { facts.append("state \(step.id)") }
+        if let former = step.formerId { facts.append("was \(former)") }
+        var lines = [
+            "  \(step.verb) (line \(step.line)): \(step.operation.text)",
+            "      \(facts.joined(separator: ", ")); from \(step.inputs.map(nodeName).joined(separator: ", "))",
+            "      gives \(JobPlan.columns(step.schema.fields))",
+        ]
+        let sides = step.outputs.dropFirst().map(\.name)
+        if !sides.isEmpty { lines.append("      besides \(sides.joined(separator: ", "))") }
+        return lines
+    }
+
+    private static func columns(_ fields: [Field]) -> String {
+        fields.map { "\($0.name) \($0.type)" }.joined(separator: ", ")
+    }
+}

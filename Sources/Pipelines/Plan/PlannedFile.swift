@@ -1,0 +1,82 @@
+import Glibc
+
+/// A pipelines file read, checked and planned: its problems, or its plan.
+struct PlannedFile {
+    let source: SourceText
+    /// Sorted by line; empty for a file that can run.
+    let problems: [SpecDiagnostic]
+    /// nil when there are problems.
+    let plan: JobPlan?
+    /// The file as YAML sees it, when it is YAML.
+    let root: SpecNode?
+
+    /// Plans `text`, which is called `file` in messages and whose paths are relative to `file`'s directory.
+    init(file: String, text: String, variables: Variables) {
+        source = SourceText(file: file, text: text)
+        let read = SpecFile(source: source, variables: variables)
+        root = read.root
+        plan = read.spec.flatMap {
+            Planner.plan($0, file: file, diagnostics: read.diagnostics)
+        }
+        problems = read.diagnostics.sorted
+    }
+
+    /// Reads and plans the file at `path`.
+    init(path: String, environment: [String: String]) {
+        switch FileText.read(path) {
+        case .text(let text):
+            self.init(
+                file: path, text: text,
+                variables: Variables(environment: environment, readFile: FileText.optional))
+        case .failed(let reason): self.init(unreadable: path, reason: reason)
+        }
+    }
+
+    private init(unreadable path: String, reason: String) {
+        source = SourceText(file: path, text: "")
+        root = nil
+        plan = nil
+        problems = [
+            SpecDiagnostic(
+                code: .unreadable, message: "the file cannot be read: \(reason)",
+                position: Position(line: 1, column: 1), notes: [],
+                fix: "name a pipelines file, or create \(path)")
+        ]
+    }
+}
+
+/// Whole files as text.
+enum FileText {
+    /// What reading gave.
+    enum Outcome {
+        case text(String)
+        case failed(String)
+    }
+
+    /// Pipelines files are small; what is larger is something else.
+    static let bytesMax = 4 << 20
+
+    static func read(_ path: String) -> Outcome {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return .failed(String(cString: strerror(errno))) }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = Glibc.read(descriptor, &chunk, chunk.count)
+            if count < 0 { return .failed(String(cString: strerror(errno))) }
+            if count == 0 { break }
+            bytes += chunk[..<count]
+            if bytes.count > bytesMax { return .failed("it is larger than \(bytesMax >> 20) MiB") }
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            return .failed("it is not UTF-8 text")
+        }
+        return .text(text)
+    }
+
+    /// The text of a file, or nil.
+    @Sendable static func optional(_ path: String) -> String? {
+        if case .text(let text) = read(path) { text } else { nil }
+    }
+}

@@ -1,0 +1,71 @@
+import StreamRuntime
+
+/// The rows that come out of a stream, a pipeline or a step while a plan is made.
+struct PlannedRows {
+    /// One place they come out of.
+    struct Endpoint {
+        let from: PlannedEdge.Node
+        let port: Int
+        /// The columns by whose key the rows are already on their worker; nil when by none.
+        var partitioning: [String]?
+    }
+
+    var schema: Schema
+    var endpoints: [Endpoint]
+    /// Columns that exist but whose expression could not be read: not to be complained of again.
+    var poisoned: Set<String> = []
+    /// Nothing is known of them: an earlier step could not be read.
+    var isBroken = false
+
+    static let broken = PlannedRows(schema: Schema([]), endpoints: [], isBroken: true)
+
+    /// The columns with their types, for messages.
+    var columns: String {
+        schema.fields.map { "\($0.name) \($0.type)" }.joined(separator: ", ")
+    }
+
+    /// The same rows under another schema, out of one place.
+    func following(
+        _ step: Int, port: Int = 0, schema: Schema, partitioning: [String]?
+    ) -> PlannedRows {
+        var rows = self
+        rows.schema = schema
+        rows.endpoints = [Endpoint(from: .step(step), port: port, partitioning: partitioning)]
+        return rows
+    }
+
+    /// The key all endpoints agree on.
+    var partitioning: [String]? {
+        guard let first = endpoints.first?.partitioning else { return nil }
+        return endpoints.allSatisfy { $0.partitioning == first } ? first : nil
+    }
+
+    func edges(_ exchange: PlannedEdge.Exchange, by key: [String] = []) -> [PlannedEdge] {
+        endpoints.map { endpoint in
+            var isLocal = false
+            if case .keyed = exchange { isLocal = endpoint.partitioning == key }
+            return PlannedEdge(
+                from: endpoint.from, port: endpoint.port, exchange: exchange, isLocal: isLocal)
+        }
+    }
+}
+
+/// Which columns of its input a step reads: for itself, and for each column it gives out.
+struct ColumnUse {
+    var always: Set<Int> = []
+    /// For each output column of the main port the input columns it is made of.
+    var outputs: [Set<Int>] = []
+
+    static func passing(_ count: Int, always: Set<Int> = []) -> ColumnUse {
+        ColumnUse(always: always, outputs: (0..<count).map { [$0] })
+    }
+}
+
+/// What is known of a stream or pipeline by its name.
+struct PlannedName {
+    var rows: PlannedRows
+    /// What becomes of rows that fail in a pipeline that reads it; nil when its inputs disagree.
+    var policy: PolicySpec?
+    /// The topic connections its rows come from.
+    var connections: [String]
+}

@@ -1,0 +1,163 @@
+import StreamRuntime
+
+extension Planner {
+    func planConnections() {
+        connections = spec.connections.map { connection in
+            let kind: PlannedConnection.Kind =
+                switch connection.kind {
+                case .embedded(let root): .embedded(root: Planner.resolve(root, in: directory))
+                case .files(let root): .files(root: Planner.resolve(root, in: directory))
+                case .kafka: connection.kind
+                }
+            return PlannedConnection(name: connection.name.value, kind: kind)
+        }
+    }
+
+    /// The connections that hold topics.
+    var topicConnections: [String] { connections.filter(\.holdsTopics).map(\.name) }
+
+    /// The connection a topic is on: the one named, or the only one it can be.
+    ///
+    /// - Parameter near: those that the rows at hand come from.
+    func topicConnection(
+        _ named: Located<String>?, near: [String], at position: Position, topic: String
+    ) -> String? {
+        if let named {
+            guard let connection = declared(named) else { return nil }
+            if !connection.holdsTopics {
+                diagnostics.report(
+                    .wrongConnection, "the connection \"\(named.value)\" holds files, not topics",
+                    at: named.position,
+                    fix: "name one of: \(topicConnections.joined(separator: ", "))")
+                return nil
+            }
+            return named.value
+        }
+        if near.count == 1 { return near[0] }
+        if topicConnections.count == 1 { return topicConnections[0] }
+        diagnostics.report(
+            .ambiguousConnection,
+            topicConnections.isEmpty
+                ? "no connection is declared for the topic \"\(topic)\""
+                : "it is not said which connection the topic \"\(topic)\" is on", at: position,
+            fix: topicConnections.isEmpty
+                ? "declare one: connections: {local: {embedded: ./data/topics}}"
+                : "add connection: \(topicConnections.joined(separator: " or "))")
+        return nil
+    }
+
+    func declared(_ name: Located<String>) -> PlannedConnection? {
+        if let found = connections.first(where: { $0.name == name.value }) { return found }
+        // One that is declared but could not be read has been complained of already.
+        let known = spec.connections.map(\.name.value)
+        diagnostics.report(
+            .unknownConnection, "there is no connection \"\(name.value)\"", at: name.position,
+            fix: NearestWord.advice(name.value, among: known, what: "connections"))
+        return nil
+    }
+
+    func filesPath(_ path: Located<String>, connection: Located<String>?) -> String? {
+        guard let connection else { return Planner.resolve(path.value, in: directory) }
+        guard let found = declared(connection) else { return nil }
+        guard case .files(let root) = found.kind else {
+            diagnostics.report(
+                .wrongConnection, "the connection \"\(connection.value)\" holds topics, not files",
+                at: connection.position, fix: "name a connection of kind files, or none")
+            return nil
+        }
+        return Planner.resolve(path.value, in: root)
+    }
+
+    func planStream(_ stream: StreamSpec) {
+        let name = stream.name.value
+        var location: PlannedSource.Location?
+        var near: [String] = []
+        switch stream.origin {
+        case .topic(let topic):
+            let found = topicConnection(
+                stream.connection, near: [], at: topic.position, topic: topic.value)
+            if let found {
+                near = [found]
+                location = .topic(connection: found, topic: topic.value)
+            }
+        case .files(let path):
+            location = filesPath(path, connection: stream.connection).map { .files(path: $0) }
+        }
+        var fields = stream.fields.map {
+            PlannedField(
+                name: $0.name.value, path: $0.path, type: $0.type, isRequired: $0.isRequired,
+                unit: $0.unit, from: $0.from)
+        }
+        let timeField = stream.timeField.value
+        if let declared = fields.first(where: { $0.name == timeField }) {
+            if declared.type != .timestamp {
+                diagnostics.report(
+                    .notATime, "the event time \"\(timeField)\" is \(declared.type)",
+                    at: stream.timeField.position,
+                    notes: ["types: \(timeField) is \(declared.type)"],
+                    fix: "declare it as a timestamp: \(timeField): {type: timestamp, unit: ms}")
+            }
+        } else if let near = NearestWord.of(
+            timeField, among: fields.filter { $0.type == .timestamp }.map(\.name))
+        {
+            diagnostics.report(
+                .unknownColumn, "the stream \"\(name)\" has no field \"\(timeField)\"",
+                at: stream.timeField.position,
+                fix: "write \"\(near)\", or declare \(timeField): timestamp")
+        } else {
+            fields.append(
+                PlannedField(
+                    name: timeField, path: [timeField], type: .timestamp, isRequired: true,
+                    unit: nil, from: .value))
+        }
+        if let needed = needed?[name] {
+            fields = fields.filter { needed.contains($0.name) || $0.name == timeField }
+        }
+        if needed != nil, needed?[name] == nil { return }
+        let schema = Schema(fields.map { Field($0.name, $0.type) })
+        let ordinal = sources.count
+        var outputs = [PlannedPort(name: "main", schema: schema)]
+        let policy = failurePolicy(
+            stream.onError, ports: &outputs, from: .source(ordinal), near: near)
+        sources.append(
+            PlannedSource(
+                ordinal: ordinal, name: name,
+                location: location ?? .files(path: ""), format: stream.format, fields: fields,
+                schema: schema, timeColumn: schema.index(of: timeField) ?? 0,
+                outOfOrderness: stream.outOfOrderness, idle: stream.idle, onError: policy,
+                outputs: outputs))
+        names[name] = PlannedName(
+            rows: PlannedRows(
+                schema: schema,
+                endpoints: [.init(from: .source(ordinal), port: 0, partitioning: nil)]),
+            policy: stream.onError, connections: near)
+    }
+
+    /// What a policy means at one place; dead letters get the next port there and a sink.
+    func failurePolicy(
+        _ policy: PolicySpec, ports: inout [PlannedPort], from node: PlannedEdge.Node,
+        near: [String]
+    ) -> FailurePolicy {
+        switch policy {
+        case .fail: return .fail
+        case .drop: return .drop
+        case .deadLetter(let topic):
+            let port = ports.count
+            ports.append(PlannedPort(name: "dead_letters", schema: DeadLetters.schema))
+            let rows = PlannedRows(
+                schema: DeadLetters.schema,
+                endpoints: [.init(from: node, port: port, partitioning: nil)])
+            let target = TargetSpec(
+                place: .topic(topic), keys: [], connection: nil, partitions: nil, delivery: nil,
+                onError: nil, position: topic.position)
+            planTarget(target, rows: rows, connections: near, of: "dead letters")
+            return .deadLetter(port: port)
+        }
+    }
+}
+
+extension PlannedConnection {
+    var holdsTopics: Bool {
+        if case .files = kind { false } else { true }
+    }
+}

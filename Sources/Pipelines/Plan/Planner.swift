@@ -1,0 +1,285 @@
+import Operators
+import StreamRuntime
+
+/// Turns a pipelines file into a plan: resolves names, checks types through every step, decides
+/// exchanges, and leaves out the fields nobody needs.
+///
+/// Planning is done twice: once with every declared field, which finds every problem, and once with the
+/// fields that the first plan turned out to need.
+final class Planner {
+    let spec: PipelinesSpec
+    let diagnostics: Diagnostics
+    let settings: JobSettings
+    /// The directory that paths of the file are relative to; empty for the current one.
+    let directory: String
+    /// The fields of each stream that are needed; nil for all.
+    let needed: [String: Set<String>]?
+
+    var connections: [PlannedConnection] = []
+    var sources: [PlannedSource] = []
+    var steps: [PlannedStep] = []
+    var uses: [ColumnUse] = []
+    var sinks: [PlannedSink] = []
+    var pipelines: [PlannedPipeline] = []
+    var names: [String: PlannedName] = [:]
+    var readNames: Set<String> = []
+    var beingPlanned: [String] = []
+    var stepIds: [String: Position] = [:]
+
+    private init(
+        _ spec: PipelinesSpec, _ diagnostics: Diagnostics, file: String,
+        needed: [String: Set<String>]?
+    ) {
+        self.spec = spec
+        self.diagnostics = diagnostics
+        self.needed = needed
+        let parts = file.split(separator: "/", omittingEmptySubsequences: false)
+        directory = parts.dropLast().joined(separator: "/")
+        let stem = parts.last?.split(separator: ".").first.map(String.init) ?? "job"
+        let job = spec.job
+        settings = JobSettings(
+            name: job.name ?? (SpecScalars.isName(stem) ? stem : "job"),
+            stateDirectory: Planner.resolve(job.state ?? "./data/state", in: directory),
+            memoryBytes: job.memoryBytes, workers: job.workers,
+            checkpointEvery: job.checkpointEvery ?? .seconds(10),
+            checkpointKeep: job.checkpointKeep ?? 3,
+            serveHost: job.serveHost ?? "127.0.0.1", servePort: job.servePort ?? 6566)
+    }
+
+    /// The plan of `spec`; nil when there is any problem, which is then in `diagnostics`.
+    static func plan(_ spec: PipelinesSpec, file: String, diagnostics: Diagnostics) -> JobPlan? {
+        let full = Planner(spec, diagnostics, file: file, needed: nil)
+        let views = full.planAll()
+        guard diagnostics.isEmpty else { return nil }
+        let needed = Projection.neededFields(of: full, views: views)
+        let projected = Planner(spec, diagnostics, file: file, needed: needed)
+        let finalViews = projected.planAll()
+        precondition(diagnostics.isEmpty, "fewer fields bring no new problem")
+        return projected.finish(finalViews)
+    }
+
+    private func planAll() -> [PlannedFeatureView] {
+        planConnections()
+        checkNames()
+        for stream in spec.streams { planStream(stream) }
+        for pipeline in spec.pipelines { _ = planPipeline(pipeline) }
+        let views = planFeatureViews()
+        checkServices(views)
+        checkDestinations()
+        return views
+    }
+
+    private func finish(_ views: [PlannedFeatureView]) -> JobPlan {
+        let entities = spec.entities.map {
+            PlannedEntity(name: $0.name.value, keys: $0.keys.map(\.value))
+        }
+        let plan = JobPlan(
+            settings: settings, connections: connections, sources: sources, steps: steps,
+            sinks: sinks, entities: entities, featureViews: views, services: planServices(views),
+            pipelines: pipelines, fingerprint: "")
+        return plan.withFingerprint()
+    }
+
+    static func resolve(_ path: String, in directory: String) -> String {
+        if path.hasPrefix("/") || directory.isEmpty { return path }
+        let tail = path.hasPrefix("./") ? String(path.dropFirst(2)) : path
+        return directory + "/" + tail
+    }
+
+    private func checkNames() {
+        let streams = Set(spec.streams.map(\.name.value))
+        for pipeline in spec.pipelines where streams.contains(pipeline.name.value) {
+            diagnostics.report(
+                .repeatedName, "\"\(pipeline.name.value)\" is a stream and a pipeline",
+                at: pipeline.name.position, fix: "give the pipeline another name")
+        }
+    }
+
+    /// What `from:` names, planned when it is a pipeline that has not been yet.
+    func resolveInput(_ reference: Located<String>, of reader: String) -> PlannedName? {
+        let base = reference.value.split(separator: ".").first.map(String.init) ?? ""
+        if beingPlanned.contains(base) {
+            let path = beingPlanned[beingPlanned.firstIndex(of: base)!...] + [base]
+            diagnostics.report(
+                .cycle, "\"\(reader)\" reads from itself", at: reference.position,
+                notes: ["the way is \(path.reversed().joined(separator: " → "))"],
+                fix: "write the rows to a topic and read them as a stream, or remove one \"from\"")
+            return nil
+        }
+        if names[base] == nil, let pipeline = spec.pipelines.first(where: { $0.name.value == base })
+        {
+            _ = planPipeline(pipeline)
+        }
+        if let known = names[reference.value] {
+            readNames.insert(reference.value)
+            return known
+        }
+        // A pipeline that could not be read may have the route that is missed.
+        if let pipeline = names[base], pipeline.rows.isBroken { return pipeline }
+        let declared = spec.streams.map(\.name.value) + spec.pipelines.map(\.name.value)
+        let known = declared + names.keys.filter { $0.contains(".") }.sorted()
+        diagnostics.report(
+            .unknownInput, "there is no stream or pipeline \"\(reference.value)\"",
+            at: reference.position,
+            fix: NearestWord.advice(
+                reference.value, among: known.filter { $0 != reader }, what: "streams and pipelines"
+            ))
+        return nil
+    }
+
+    /// Plans `pipeline` unless it is already, and what it reads before it.
+    private func planPipeline(_ pipeline: PipelineSpec) -> PlannedName {
+        let name = pipeline.name.value
+        if let known = names[name] { return known }
+        beingPlanned.append(name)
+        let inputs = pipeline.from.map { ($0, resolveInput($0, of: name)) }
+        beingPlanned.removeLast()
+        var connections: [String] = []
+        for connection in inputs.flatMap({ $0.1?.connections ?? [] })
+        where !connections.contains(connection) {
+            connections.append(connection)
+        }
+        let inherited = inputs.compactMap { $0.1?.policy }
+        let words = Set(inherited.map(\.word))
+        let policy =
+            pipeline.onError?.value
+            ?? (words.count == 1 && inherited.count == inputs.count ? inherited[0] : nil)
+        if policy == nil, inputs.allSatisfy({ $0.1 != nil }), !pipeline.steps.isEmpty {
+            diagnostics.report(
+                .undeclaredPolicy,
+                "the inputs of pipeline \"\(name)\" differ in on_error, and it has none of its own",
+                at: pipeline.name.position,
+                notes: inputs.compactMap { input in
+                    input.1?.policy.map { "\(input.0.value): \($0.word)" }
+                },
+                fix: "add on_error: fail, drop or {dead_letter: TOPIC} to the pipeline")
+        }
+        let first = steps.count
+        var rows = union(inputs.map { ($0.0, $0.1?.rows ?? .broken) }, of: pipeline)
+        let stage = StepPlanner(
+            planner: self, pipeline: pipeline, policy: policy ?? .fail, connections: connections)
+        for (position, step) in pipeline.steps.enumerated() {
+            rows = stage.plan(step, position: position + 1, rows: rows)
+        }
+        if pipeline.isBroken { rows = .broken }
+        for target in pipeline.targets {
+            planTarget(target, rows: rows, connections: connections, of: name)
+        }
+        let planned = PlannedName(rows: rows, policy: policy ?? .fail, connections: connections)
+        names[name] = planned
+        pipelines.append(
+            PlannedPipeline(
+                name: name, steps: Array(first..<steps.count), outputs: rows.edges(.forward),
+                schema: rows.schema))
+        return planned
+    }
+
+    /// Puts the inputs of a pipeline together by column name.
+    private func union(
+        _ inputs: [(Located<String>, PlannedRows)], of pipeline: PipelineSpec
+    ) -> PlannedRows {
+        guard let first = inputs.first?.1, !inputs.contains(where: { $0.1.isBroken }) else {
+            return .broken
+        }
+        var result = first
+        var seen: Set<String> = [inputs[0].0.value]
+        for (reference, rows) in inputs.dropFirst() {
+            if !seen.insert(reference.value).inserted {
+                diagnostics.report(
+                    .repeatedName, "\"\(reference.value)\" is named twice in from",
+                    at: reference.position, fix: "name it once")
+                continue
+            }
+            result.poisoned.formUnion(rows.poisoned)
+            let differences = Planner.differences(
+                of: first, inputs[0].0.value, from: rows, reference.value)
+            if !differences.isEmpty {
+                diagnostics.report(
+                    .unequalInputs,
+                    "\"\(inputs[0].0.value)\" and \"\(reference.value)\" have different columns",
+                    at: reference.position, notes: differences,
+                    fix: "end both with a select of the same names and types")
+                result.isBroken = true
+                continue
+            }
+            if rows.schema == first.schema {
+                result.endpoints += rows.endpoints
+            } else if result.poisoned.isEmpty {
+                result.endpoints.append(align(rows, to: first.schema, reference, pipeline))
+            }
+        }
+        return result
+    }
+
+    /// A step that puts the columns of `rows` in the order of `schema`.
+    private func align(
+        _ rows: PlannedRows, to schema: Schema, _ reference: Located<String>,
+        _ pipeline: PipelineSpec
+    ) -> PlannedRows.Endpoint {
+        let items = schema.fields.map {
+            NamedExpression(name: $0.name, text: "\"\($0.name)\"")
+        }
+        steps.append(
+            PlannedStep(
+                ordinal: steps.count, id: "\(pipeline.name.value).from.\(reference.value)",
+                formerId: nil, pipeline: pipeline.name.value, verb: "select",
+                line: reference.position.line, operation: .select(items), keys: [],
+                inputs: rows.edges(.forward), inputSchema: rows.schema,
+                outputs: [PlannedPort(name: "main", schema: schema)], onError: .fail,
+                isStateless: true, needsOrderedInput: false))
+        uses.append(
+            ColumnUse(outputs: schema.fields.map { [rows.schema.index(of: $0.name)!] }))
+        return .init(
+            from: .step(steps.count - 1), port: 0, partitioning: rows.partitioning)
+    }
+
+    private static func differences(
+        of left: PlannedRows, _ leftName: String, from right: PlannedRows, _ rightName: String
+    ) -> [String] {
+        var notes: [String] = []
+        let unclear = left.poisoned.union(right.poisoned)
+        for field in left.schema.fields where !unclear.contains(field.name) {
+            if let index = right.schema.index(of: field.name) {
+                let type = right.schema.fields[index].type
+                if type != field.type {
+                    notes.append(
+                        "\(field.name) is \(field.type) in \(leftName), \(type) in \(rightName)")
+                }
+            } else {
+                notes.append("\(field.name) is missing in \(rightName)")
+            }
+        }
+        for field in right.schema.fields
+        where left.schema.index(of: field.name) == nil && !unclear.contains(field.name) {
+            notes.append("\(field.name) is missing in \(leftName)")
+        }
+        return notes
+    }
+
+    /// Rows that nobody takes are a mistake, not a decision.
+    private func checkDestinations() {
+        for pipeline in spec.pipelines where pipeline.targets.isEmpty && !pipeline.isBroken {
+            let name = pipeline.name.value
+            if readNames.contains(name) || names[name]?.rows.isBroken != false { continue }
+            if case .route? = pipeline.steps.last?.action { continue }
+            diagnostics.report(
+                .nowhere, "the rows of pipeline \"\(name)\" go nowhere",
+                at: pipeline.name.position,
+                fix: "add to: {topic: …}, or read it from another pipeline or a feature view")
+        }
+        for pipeline in spec.pipelines {
+            for step in pipeline.steps {
+                guard case .route(let routes) = step.action else { continue }
+                for alias in routes.compactMap(\.alias)
+                where names["\(pipeline.name.value).\(alias.value)"] != nil
+                    && !readNames.contains("\(pipeline.name.value).\(alias.value)")
+                {
+                    diagnostics.report(
+                        .nowhere, "the rows of route \"\(alias.value)\" go nowhere",
+                        at: alias.position,
+                        fix: "read them with from: \(pipeline.name.value).\(alias.value)")
+                }
+            }
+        }
+    }
+}

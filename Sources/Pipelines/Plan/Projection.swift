@@ -1,0 +1,44 @@
+import StreamRuntime
+
+/// Finds the fields of each stream that anything in a plan needs, walking it backwards.
+enum Projection {
+    /// The needed fields by stream; a stream nobody reads has no entry.
+    static func neededFields(
+        of planner: Planner, views: [PlannedFeatureView]
+    ) -> [String: Set<String>] {
+        var wanted: [PlannedEdge.Node: [Int: Set<Int>]] = [:]
+        func want(_ columns: Set<Int>, of inputs: [PlannedEdge]) {
+            for edge in inputs {
+                wanted[edge.from, default: [:]][edge.port, default: []].formUnion(columns)
+            }
+        }
+        for sink in planner.sinks {
+            switch sink.target {
+            case .features(let index):
+                let name = planner.spec.featureViews[index].name.value
+                let view = views.first { $0.name == name }
+                want(Set((view?.keyColumns ?? []) + (view?.featureColumns ?? [])), of: sink.inputs)
+            case .topic, .files: want(Set(0..<sink.schema.count), of: sink.inputs)
+            }
+        }
+        for step in planner.steps.reversed() {
+            let use = planner.uses[step.ordinal]
+            var columns = use.always
+            for (port, outputs) in wanted[.step(step.ordinal)] ?? [:] {
+                if port == 0 {
+                    for column in outputs { columns.formUnion(use.outputs[column]) }
+                } else if step.outputs[port].name != "dead_letters" {
+                    // Every other side output has the rows as they came in.
+                    columns.formUnion(outputs)
+                }
+            }
+            want(columns, of: step.inputs)
+        }
+        var needed: [String: Set<String>] = [:]
+        for source in planner.sources {
+            guard let ports = wanted[.source(source.ordinal)], let main = ports[0] else { continue }
+            needed[source.name] = Set(main.map { source.schema.fields[$0].name })
+        }
+        return needed
+    }
+}

@@ -1,0 +1,168 @@
+import Operators
+import StreamRuntime
+
+extension StepPlanner {
+    private var diagnostics: Diagnostics { planner.diagnostics }
+
+    /// The checked expression, or nil after telling what is wrong with it.
+    func compile(_ expression: SpecExpression, _ rows: PlannedRows) -> CompiledExpression? {
+        do {
+            return try ExpressionCompiler(schema: rows.schema).compile(expression.text)
+        } catch {
+            report(error, in: expression, rows)
+            return nil
+        }
+    }
+
+    /// The checked condition: an expression that is true, false or null.
+    func condition(_ expression: SpecExpression, _ rows: PlannedRows) -> CompiledExpression? {
+        guard let compiled = compile(expression, rows) else { return nil }
+        if compiled.type != .bool {
+            diagnostics.report(
+                .notBoolean, "a condition must be true or false", at: expression.position,
+                notes: ["types: \(expression.text) is \(compiled.type)"],
+                fix: "compare it with something, such as \(expression.text) > 0 or … is not null")
+            return nil
+        }
+        return compiled
+    }
+
+    /// Tells of an expression's error at its place in the file.
+    func report(_ error: ExpressionError, in expression: SpecExpression, _ rows: PlannedRows) {
+        let words = StepPlanner.words(of: expression.text)
+        // A column that could not be made is not to be missed a second time.
+        if !rows.poisoned.isDisjoint(with: words) { return }
+        let types = rows.schema.fields.filter { words.contains($0.name) }.prefix(6)
+        var fix = error.fix ?? "correct the expression; columns: \(rows.columns)"
+        if expression.scalar.isQuoted, SpecScalars.isName(expression.text) {
+            fix = "for the text write \"'\(expression.text)'\"; for a column: " + fix
+        }
+        diagnostics.report(
+            .expression, error.message,
+            at: expression.scalar.position(
+                utf8Offset: expression.offset + error.offset, length: max(error.length, 1)),
+            notes: types.isEmpty
+                ? []
+                : ["types: " + types.map { "\($0.name) is \($0.type)" }.joined(separator: ", ")],
+            fix: fix)
+    }
+
+    /// The words of an expression that may be names of columns.
+    private static func words(of text: String) -> Set<String> {
+        Set(
+            text.split { !($0.isLetter || $0.isNumber || $0 == "_") }.map(String.init))
+    }
+
+    /// Compiles aggregates one output at a time, so that each one's error is told.
+    func aggregates(
+        _ items: [SpecItem], _ rows: PlannedRows, keys: [String]
+    ) -> (fields: [Field], columns: Set<Int>, poisoned: Set<String>) {
+        var fields: [Field] = []
+        var columns: Set<Int> = []
+        var poisoned: Set<String> = []
+        let compiler = ExpressionCompiler(schema: rows.schema)
+        for item in items {
+            do {
+                let plan = try compiler.compileAggregates(
+                    [(name: item.name.value, text: item.expression.text)], keys: keys)
+                fields.append(Field(item.name.value, plan.outputs[0].expression.type))
+                for call in plan.calls {
+                    for argument in call.arguments { columns.formUnion(argument.columns) }
+                    columns.formUnion(call.filter?.columns ?? [])
+                }
+            } catch {
+                report(error.error, in: item.expression, rows)
+                poisoned.insert(item.name.value)
+            }
+        }
+        return (fields, columns, poisoned)
+    }
+
+    func aggregate(
+        _ aggregate: AggregateSpec, _ rows: PlannedRows, _ keys: [Int], _ by: [String]
+    ) -> Draft? {
+        guard checkWindow(aggregate.window) else { return nil }
+        let results = aggregates(aggregate.items, rows, keys: by)
+        var fields = keys.map { rows.schema.fields[$0] }
+        let isWindowed = aggregate.window.value != .none
+        if isWindowed {
+            fields += [Field("window_start", .timestamp), Field("window_end", .timestamp)]
+        }
+        for item in aggregate.items where fields.contains(where: { $0.name == item.name.value }) {
+            diagnostics.report(
+                .repeatedColumn, "the step already makes a column \"\(item.name.value)\"",
+                at: item.name.position,
+                notes: ["it makes \(fields.map(\.name).joined(separator: ", ")) and the results"],
+                fix: "give the result another name")
+        }
+        let hasLatePort = isWindowed && aggregate.late != nil
+        var draft = Draft(
+            operation: .aggregate(
+                aggregate.window.value,
+                items: aggregate.items.map { .init(name: $0.name.value, text: $0.expression.text) },
+                allowedLateness: aggregate.allowedLateness, latePort: hasLatePort ? 1 : nil),
+            schema: Schema(fields + results.fields), use: ColumnUse(),
+            poisoned: results.poisoned, isStateless: false, needsOrder: !isWindowed,
+            partitioning: by)
+        draft.use.always = Set(keys).union(results.columns)
+        draft.use.outputs = draft.schema.fields.map { _ in [] }
+        if hasLatePort { draft.sides = [.init(name: "late", target: aggregate.late, alias: nil)] }
+        return draft
+    }
+
+    private func checkWindow(_ window: Located<WindowShape>) -> Bool {
+        let problem: String
+        switch window.value {
+        case .hop(let size, let every) where every > size:
+            problem = "windows of \(size.text) every \(every.text) leave rows out"
+        case .cumulate(let size, let every) where every > size || size.micros % every.micros != 0:
+            problem = "\(size.text) is not a multiple of \(every.text)"
+        default: return true
+        }
+        diagnostics.report(
+            .badWindow, problem, at: window.position,
+            fix: "choose an \"every\" that goes into the size a whole number of times")
+        return false
+    }
+
+    func rolling(
+        _ rolling: RollingSpec, _ rows: PlannedRows, _ keys: [Int], _ by: [String]
+    ) -> Draft? {
+        // The types do not depend on the width: errors are told once.
+        let results = aggregates(rolling.items, rows, keys: by)
+        var fields = rows.schema.fields
+        var widths: [RollingShape.Width] = []
+        var poisoned = rows.poisoned
+        for (width, label) in zip(rolling.widths, rolling.labels) {
+            var items: [NamedExpression] = []
+            for item in rolling.items {
+                let name = item.name.value.replacing("{over}", with: label)
+                if results.poisoned.contains(item.name.value) {
+                    poisoned.insert(name)
+                    continue
+                }
+                if fields.contains(where: { $0.name == name }) {
+                    diagnostics.report(
+                        .repeatedColumn, "the step would make two columns \"\(name)\"",
+                        at: item.name.position,
+                        fix: "write {over} in the name, or choose one that no column has")
+                    continue
+                }
+                let type = results.fields.first { $0.name == item.name.value }!.type
+                fields.append(Field(name, type))
+                items.append(.init(name: name, text: item.expression.text))
+            }
+            widths.append(.init(over: width.value, items: items))
+        }
+        let count = rows.schema.count
+        var draft = Draft(
+            operation: .rolling(
+                RollingShape(
+                    widths: widths, includesSelf: rolling.includesSelf, delay: rolling.delay)),
+            schema: Schema(fields),
+            use: ColumnUse.passing(count, always: Set(keys).union(results.columns)),
+            poisoned: poisoned, isStateless: false, needsOrder: true, partitioning: by)
+        draft.use.outputs += (count..<fields.count).map { _ in [] }
+        return draft
+    }
+}
