@@ -4,39 +4,80 @@ import Glibc
 /// Collects the records of a partition's next block and packs them.
 ///
 /// - Shape of a body: all timestamps (i64), all key lengths (i32, -1 for null), all value lengths
-///   (likewise), all header lengths (u32, only when some record has headers), then all keys, all
+///   (likewise), all header lengths (i32, only when some record has headers), then all keys, all
 ///   values, all headers. Offsets are dense, so the block's first offset tells them.
 final class BlockBuilder {
-    private let timestamps = Column(.int64, capacity: 256)
-    private let keys = Column(.bytes, capacity: 256)
-    private let values = Column(.bytes, capacity: 256)
-    private let headers = Column(.bytes, capacity: 16)
-    private var timestampMax = Int64.min
-    private(set) var bytes = 0
+    /// Everything that changes with a record, behind one pointer: a class's own variables would be
+    /// checked for exclusive access several times a record, at a third of the writer's time.
+    private struct Fill {
+        var count = 0
+        var bytes = 0
+        var timestampMax = Int64.min
+        var hasHeaders = false
+        var keys = GrowingBytes()
+        var values = GrowingBytes()
+        var headers = GrowingBytes()
+    }
 
-    var count: Int { timestamps.count }
-    var isFull: Bool { bytes >= LogLimits.blockBytes || count >= LogLimits.blockRecords }
+    private let fill: UnsafeMutablePointer<Fill>
+    private let timestamps: UnsafeMutablePointer<Int64>
+    private let keyLengths: UnsafeMutablePointer<Int32>
+    private let valueLengths: UnsafeMutablePointer<Int32>
+    private let headerLengths: UnsafeMutablePointer<Int32>
 
-    /// Adds a record; null keys and values are pointers to nothing of length -1.
+    init() {
+        fill = .allocate(capacity: 1)
+        fill.initialize(to: Fill())
+        timestamps = .allocate(capacity: LogLimits.blockRecords)
+        keyLengths = .allocate(capacity: LogLimits.blockRecords)
+        valueLengths = .allocate(capacity: LogLimits.blockRecords)
+        headerLengths = .allocate(capacity: LogLimits.blockRecords)
+    }
+
+    deinit {
+        fill.pointee.keys.deallocate()
+        fill.pointee.values.deallocate()
+        fill.pointee.headers.deallocate()
+        fill.deallocate()
+        timestamps.deallocate()
+        keyLengths.deallocate()
+        valueLengths.deallocate()
+        headerLengths.deallocate()
+    }
+
+    var count: Int { fill.pointee.count }
+    var bytes: Int { fill.pointee.bytes }
+    var isFull: Bool { bytes >= LogLimits.blockBytes || count == LogLimits.blockRecords }
+
+    /// Adds a record; a key or value may be null.
+    ///
+    /// - Precondition: the block is not full.
     func append(
         key: UnsafeBufferPointer<UInt8>?, value: UnsafeBufferPointer<UInt8>?, timestamp: Int64,
-        headers recordHeaders: UnsafeBufferPointer<UInt8>?
+        headers: UnsafeBufferPointer<UInt8>?
     ) {
-        timestamps.append(timestamp)
-        timestampMax = max(timestampMax, timestamp)
-        if let key { keys.append(key) } else { keys.appendNull() }
-        if let value { values.append(value) } else { values.appendNull() }
-        if let recordHeaders, recordHeaders.count > 0 {
-            while headers.count < count - 1 { headers.appendNull() }
-            headers.append(recordHeaders)
-        }
-        bytes += 24 + (key?.count ?? 0) + (value?.count ?? 0) + (recordHeaders?.count ?? 0)
+        let fill = fill
+        let row = fill.pointee.count
+        assert(row < LogLimits.blockRecords, "a full block is written first")
+        timestamps[row] = timestamp
+        if timestamp > fill.pointee.timestampMax { fill.pointee.timestampMax = timestamp }
+        keyLengths[row] = fill.pointee.keys.append(key)
+        valueLengths[row] = fill.pointee.values.append(value)
+        headerLengths[row] = max(fill.pointee.headers.append(headers), 0)
+        if headerLengths[row] > 0 { fill.pointee.hasHeaders = true }
+        let length = (key?.count ?? 0) &+ (value?.count ?? 0) &+ (headers?.count ?? 0)
+        fill.pointee.bytes &+= 16 &+ length
+        fill.pointee.count = row &+ 1
     }
 
     func removeAll() {
-        for column in [timestamps, keys, values, headers] { column.removeAll() }
-        timestampMax = .min
-        bytes = 0
+        fill.pointee.count = 0
+        fill.pointee.bytes = 0
+        fill.pointee.timestampMax = .min
+        fill.pointee.hasHeaders = false
+        fill.pointee.keys.count = 0
+        fill.pointee.values.count = 0
+        fill.pointee.headers.count = 0
     }
 
     /// Packs the records into `target`, head first, using `scratch` on the way.
@@ -45,16 +86,15 @@ final class BlockBuilder {
     func pack(
         baseOffset: Int64, appendId: Int64, scratch: ByteArena, into target: ByteArena
     ) -> BlockHeader {
-        let hasHeaders = headers.count > 0
-        if hasHeaders { while headers.count < count { headers.appendNull() } }
-        assemble(hasHeaders: hasHeaders, into: scratch)
+        assemble(into: scratch)
         let unpacked = scratch.count
         target.count = 0
         target.reserve(BlockHeader.size + LZ4.compressedMax(unpacked))
         let body = target.base + BlockHeader.size
         var header = BlockHeader(
-            bodyBytes: unpacked, codec: .none, hasHeaders: hasHeaders, baseOffset: baseOffset,
-            count: count, unpackedBytes: unpacked, timestampMax: timestampMax, appendId: appendId)
+            bodyBytes: unpacked, codec: .none, hasHeaders: fill.pointee.hasHeaders,
+            baseOffset: baseOffset, count: count, unpackedBytes: unpacked,
+            timestampMax: fill.pointee.timestampMax, appendId: appendId)
         if let packed = LZ4.compress(scratch.base, unpacked, into: body, capacity: unpacked - 1) {
             header.codec = .lz4
             header.bodyBytes = packed
@@ -66,35 +106,52 @@ final class BlockBuilder {
         return header
     }
 
-    private func assemble(hasHeaders: Bool, into scratch: ByteArena) {
-        let lengthFields = hasHeaders ? 3 : 2
+    private func assemble(into scratch: ByteArena) {
+        let rows = count
+        let parts: [(UnsafeRawPointer?, Int)] = [
+            (UnsafeRawPointer(timestamps), rows * 8), (UnsafeRawPointer(keyLengths), rows * 4),
+            (UnsafeRawPointer(valueLengths), rows * 4),
+            (UnsafeRawPointer(headerLengths), fill.pointee.hasHeaders ? rows * 4 : 0),
+            (fill.pointee.keys.base.map { UnsafeRawPointer($0) }, fill.pointee.keys.count),
+            (fill.pointee.values.base.map { UnsafeRawPointer($0) }, fill.pointee.values.count),
+            (fill.pointee.headers.base.map { UnsafeRawPointer($0) }, fill.pointee.headers.count),
+        ]
         scratch.count = 0
-        scratch.reserve(
-            count * (8 + 4 * lengthFields) + keys.arena!.count + values.arena!.count
-                + headers.arena!.count)
-        memcpy(scratch.base, timestamps.values, count * 8)
-        scratch.count = count * 8
-        lengths(of: keys, into: scratch)
-        lengths(of: values, into: scratch)
-        if hasHeaders { lengths(of: headers, into: scratch) }
-        for column in [keys, values] + (hasHeaders ? [headers] : []) {
-            scratch.append(column.arena!.base, column.arena!.count)
+        scratch.reserve(parts.reduce(0) { $0 + $1.1 })
+        for (base, length) in parts {
+            guard let base, length > 0 else { continue }
+            memcpy(scratch.base + scratch.count, base, length)
+            scratch.count += length
         }
+    }
+}
+
+/// Bytes that grow at the end, as a plain value inside memory that somebody else owns.
+private struct GrowingBytes {
+    private(set) var base: UnsafeMutableRawPointer?
+    private var capacity = 0
+    var count = 0
+
+    /// Appends `bytes` and returns their length; -1 for null.
+    @inline(__always)
+    mutating func append(_ bytes: UnsafeBufferPointer<UInt8>?) -> Int32 {
+        guard let bytes else { return -1 }
+        guard let start = bytes.baseAddress, bytes.count > 0 else { return 0 }
+        if count &+ bytes.count > capacity { grow(to: count + bytes.count) }
+        memcpy(base! + count, start, bytes.count)
+        count &+= bytes.count
+        return Int32(truncatingIfNeeded: bytes.count)
     }
 
-    private func lengths(of column: Column, into scratch: ByteArena) {
-        let raw = UnsafeMutableRawPointer(scratch.base + scratch.count)
-        let views = column.views
-        let validity = column.validity
-        let rows = count
-        let isHeaders = column === headers
-        var row = 0
-        while row < rows {
-            var length = Int32(truncatingIfNeeded: views[row] &>> 32)
-            if let validity, validity[row] == 0 { length = isHeaders ? 0 : -1 }
-            raw.storeBytes(of: length.littleEndian, toByteOffset: row &* 4, as: Int32.self)
-            row &+= 1
+    private mutating func grow(to wanted: Int) {
+        capacity = max(wanted, capacity * 2, 4096)
+        let grown = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+        if let base {
+            memcpy(grown, base, count)
+            base.deallocate()
         }
-        scratch.count += rows * 4
+        base = grown
     }
+
+    func deallocate() { base?.deallocate() }
 }

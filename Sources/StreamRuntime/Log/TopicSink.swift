@@ -37,22 +37,29 @@ public final class TopicSink: Sink {
         precondition(values.count == batch.count, "a value for every row")
         keys.append(batch, into: keyBytes)
         let partitions = writer.partitions
-        for row in 0..<batch.count {
-            let change = batch.changes.flatMap { RowChange(rawValue: $0.bools[row]) } ?? .insert
-            let hasKey = keyBytes.isValid(row)
-            if change == .updateBefore || (change == .delete && !hasKey) { continue }
-            let key = hasKey ? keyBytes.bytes(row) : nil
+        let keys = keyBytes
+        let values = values
+        let changes = batch.changes?.bools
+        let times = batch.order.eventTimes.int64s
+        var row = 0
+        while row < batch.count {
+            defer { row &+= 1 }
+            let change = changes.map { $0[row] } ?? RowChange.insert.rawValue
+            let isDelete = change == RowChange.delete.rawValue
+            let hasKey = keys.isValid(row)
+            if change == RowChange.updateBefore.rawValue || (isDelete && !hasKey) { continue }
+            let key = hasKey ? keys.bytes(row) : nil
             let partition: Int
             if let key {
-                let start = key.baseAddress ?? UnsafePointer(keyBytes.arena!.base)
+                let start = key.baseAddress ?? UnsafePointer(keys.arena!.base)
                 partition = Murmur2.partition(key: start, key.count, of: partitions)
             } else {
                 partition = TopicSink.partition(of: batch.order, row, partitions)
             }
-            let isGone = change == .delete || !values.isValid(row)
             try writer.append(
-                partition: partition, key: key, value: isGone ? nil : values.bytes(row),
-                timestamp: batch.order.eventTimes.int64s[row])
+                partition: partition, key: key,
+                value: isDelete || !values.isValid(row) ? nil : values.bytes(row),
+                timestamp: times[row])
         }
     }
 
