@@ -2,12 +2,15 @@ import Glibc
 
 /// A handle to one entry of a state table: its key, its fixed bytes and its blobs.
 public struct StateEntry {
+    /// What precedes the fixed bytes; after them come the blobs, then the key, padded to whole words.
     struct Header {
         var hash: Int64
-        var key: UnsafeMutablePointer<UInt8>
+        /// Bytes of the whole entry.
+        var size: UInt32
         var keyLength: UInt32
+        /// The piece of memory the entry lies in; in a snapshot the length of the value.
+        var segment: UInt32
         var flags: UInt32
-        // followed by the fixed bytes (8-aligned) and the blobs
     }
 
     struct Blob {
@@ -16,22 +19,46 @@ public struct StateEntry {
         var capacity: UInt32
     }
 
+    enum Flag {
+        /// Made by `resolve` and not settled.
+        static let isNew: UInt32 = 1
+        /// Changed since the last snapshot.
+        static let dirty: UInt32 = 2
+        /// Used since the eviction hand last passed.
+        static let used: UInt32 = 4
+        /// Removed here, but not yet on disk.
+        static let removed: UInt32 = 8
+        /// On disk, or in a snapshot on its way there.
+        static let persisted: UInt32 = 16
+        /// Memory that belongs to nobody any more.
+        static let dead: UInt32 = 32
+        /// Bits that hold the number of the last snapshot that took the entry.
+        static let epochShift: UInt32 = 8
+        static let epochMask: UInt32 = 0xFF00
+    }
+
     var header: UnsafeMutablePointer<Header>?
 
     /// False for an absent key that `find` looked for.
     @inline(__always) public var exists: Bool { header != nil }
 
     /// True from the `resolve` that made the entry until `settle`.
-    @inline(__always) public var isNew: Bool { header!.pointee.flags & 1 != 0 }
-    @inline(__always) public func settle() { header!.pointee.flags &= ~1 }
+    @inline(__always) public var isNew: Bool { header!.pointee.flags & Flag.isNew != 0 }
 
+    /// Says that the step has given the new entry its first value.
+    @inline(__always) public func settle() { header!.pointee.flags &= ~Flag.isNew }
+
+    /// The hash of the key.
     @inline(__always) public var hash: Int64 { header!.pointee.hash }
 
+    /// The bytes of the key.
     public var key: UnsafeBufferPointer<UInt8> {
-        UnsafeBufferPointer(start: header!.pointee.key, count: Int(header!.pointee.keyLength))
+        let length = Int(header!.pointee.keyLength)
+        return UnsafeBufferPointer(start: StateEntry.key(of: header!), count: length)
     }
 
-    /// The entry's fixed bytes, 8-byte aligned; written freely by the step that owns the state.
+    /// The entry's fixed bytes, 8-byte aligned; written freely by the step that owns the state after
+    /// `resolve`, or after `find` and `markChanged`.
     @inline(__always) public var value: UnsafeMutableRawPointer {
         UnsafeMutableRawPointer(header! + 1)
     }
@@ -48,47 +75,83 @@ public struct StateEntry {
         _ index: Int, to length: Int, of layout: StateLayout
     ) -> UnsafeMutablePointer<UInt8> {
         let blob = blobs(layout) + index
-        if Int(blob.pointee.capacity) < length {
-            let capacity = max(length, Int(blob.pointee.capacity) * 2, 16)
-            let grown = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
-            if let base = blob.pointee.base {
-                memcpy(grown, base, Int(blob.pointee.length))
-                base.deallocate()
-            }
-            blob.pointee.base = grown
+        let held = Int(blob.pointee.capacity)
+        if held < length {
+            precondition(length <= Int(UInt32.max), "a blob holds at most 4 GiB")
+            let capacity = min(max(length, held * 2, 16), Int(UInt32.max))
+            blob.pointee.base = realloc(blob.pointee.base, capacity)!
+                .assumingMemoryBound(to: UInt8.self)
             blob.pointee.capacity = UInt32(capacity)
+            meter(layout).pointee += capacity - held
+        } else if length == 0, held > 256 {
+            freeBlob(blob, layout)
         }
         blob.pointee.length = UInt32(length)
         return blob.pointee.base ?? UnsafeMutablePointer<UInt8>(bitPattern: 8)!
     }
 
     func blobs(_ layout: StateLayout) -> UnsafeMutablePointer<Blob> {
-        (value + (layout.fixedBytes + 7) / 8 * 8).assumingMemoryBound(to: Blob.self)
+        (value + layout.fixedStride).assumingMemoryBound(to: Blob.self)
     }
 
-    func precedes(_ other: StateEntry) -> Bool {
-        let mine = UInt64(bitPattern: hash)
-        let theirs = UInt64(bitPattern: other.hash)
-        return mine != theirs ? mine < theirs : key.lexicographicallyPrecedes(other.key)
+    func freeBlobs(_ layout: StateLayout) {
+        for index in 0..<layout.blobs { freeBlob(blobs(layout) + index, layout) }
     }
 
-    static func make(_ layout: StateLayout, key: [UInt8], hash: Int64) -> StateEntry {
-        let fixed = (layout.fixedBytes + 7) / 8 * 8
-        let bytes = MemoryLayout<Header>.size + fixed + layout.blobs * MemoryLayout<Blob>.stride
-        let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 16)
-        memset(raw, 0, bytes)
-        let header = raw.assumingMemoryBound(to: Header.self)
-        let copy = UnsafeMutablePointer<UInt8>.allocate(capacity: max(key.count, 1))
-        copy.update(from: key, count: key.count)
-        header.pointee = Header(hash: hash, key: copy, keyLength: UInt32(key.count), flags: 1)
-        let entry = StateEntry(header: header)
-        memcpy(entry.value, layout.initial, layout.fixedBytes)
-        return entry
+    private func freeBlob(_ blob: UnsafeMutablePointer<Blob>, _ layout: StateLayout) {
+        guard let base = blob.pointee.base else { return }
+        Glibc.free(base)
+        meter(layout).pointee -= Int(blob.pointee.capacity)
+        blob.pointee = Blob(base: nil, length: 0, capacity: 0)
     }
 
-    func free(_ layout: StateLayout) {
-        for blob in 0..<layout.blobs { blobs(layout)[blob].base?.deallocate() }
-        header!.pointee.key.deallocate()
-        UnsafeMutableRawPointer(header!).deallocate()
+    /// The count of bytes in use that the entry's blobs are part of.
+    func meter(_ layout: StateLayout) -> UnsafeMutablePointer<Int> {
+        meterSlot(layout).pointee
+    }
+
+    func meterSlot(_ layout: StateLayout) -> UnsafeMutablePointer<UnsafeMutablePointer<Int>> {
+        UnsafeMutableRawPointer(blobs(layout) + layout.blobs)
+            .assumingMemoryBound(to: UnsafeMutablePointer<Int>.self)
+    }
+
+    @inline(__always)
+    static func key(of header: UnsafeMutablePointer<Header>) -> UnsafeMutablePointer<UInt8> {
+        let end = UnsafeMutableRawPointer(header) + Int(header.pointee.size)
+        return (end - ((Int(header.pointee.keyLength) &+ 7) & ~7))
+            .assumingMemoryBound(to: UInt8.self)
+    }
+
+    /// Whether two byte strings of `length` bytes are equal.
+    @inline(__always)
+    static func equal(
+        _ left: UnsafePointer<UInt8>, _ right: UnsafePointer<UInt8>, _ length: Int
+    ) -> Bool {
+        let left = UnsafeRawPointer(left)
+        let right = UnsafeRawPointer(right)
+        if length < 8 {
+            var at = 0
+            while at < length {
+                if left.load(fromByteOffset: at, as: UInt8.self)
+                    != right.load(fromByteOffset: at, as: UInt8.self)
+                {
+                    return false
+                }
+                at &+= 1
+            }
+            return true
+        }
+        var at = 0
+        let last = length &- 8
+        while at < last {
+            if left.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+                != right.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+            {
+                return false
+            }
+            at &+= 8
+        }
+        return left.loadUnaligned(fromByteOffset: last, as: UInt64.self)
+            == right.loadUnaligned(fromByteOffset: last, as: UInt64.self)
     }
 }

@@ -1,11 +1,50 @@
+import RocksDB
+
 /// One worker's share of a job's keyed state.
 ///
 /// A step asks for its states by name when it opens; each state is a table of
-/// key group · step · state · namespace · key → value.
+/// key group · step · state · namespace · key → value. With a backend, what exceeds the budget is on
+/// disk, and what changed goes there at every checkpoint.
 public final class StateStore {
-    private var states: [String: KeyedState] = [:]
+    /// Whether a worker should take more work.
+    public enum Pressure: Sendable {
+        case none
+        /// Memory is well above the budget and cannot shrink before the checkpoint under way is on
+        /// disk: take no more batches, but go on with barriers.
+        case waitForCheckpoint
+    }
 
-    public init() {}
+    private var states: [String: KeyedState] = [:]
+    let memory: StoreMemory
+    let backend: StateBackend?
+    /// Bytes the tables may hold.
+    public let budgetBytes: Int
+    private let pool: BlockPool
+    private var held: [String: [RecordPiece]] = [:]
+
+    /// A store in memory only, without a bound.
+    public convenience init() { self.init(holding: [], worker: 0, of: 1) }
+
+    /// A store in memory only that holds what `snapshots` of such stores held, as far as it belongs to
+    /// worker `worker`.
+    public init(holding snapshots: [StateSnapshot], worker: Int, of workers: Int) {
+        backend = nil
+        budgetBytes = .max
+        memory = StoreMemory(database: nil, groups: KeyGroup.range(worker: worker, of: workers))
+        pool = BlockPool(keptBytes: 0)
+        for piece in snapshots.flatMap(\.pieces) { held[piece.address, default: []].append(piece) }
+    }
+
+    /// The share of worker `worker`, over `backend`.
+    ///
+    /// - Parameter budgetBytes: what the store's tables may hold in memory.
+    public init(backend: StateBackend, worker: Int, of workers: Int, budgetBytes: Int) {
+        self.backend = backend
+        self.budgetBytes = budgetBytes
+        memory = StoreMemory(
+            database: backend.database, groups: KeyGroup.range(worker: worker, of: workers))
+        pool = backend.pool
+    }
 
     /// The state `name` of step `stepId`, made on first use.
     ///
@@ -14,29 +53,133 @@ public final class StateStore {
         _ name: String, of stepId: String, layout: StateLayout
     ) throws(JobFailure) -> KeyedState {
         let address = stepId + "/" + name
-        if let state = states[address] { return state }
-        let made = KeyedState(layout: layout)
+        if let state = states[address] {
+            precondition(state.layout == layout, "a state is asked for with one layout")
+            return state
+        }
+        let record = try backend?.register(address, layout: layout)
+        let made = KeyedState(
+            layout: layout, address: address, number: record?.number ?? 0, memory: memory,
+            backend: backend)
+        if let backend, let record, record.isRestored {
+            try made.load(from: backend) { memory.meter.bytes.pointee < budgetBytes / 10 * 7 }
+        }
+        for piece in held.removeValue(forKey: address) ?? [] { try fill(made, from: piece) }
         states[address] = made
         return made
     }
+
+    private func fill(_ state: KeyedState, from piece: RecordPiece) throws(JobFailure) {
+        let table = try state.table(piece.namespace)
+        var failure: JobFailure?
+        piece.records.forEach { record in
+            guard memory.hashes.contains(UInt64(bitPattern: record.pointee.hash)) else { return }
+            do throws(JobFailure) {
+                let header = try table.insertLoaded(
+                    StateEntry.key(of: record), Int(record.pointee.keyLength), record.pointee.hash,
+                    value: StateRecord.value(record))
+                header.pointee.flags = StateEntry.Flag.dirty
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Bytes held in memory: entries, their byte strings and what finds them.
+    public var bytes: Int { memory.meter.bytes.pointee }
+
+    /// Entries, in memory and on disk.
+    public var keys: Int {
+        states.values.reduce(0) { $0 + $1.tables.values.reduce(0) { $0 + $1.count } }
+    }
+
+    /// Entries of the states of one step, in memory and on disk.
+    public func keys(of stepId: String) -> Int {
+        states.reduce(0) { total, state in
+            guard state.key.hasPrefix(stepId + "/") else { return total }
+            return total + state.value.tables.values.reduce(0) { $0 + $1.count }
+        }
+    }
+
+    /// The changed entries of step `step`'s states, taken at a barrier.
+    ///
+    /// In a store without a backend, all entries. With one, nothing newer reaches the disk until the
+    /// backend has completed the checkpoint the snapshot is part of.
+    public func snapshot(step: String) throws(JobFailure) -> StateSnapshot {
+        let ticket = SnapshotTicket()
+        var pieces: [RecordPiece] = []
+        var drops: [DroppedNamespace] = []
+        for (address, state) in states where address.hasPrefix(step + "/") {
+            drops += state.takeDropped()
+            pieces += state.snapshot(pool: pool, ticket: ticket)
+        }
+        return StateSnapshot(step: step, pieces: pieces, drops: drops, ticket: ticket)
+    }
+
+    /// Keeps the store within its budget; called between two pieces of work.
+    ///
+    /// - Note: entries may move: no `StateEntry` outlives the call.
+    @discardableResult
+    public func relieve() throws(JobFailure) -> Pressure {
+        memory.tick += 1
+        for state in states.values { state.refresh() }
+        if memory.tick & 63 == 0 {
+            for state in states.values { state.discardEmptyTables() }
+        }
+        collectGarbage()
+        guard bytes > budgetBytes, let backend else { return .none }
+        try evict(to: budgetBytes - budgetBytes / 16, backend)
+        let isStuck = bytes > budgetBytes + budgetBytes / 4
+        return isStuck && states.values.contains { $0.isFrozen } ? .waitForCheckpoint : .none
+    }
+
+    // MARK: inside
+
+    /// Empties segments of which more than half is garbage, in tables of which much is.
+    private func collectGarbage() {
+        for state in states.values {
+            for table in state.tables.values
+            where table.pins == 0 && table.log.garbage > max(4096, table.log.held / 2) {
+                if state.isFrozen { continue }
+                let records = RecordBuffer(pool: pool)
+                for number in table.log.order {
+                    let segment = table.log.segments[number]
+                    guard segment.garbage * 2 > segment.used else { continue }
+                    table.empty(number, .none, state: state, records: records)
+                }
+            }
+        }
+    }
+
+    /// Moves entries to disk until the tables hold at most `target` bytes, if so many may leave:
+    /// first tables that were not asked for lately, then entries that were not used.
+    private func evict(to target: Int, _ backend: StateBackend) throws(JobFailure) {
+        let eviction = StateEviction(pool: pool, memory: memory, target: target)
+        let candidates = states.values.flatMap { state in
+            state.tables.values.map { EvictionCandidate(state: state, table: $0) }
+        }
+        eviction.run(candidates)
+        guard !eviction.pieces.isEmpty else { return }
+        // What was dropped must be gone before newer entries of the same namespace arrive.
+        var drops: [DroppedNamespace] = []
+        for state in eviction.writtenStates { drops += state.takeDropped() }
+        try backend.write(eviction.pieces, drops: drops)
+    }
 }
 
-/// How the value of a state's entries lies in memory.
-///
-/// - Shape: `fixedBytes` bytes, then `blobs` growable byte strings that each entry owns. A new entry
-///   starts with the bytes of `initial` and empty blobs.
-public struct StateLayout: Equatable, Sendable {
-    public let fixedBytes: Int
-    public let blobs: Int
-    public let initial: [UInt8]
-    /// Raised when the meaning of the bytes changes.
-    public let version: Int
+/// What the tables of one store share.
+final class StoreMemory {
+    let meter = MemoryMeter()
+    let missing: MissingRows
+    /// The hashes of the worker's key groups, as unsigned, both included.
+    let hashes: ClosedRange<UInt64>
+    /// Calls of `relieve` so far: the store's idea of time.
+    var tick = 0
 
-    public init(fixedBytes: Int, blobs: Int = 0, initial: [UInt8]? = nil, version: Int = 1) {
-        precondition(initial == nil || initial!.count == fixedBytes)
-        self.fixedBytes = fixedBytes
-        self.blobs = blobs
-        self.initial = initial ?? [UInt8](repeating: 0, count: fixedBytes)
-        self.version = version
+    init(database: Database?, groups: Range<Int>) {
+        missing = MissingRows(database: database)
+        let lowest = UInt64(groups.lowerBound) << 54
+        let highest =
+            groups.upperBound == KeyGroup.count ? .max : UInt64(groups.upperBound) << 54 - 1
+        hashes = lowest...max(lowest, highest)
     }
 }
