@@ -7,6 +7,14 @@ struct JSONLeaf {
     let isRequired: Bool
     /// Position of the column among the decoded ones.
     let column: Int
+
+    init(_ field: RecordField, column: Int, decimals: DebeziumDecimals) {
+        name = field.name
+        shape = JSONShape(
+            field.type, unit: field.unit, takesAnyText: field.takesAnyText, decimals: decimals)
+        isRequired = field.isRequired
+        self.column = column
+    }
 }
 
 /// Reads whole documents strictly, one row at a time: everything is checked, everything JSON allows is
@@ -19,17 +27,21 @@ final class JSONDocumentReader {
     let leaves: [JSONLeaf]
     private let members = JSONMembers()
     /// A stack of spans: those of the document, then those of each struct being read.
-    private var spans: [JSONSpan] = []
+    private(set) var spans: [JSONSpan] = []
     private var arena = ByteArena(capacity: 1)
+    private let pathCount: Int
 
-    init(_ fields: [RecordField], columns: [Int]) {
-        leaves = zip(fields, columns).map { field, column in
-            JSONLeaf(
-                name: field.name,
-                shape: JSONShape(field.type, unit: field.unit, takesAnyText: field.takesAnyText),
-                isRequired: field.isRequired, column: column)
-        }
+    init(_ fields: [RecordField], columns: [Int], decimals: DebeziumDecimals = .text) {
+        leaves = zip(fields, columns).map { JSONLeaf($0, column: $1, decimals: decimals) }
+        pathCount = fields.count
         for (leaf, field) in fields.enumerated() { members.add(field.path[...], leaf: leaf) }
+    }
+
+    /// A reader that only locates the values at these paths.
+    init(paths: [[String]]) {
+        leaves = []
+        pathCount = paths.count
+        for (leaf, path) in paths.enumerated() { members.add(path[...], leaf: leaf) }
     }
 
     /// Appends the row of the document at `start` of `arena` to `columns`.
@@ -38,31 +50,36 @@ final class JSONDocumentReader {
     func read(
         _ arena: ByteArena, start: Int, length: Int, into columns: [Column]
     ) throws(ValueProblem) {
+        try locate(arena, start: start, length: length)
+        for (index, leaf) in leaves.enumerated() {
+            try append(leaf, spans[index], of: arena, to: columns[leaf.column])
+        }
+    }
+
+    /// Checks the document at `start` of `arena` and notes in `spans` where the wanted values lie.
+    func locate(_ arena: ByteArena, start: Int, length: Int) throws(ValueProblem) {
         self.arena = arena
         var scanner = JSONScanner(UnsafePointer(arena.base), from: start, to: start + length)
         spans.removeAll(keepingCapacity: true)
-        for _ in leaves { spans.append(.missing) }
+        for _ in 0..<pathCount { spans.append(.missing) }
         scanner.skipSpace()
-        if scanner.next == 0x7B {
-            guard walk(&scanner, members, base: 0, depth: 0) else {
-                throw malformed(scanner, start)
-            }
-        } else {
-            guard scanner.skipValue() else { throw malformed(scanner, start) }
+        let isObject = scanner.next == 0x7B
+        guard isObject ? walk(&scanner, members, base: 0, depth: 0) : scanner.skipValue() else {
+            throw malformed(scanner, start)
         }
-        let isObject = arena.base[firstByte(start, length)] == 0x7B
         scanner.skipSpace()
         guard scanner.position == scanner.end else {
             scanner.problem = "something follows the document"
             throw malformed(scanner, start)
         }
         guard isObject else { throw ValueProblem("the document is not an object") }
-        for (index, leaf) in leaves.enumerated() { try append(leaf, spans[index], into: columns) }
     }
 
-    private func append(
-        _ leaf: JSONLeaf, _ span: JSONSpan, into columns: [Column]
+    /// Appends the value of `leaf` that lies at `span`.
+    func append(
+        _ leaf: JSONLeaf, _ span: JSONSpan, of arena: ByteArena, to column: Column
     ) throws(ValueProblem) {
+        self.arena = arena
         if leaf.isRequired, !span.isBlocked {
             guard span.length > 0 else { throw ValueProblem("is missing", field: leaf.name) }
             guard arena.base[span.start] != 0x6E else {
@@ -70,16 +87,10 @@ final class JSONDocumentReader {
             }
         }
         do {
-            try append(span, leaf.shape, to: columns[leaf.column], depth: 0)
+            try append(span, leaf.shape, to: column, depth: 0)
         } catch {
             throw error.inside(leaf.name)
         }
-    }
-
-    private func firstByte(_ start: Int, _ length: Int) -> Int {
-        var scanner = JSONScanner(UnsafePointer(arena.base), from: start, to: start + length)
-        scanner.skipSpace()
-        return scanner.position
     }
 
     private func malformed(_ scanner: JSONScanner, _ start: Int) -> ValueProblem {
@@ -164,6 +175,9 @@ final class JSONDocumentReader {
             guard isText || first == 0x2D || first &- 0x30 <= 9 else {
                 throw mismatch(span, shape.type == .int64 ? "an int64" : "a \(shape.type)")
             }
+            if isText, shape.decimals == .base64, case .decimal(let precision, _) = shape.type {
+                return column.append(try unscaled(span, precision))
+            }
             let view =
                 isText ? textView(span) : ByteView.pack(start: span.start, length: span.length)
             try TextValue.append(
@@ -187,6 +201,26 @@ final class JSONDocumentReader {
         let view = ByteView.pack(start: arena.count, length: made)
         arena.count += made
         return view
+    }
+
+    /// A decimal from the base64 of its unscaled bytes, big-endian two's complement.
+    private func unscaled(_ span: JSONSpan, _ precision: Int) throws(ValueProblem) -> Int128 {
+        let text = textView(span)
+        let length = ByteView.length(text)
+        var bytes = [UInt8](repeating: 0, count: length / 4 * 3 + 3)
+        let count = Base64Text.decode(
+            arena.base + ByteView.start(text), length, into: &bytes)
+        guard count > 0, count <= 16 else {
+            throw ValueProblem(
+                "\(excerpt(arena.base + span.start, span.length)) is not the base64 of a decimal; "
+                    + "if the connector writes text, say decimals: text")
+        }
+        var value: Int128 = bytes[0] >= 0x80 ? -1 : 0
+        for at in 0..<count { value = value << 8 | Int128(bytes[at]) }
+        guard value.magnitude < powersOfTen[precision].magnitude else {
+            throw ValueProblem("\(value) has more than \(precision) digits")
+        }
+        return value
     }
 
     private func appendList(

@@ -1,6 +1,7 @@
 /// A strict walk over one JSON document that checks everything it passes.
 ///
-/// - Shape: positions count from `text`; nothing at or after `end` belongs to the document.
+/// - Shape: positions count from `text`; nothing at or after `end` belongs to the document, but 64
+///   bytes there can be read.
 /// - Source: RFC 8259. Beyond it: a lone surrogate escape is refused, since it stands for no text,
 ///   and values nest at most `depthMax` deep.
 struct JSONScanner {
@@ -125,6 +126,10 @@ struct JSONScanner {
         sawEscape = false
         position &+= 1
         let start = position
+        if let close = JSONFastReader.closingQuote(text + start, text + end) {
+            position = close - text + 1
+            return true
+        }
         var isPlain = true
         while position < end {
             let byte = text[position]

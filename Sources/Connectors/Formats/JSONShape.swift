@@ -66,13 +66,17 @@ final class JSONShape {
     let type: ColumnType
     let unit: TimeUnit
     let takesAnyText: Bool
+    let decimals: DebeziumDecimals
     /// A struct's members; leaf i is its field i.
     let members: JSONMembers?
     /// A struct's fields, or a list's element.
     let inner: [JSONShape]
     let innerNames: [String]
 
-    init(_ type: ColumnType, unit: TimeUnit, takesAnyText: Bool) {
+    init(
+        _ type: ColumnType, unit: TimeUnit, takesAnyText: Bool, decimals: DebeziumDecimals
+    ) {
+        self.decimals = decimals
         self.type = type
         self.unit = unit
         self.takesAnyText = takesAnyText
@@ -81,11 +85,15 @@ final class JSONShape {
             let members = JSONMembers()
             for (leaf, field) in fields.enumerated() { members.add([field.name], leaf: leaf) }
             self.members = members
-            inner = fields.map { JSONShape($0.type, unit: unit, takesAnyText: takesAnyText) }
+            inner = fields.map {
+                JSONShape($0.type, unit: unit, takesAnyText: takesAnyText, decimals: decimals)
+            }
             innerNames = fields.map(\.name)
         case .list(let element):
             members = nil
-            inner = [JSONShape(element, unit: unit, takesAnyText: takesAnyText)]
+            inner = [
+                JSONShape(element, unit: unit, takesAnyText: takesAnyText, decimals: decimals)
+            ]
             innerNames = []
         default:
             members = nil

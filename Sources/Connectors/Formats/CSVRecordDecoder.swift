@@ -1,0 +1,204 @@
+import StreamRuntime
+
+/// Decodes CSV rows, one a record, into the columns of the declared fields, matched by name.
+///
+/// Columns that no field declares are passed over; a declared column that the header does not have
+/// refuses the row by name. Numbers, times and truth values may have spaces around them; texts are kept
+/// as they are, leading zeros and spaces included. An empty cell is null, unless it is a quoted one of a
+/// string.
+///
+/// - Shape: plain texts are views into the arena of the records' values; those with doubled quotes or
+///   in Latin-1 are appended to that arena.
+public final class CSVRecordDecoder: RecordDecoder {
+    /// The declared fields.
+    public let schema: Schema
+    private let fields: [(column: Int, field: RecordField)]
+    private let dialect: CSVDialect
+    private let metadata: MetadataReader
+    private let fileHeader: MetadataReader
+    private let headerText: Column
+    private var row = CSVRow()
+    /// The header the cells are matched by, and for each field its cell, or why it has none.
+    private var header: [UInt8]?
+    private var names: [String] = []
+    private var cells: [Int] = []
+    private var missing: ValueProblem?
+
+    /// A decoder of these fields; a field's path is the name of its column.
+    public init(fields: [RecordField], dialect: CSVDialect = CSVDialect()) {
+        schema = Schema(fields)
+        self.fields = fields.enumerated().filter { $0.element.from == .value }
+            .map { (column: $0.offset, field: $0.element) }
+        self.dialect = dialect
+        metadata = MetadataReader(fields)
+        fileHeader = MetadataReader([
+            RecordField("header", .bytes, from: .header(CSVDialect.headerName))
+        ])
+        headerText = Column(.bytes, capacity: 1)
+        if case .names(let names) = dialect.header { match(names) }
+    }
+
+    /// Appends a row for each record that is a CSV row with the declared columns.
+    public func decode(
+        _ records: RecordBatch, into rows: DecodedRows, rejects: inout RejectedRows
+    ) {
+        rows.fill(from: records, metadata: metadata) { rows in
+            for index in 0..<records.count {
+                let count = rows.count
+                do throws(ValueProblem) {
+                    try self.append(records, index, to: rows.columns)
+                    try self.metadata.append(records, index, to: rows.columns)
+                    rows.records.append(Int64(index))
+                } catch {
+                    for column in rows.columns { column.cut(to: count) }
+                    rejects.append(row: index, column: error.field, reason: error.reason)
+                }
+            }
+        }
+    }
+
+    private func append(
+        _ records: RecordBatch, _ index: Int, to columns: [Column]
+    ) throws(ValueProblem) {
+        guard records.values.isValid(index) else {
+            throw ValueProblem("the record has no value (a tombstone)")
+        }
+        if dialect.header == .firstLine { try readHeader(records, index) }
+        let arena = records.values.arena!
+        let view = records.values.views[index]
+        let start = ByteView.start(view)
+        var end = start + ByteView.length(view)
+        if end > start, arena.base[end - 1] == 0x0A { end -= 1 }
+        if end > start, arena.base[end - 1] == 0x0D { end -= 1 }
+        let line = records.offsets.int64s[index] + 1
+        if let problem = row.split(UnsafePointer(arena.base), start, end, dialect) {
+            throw ValueProblem("\(problem) (line \(line))")
+        }
+        if let missing { throw missing }
+        guard row.cells.count == names.count else {
+            throw ValueProblem(
+                "the row has \(row.cells.count) fields, the header names \(names.count) "
+                    + "(line \(line))")
+        }
+        if dialect.encoding == .utf8, !isUTF8(arena.base + start, end - start) {
+            throw ValueProblem("the row is not UTF-8 (line \(line))")
+        }
+        for (position, (column, field)) in fields.enumerated() {
+            do {
+                try append(row.cells[cells[position]], arena, field, to: columns[column])
+            } catch {
+                throw error.inside(field.name)
+            }
+        }
+    }
+
+    private func append(
+        _ cell: CSVRow.Cell, _ arena: ByteArena, _ field: RecordField, to column: Column
+    ) throws(ValueProblem) {
+        let isText = field.type == .string
+        let isEmpty = cell.length == 0 && !isText
+        if isEmpty || (!cell.isQuoted && isNull(arena.base + cell.start, cell.length)) {
+            guard !field.isRequired else { throw ValueProblem("is null") }
+            return column.appendNull()
+        }
+        let view = text(of: cell, arena)
+        if isText { return column.append(view: view) }
+        var start = ByteView.start(view)
+        var end = start + ByteView.length(view)
+        while start < end, arena.base[start] == 0x20 { start += 1 }
+        while end > start, arena.base[end - 1] == 0x20 { end -= 1 }
+        try TextValue.append(
+            arena.base + start, end - start, unit: field.unit, named: true, to: column)
+    }
+
+    private func isNull(_ text: UnsafePointer<UInt8>, _ length: Int) -> Bool {
+        length == dialect.nullText.count
+            && dialect.nullText.elementsEqual(UnsafeBufferPointer(start: text, count: length))
+    }
+
+    /// The text of a cell: where it lies or, when that is not its text yet, a copy behind the records.
+    private func text(of cell: CSVRow.Cell, _ arena: ByteArena) -> UInt64 {
+        var start = cell.start
+        var length = cell.length
+        if cell.hasEscape {
+            arena.reserve(length)
+            let made = CSVRow.unescape(
+                arena.base + start, length, dialect, into: arena.base + arena.count)
+            start = arena.count
+            length = made
+            arena.count += made
+        }
+        guard dialect.encoding == .latin1, !isASCII(arena.base + start, length) else {
+            return ByteView.pack(start: start, length: length)
+        }
+        arena.reserve(length * 2)
+        let from = arena.count
+        for at in start..<(start + length) {
+            let byte = arena.base[at]
+            if byte < 0x80 {
+                arena.base[arena.count] = byte
+                arena.count += 1
+            } else {
+                arena.base[arena.count] = 0xC0 | byte >> 6
+                arena.base[arena.count + 1] = 0x80 | byte & 0x3F
+                arena.count += 2
+            }
+        }
+        return ByteView.pack(start: from, length: arena.count - from)
+    }
+
+    private func isASCII(_ text: UnsafePointer<UInt8>, _ length: Int) -> Bool {
+        for at in 0..<length where text[at] >= 0x80 { return false }
+        return true
+    }
+
+    /// Matches the fields with the header that the file's reader gave this record.
+    private func readHeader(_ records: RecordBatch, _ index: Int) throws(ValueProblem) {
+        headerText.removeAll()
+        headerText.adopt(fileHeader.arena(ofColumn: 0, in: records))
+        try fileHeader.append(records, index, to: [headerText])
+        guard headerText.isValid(0) else {
+            throw ValueProblem("no header names the columns; declare them under header")
+        }
+        let line = headerText.bytes(0)
+        if let header, header.count == line.count, header.elementsEqual(line) { return }
+        header = Array(line)
+        let text = ByteArena(capacity: line.count * 2)
+        var from = 0
+        if line.starts(with: [0xEF, 0xBB, 0xBF]) { from = 3 }
+        text.append(line.baseAddress! + from, line.count - from)
+        var end = text.count
+        while end > 0, text.base[end - 1] == 0x0A || text.base[end - 1] == 0x0D { end -= 1 }
+        if let problem = row.split(UnsafePointer(text.base), 0, end, dialect) {
+            names = []
+            cells = []
+            missing = ValueProblem("the header is malformed: \(problem)")
+            return
+        }
+        match(
+            row.cells.map { cell in
+                let view = self.text(of: cell, text)
+                return String(
+                    decoding: UnsafeBufferPointer(
+                        start: text.base + ByteView.start(view), count: ByteView.length(view)),
+                    as: UTF8.self)
+            })
+    }
+
+    private func match(_ names: [String]) {
+        self.names = names
+        missing = nil
+        cells = []
+        for (_, field) in fields {
+            let wanted = field.path.joined(separator: ".")
+            let found = names.indices.filter { names[$0] == wanted }
+            cells.append(found.first ?? 0)
+            guard found.count != 1, missing == nil else { continue }
+            let shown = names.joined(separator: ", ")
+            missing = ValueProblem(
+                found.isEmpty
+                    ? "the header has no column \"\(wanted)\" (it names \(shown))"
+                    : "the header names \"\(wanted)\" \(found.count) times", field: field.name)
+        }
+    }
+}
