@@ -149,14 +149,15 @@ public final class TopicWriter {
             scratch: scratch)
     }
 
-    /// Appends one record to the partition its key belongs to; without a key, to `fallback`.
+    /// Appends one record to `partition`, or to the one its key belongs to, or without a key to
+    /// `fallback`.
     public func append(
-        key: [UInt8]?, value: [UInt8]?, timestamp: Int64,
+        key: [UInt8]?, value: [UInt8]?, timestamp: Int64, partition: Int? = nil,
         headers: [RecordHeaders.Header] = [], fallback: Int = 0
     ) throws(JobFailure) {
         let encoded = RecordHeaders.encode(headers)
-        let partition =
-            key.map { Murmur2.partition(key: $0, $0.count, of: partitions) } ?? fallback
+        let chosen = key.map { Murmur2.partition(key: $0, $0.count, of: partitions) }
+        let partition = partition ?? chosen ?? fallback
         try append(partition: partition, key, value, timestamp, encoded)
     }
 
