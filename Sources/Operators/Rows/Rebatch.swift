@@ -56,7 +56,8 @@ public final class Rebatch: StreamRuntime.Operator {
         let state = try context.state.state(
             "open", of: context.stepId, layout: StateLayout(fixedBytes: 8, blobs: 1))
         self.state = state
-        let cursor = try state.table(0).cursor()
+        let table = try state.table(0)
+        let cursor = try table.cursor()
         while true {
             let found = try cursor.next(1024, into: buffer.entries)
             if found == 0 { break }
@@ -64,6 +65,9 @@ public final class Rebatch: StreamRuntime.Operator {
                 let entry = buffer.entries[index]
                 let batch = try BatchBytes.decode(entry.blob(0, of: state.layout), schema: schema)
                 let slot = groups.takeSlot()
+                // Slots are this run's own: an entry that left memory unchanged would come back with
+                // that of the run before.
+                table.markChanged(entry)
                 entry.value.storeBytes(of: Int64(slot), as: Int64.self)
                 let base = held.hold(batch)
                 for row in 0..<batch.count {
@@ -231,7 +235,7 @@ public final class Rebatch: StreamRuntime.Operator {
         let order = leaders.order
         var parts = keys.map { leaders.columns[$0] }
         parts += [order.eventTimes, order.origins, order.offsets]
-        if let elements = order.elements { parts.append(elements) }
+        parts.append(order.elements ?? Rebatch.zeros(leaders.count))
         let high = KeyEncoder(columns: []).encode([steps] + parts, count: leaders.count).hashes
         let low = KeyEncoder(columns: []).encode(parts + [steps], count: leaders.count).hashes
         let ids = Column(.string, capacity: leaders.count)
@@ -243,6 +247,13 @@ public final class Rebatch: StreamRuntime.Operator {
             }
         }
         return ids
+    }
+
+    /// What `elements` says where every row is a whole record: ids must not depend on how that is kept.
+    private static func zeros(_ count: Int) -> Column {
+        let column = Column(.int64, capacity: count)
+        for _ in 0..<count { column.append(Int64(0)) }
+        return column
     }
 
     private static func hex(_ word: UInt64, into text: UnsafeMutablePointer<UInt8>) {
