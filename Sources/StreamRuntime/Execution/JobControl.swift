@@ -6,6 +6,8 @@ final class JobControl: Sendable {
     let requestedCheckpoint = Atomic<Int>(0)
     /// The newest checkpoint whose manifest is whole; sinks commit it.
     let completedCheckpoint = Atomic<Int>(0)
+    /// Workers whose state cannot shrink before the checkpoint under way is on disk.
+    let pressedWorkers = Atomic<Int>(0)
     /// Set once: every worker stops.
     let stopRequested = Atomic<Bool>(false)
 

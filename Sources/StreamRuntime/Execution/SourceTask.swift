@@ -72,7 +72,9 @@ final class SourceTask: TaskLoop {
             barrier(requested)
             return true
         }
-        guard status != .ended else { return false }
+        guard status != .ended, control.pressedWorkers.load(ordering: .relaxed) == 0 else {
+            return false
+        }
         let now = clock.nanos
         guard let partition = next(now) else {
             announce(now)

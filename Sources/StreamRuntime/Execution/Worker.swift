@@ -11,6 +11,7 @@ final class Worker {
     private var tasks: [any TaskLoop] = []
     private var store: StateStore
     private var thread: pthread_t?
+    private var isPressed = false
 
     init(index: Int, settings: RunSettings, control: JobControl, store: StateStore) {
         self.index = index
@@ -61,14 +62,25 @@ final class Worker {
         tasks = []
     }
 
+    /// Keeps state within its budget. While it cannot shrink, no source reads: barriers go on, and the
+    /// checkpoint under way frees memory.
+    private func relieve(isBusy: Bool) throws(JobFailure) {
+        guard isBusy || isPressed else { return }
+        let isStuck = try store.relieve() == .waitForCheckpoint
+        if isStuck != isPressed {
+            isPressed = isStuck
+            control.pressedWorkers.wrappingAdd(isStuck ? 1 : -1, ordering: .relaxed)
+        }
+    }
+
     private func loop() throws(JobFailure) {
         var quietRounds = 0
         while !control.stopRequested.load(ordering: .relaxed) {
             var isBusy = false
             for task in tasks {
                 if try task.step() { isBusy = true }
-                try store.relieve()
             }
+            try relieve(isBusy: isBusy)
             if isBusy {
                 quietRounds = 0
             } else if quietRounds < Limits.spinRounds {
