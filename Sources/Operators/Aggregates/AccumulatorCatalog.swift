@@ -1,0 +1,104 @@
+import StreamRuntime
+
+/// Which accumulator serves which call.
+enum AccumulatorCatalog {
+    static func make(_ call: AggregateCall) throws(JobFailure) -> any Accumulator {
+        let input = call.arguments.first?.type
+        if call.isDistinct { return try distinct(call, input) }
+        switch call.function {
+        case .count: return CountAccumulator()
+        case .sum: return try sum(call, input)
+        case .average: return try average(call, input)
+        case .minimum, .maximum: return try extreme(call, input)
+        case .first: return PickAccumulator(.first, value: input!, skipsNulls: false)
+        case .last: return PickAccumulator(.last, value: input!, skipsNulls: false)
+        case .anyValue: return PickAccumulator(.first, value: input!, skipsNulls: true)
+        case .varianceSample: return VarianceAccumulator(.varianceSample, input: input!)
+        case .variancePopulation: return VarianceAccumulator(.variancePopulation, input: input!)
+        case .deviationSample: return VarianceAccumulator(.deviationSample, input: input!)
+        case .deviationPopulation: return VarianceAccumulator(.deviationPopulation, input: input!)
+        case .approximateQuantile:
+            return QuantileAccumulator(
+                input: input!, result: call.resultType, quantile: call.parameter ?? 0.5)
+        case .approximateDistinct: return SketchAccumulator()
+        case .list: return ListAccumulator()
+        case .all: return TruthAccumulator(isAll: true)
+        case .any: return TruthAccumulator(isAll: false)
+        case .argumentMinimum: return try argument(call, isLargest: false)
+        case .argumentMaximum: return try argument(call, isLargest: true)
+        }
+    }
+
+    private static func distinct(
+        _ call: AggregateCall, _ input: ColumnType?
+    ) throws(JobFailure) -> any Accumulator {
+        switch call.function {
+        case .count:
+            return WordKernels.holds(input!)
+                ? DistinctWordAccumulator() : DistinctBytesAccumulator()
+        case .minimum, .maximum, .all, .any, .approximateDistinct:
+            return try make(
+                AggregateCall(
+                    function: call.function, arguments: call.arguments, isDistinct: false,
+                    filter: call.filter, parameter: call.parameter, resultType: call.resultType,
+                    text: call.text))
+        default:
+            throw JobFailure(
+                .step, "\(call.function.name)(distinct …) cannot be computed", at: call.text,
+                remedy: "leave out distinct, or use count(distinct …)")
+        }
+    }
+
+    private static func sum(
+        _ call: AggregateCall, _ input: ColumnType?
+    ) throws(JobFailure) -> any Accumulator {
+        switch input {
+        case .int64: return IntegerSumAccumulator(result: call.resultType)
+        case .decimal: return DecimalSumAccumulator()
+        case .float64: return FloatSumAccumulator(isAverage: false)
+        default: throw unsupported(call, input)
+        }
+    }
+
+    private static func average(
+        _ call: AggregateCall, _ input: ColumnType?
+    ) throws(JobFailure) -> any Accumulator {
+        switch input {
+        case .int64: return IntegerSumAccumulator(result: nil)
+        case .decimal(_, let scale): return DecimalSumAccumulator(averageScale: scale)
+        case .float64: return FloatSumAccumulator(isAverage: true)
+        default: throw unsupported(call, input)
+        }
+    }
+
+    private static func extreme(
+        _ call: AggregateCall, _ input: ColumnType?
+    ) throws(JobFailure) -> any Accumulator {
+        let isLargest = call.function == .maximum
+        guard let input else { throw unsupported(call, input) }
+        if WordKernels.holds(input) {
+            return ExtremeWordAccumulator(isLargest: isLargest, type: input)
+        }
+        switch input {
+        case .decimal: return ExtremeDecimalAccumulator(isLargest: isLargest)
+        case .string, .bytes: return ExtremeBytesAccumulator(isLargest: isLargest)
+        default: throw unsupported(call, input)
+        }
+    }
+
+    private static func argument(
+        _ call: AggregateCall, isLargest: Bool
+    ) throws(JobFailure) -> any Accumulator {
+        let rank = call.arguments[1].type
+        guard KeyEncoder.accepts(rank) else { throw unsupported(call, rank) }
+        return ArgumentAccumulator(
+            value: call.arguments[0].type, rank: rank, isLargest: isLargest)
+    }
+
+    private static func unsupported(_ call: AggregateCall, _ input: ColumnType?) -> JobFailure {
+        JobFailure(
+            .step,
+            "\(call.function.name) cannot be computed over \(input?.description ?? "nothing")",
+            at: call.text, remedy: "cast the argument to a number, a time or a string")
+    }
+}

@@ -1,0 +1,215 @@
+import StreamRuntime
+
+/// What every aggregating operator shares: its layout, its arguments, and its results.
+final class AggregateCore {
+    /// A place of a row from the log so far beyond what windows can hold.
+    static let rowsMax = Limits.firingRows
+
+    let spec: AggregateSpec
+    let layout: AggregateLayout
+    let schema: Schema
+    private(set) var context: OperatorContext?
+    private let keyFields: [Field]
+    private let decoder: KeyDecoder
+    /// Bytes at the end of state keys that are not part of the row's key.
+    private let keySuffix: Int
+    private(set) var entries: UnsafeMutablePointer<StateEntry>
+    private(set) var values: UnsafeMutablePointer<UnsafeMutableRawPointer>
+    private var capacity = 0
+    private var results = PendingResults()
+
+    init(_ spec: AggregateSpec, countsRows: Bool, keySuffix: Int = 0) throws(JobFailure) {
+        self.spec = spec
+        self.keySuffix = keySuffix
+        layout = try AggregateLayout(spec.plan.calls, countsRows: countsRows)
+        schema = spec.schema
+        keyFields = spec.keyFields
+        decoder = KeyDecoder(keyFields.map(\.type))
+        entries = .allocate(capacity: 1)
+        values = .allocate(capacity: 1)
+    }
+
+    deinit {
+        entries.deallocate()
+        values.deallocate()
+    }
+
+    func open(_ context: OperatorContext) { self.context = context }
+
+    /// Makes room for the entries of `count` rows.
+    func reserve(_ count: Int) {
+        guard count > capacity else { return }
+        capacity = max(count, Limits.batchRows)
+        entries.deallocate()
+        values.deallocate()
+        entries = .allocate(capacity: capacity)
+        values = .allocate(capacity: capacity)
+    }
+
+    // MARK: rows in
+
+    /// Evaluates the aggregates' arguments; rows that fail go the way of `on_error`.
+    ///
+    /// - Returns: the rows that did not fail and their arguments.
+    func evaluate(
+        _ batch: ColumnBatch, into output: any Output
+    ) throws(JobFailure) -> (ColumnBatch, [PreparedArguments]) {
+        try checkChanges(batch)
+        var errors = RejectedRows()
+        let arguments = layout.arguments(of: batch, errors: &errors)
+        if errors.rejects.isEmpty { return (batch, arguments) }
+        let rest = try settle(errors, of: batch, into: output)
+        var none = RejectedRows()
+        return (rest, layout.arguments(of: rest, errors: &none))
+    }
+
+    /// Does with rejected rows what `on_error` says; gives the others.
+    func settle(
+        _ errors: RejectedRows, of batch: ColumnBatch, into output: any Output
+    ) throws(JobFailure) -> ColumnBatch {
+        var once = RejectedRows()
+        var rejected = Set<Int>()
+        for reject in errors.rejects where rejected.insert(reject.row).inserted {
+            once.append(row: reject.row, column: reject.column, reason: reject.reason)
+        }
+        try DeadLetters.settle(
+            once, of: batch, policy: spec.onError, context: context!, into: output)
+        let kept = (0..<batch.count).filter { !rejected.contains($0) }.map { Int32($0) }
+        return batch.gathered(kept, count: kept.count)
+    }
+
+    func emitLate(_ rows: [Int32], of batch: ColumnBatch, into output: any Output) {
+        if rows.isEmpty { return }
+        context!.counters.add(.late, rows.count)
+        if let port = spec.latePort {
+            output.emit(batch.gathered(rows, count: rows.count), port: port)
+        }
+    }
+
+    private func checkChanges(_ batch: ColumnBatch) throws(JobFailure) {
+        guard let changes = batch.changes else { return }
+        for row in 0..<batch.count where changes.bools[row] >= RowChange.updateBefore.rawValue {
+            throw JobFailure(
+                .step, "a row that takes back an earlier one cannot be aggregated",
+                at: "step \(context!.stepId)",
+                remedy: "aggregate the rows before they are turned into updates")
+        }
+    }
+
+    // MARK: results out
+
+    /// Lines up the result of `entry`; it must not change before `flushResults`.
+    func add(
+        _ entry: StateEntry, start: Int64, end: Int64, cause: Int64 = .min,
+        change: RowChange = .insert
+    ) {
+        results.entries.append(entry)
+        results.starts.append(start)
+        results.ends.append(end)
+        results.causes.append(cause)
+        results.changes.append(change.rawValue)
+    }
+
+    /// Results lined up.
+    var resultCount: Int { results.entries.count }
+
+    /// Emits the results lined up, in that order.
+    func flushResults(into output: any Output) throws(JobFailure) {
+        let count = results.entries.count
+        if count == 0 { return }
+        let order = RowOrder(capacity: count)
+        let starts = Column(.timestamp, capacity: count)
+        let ends = Column(.timestamp, capacity: count)
+        let origin = RowOrder.derived + context!.ordinal
+        var isAllInserts = true
+        for slot in 0..<count {
+            order.append(
+                eventTime: results.ends[slot] - 1, watermark: results.causes[slot], origin: origin,
+                offset: results.entries[slot].hash)
+            starts.append(results.starts[slot])
+            ends.append(results.ends[slot])
+            isAllInserts = isAllInserts && results.changes[slot] == 0
+        }
+        let rows = results.entries
+        let changes = isAllInserts ? nil : results.changes
+        results.removeAll()
+        try rows.withUnsafeBufferPointer { (rows) throws(JobFailure) in
+            try emit(
+                rows.baseAddress!, count: count, order: order, bounds: [starts, ends],
+                changes: changes, into: output)
+        }
+    }
+
+    /// Emits the results of `count` entries as they are now.
+    func emit(
+        _ rows: UnsafePointer<StateEntry>, count: Int, order: RowOrder, bounds: [Column],
+        changes: [UInt8]?, into output: any Output
+    ) throws(JobFailure) {
+        var errors = RejectedRows()
+        let batch = results(
+            of: rows, count: count, order: order, bounds: bounds, changes: changes,
+            errors: &errors)
+        output.emit(
+            errors.rejects.isEmpty ? batch : try settle(errors, of: batch, into: output))
+    }
+
+    /// The result rows of `count` entries as they are now.
+    func results(
+        of rows: UnsafePointer<StateEntry>, count: Int, order: RowOrder, bounds: [Column],
+        changes: [UInt8]?, errors: inout RejectedRows
+    ) -> ColumnBatch {
+        let keys = keyFields.map { Column($0.type, capacity: count) }
+        for slot in 0..<count {
+            let key = rows[slot].key
+            decoder.decode(
+                UnsafeBufferPointer(start: key.baseAddress, count: key.count - keySuffix),
+                into: keys)
+        }
+        let finished = layout.finish(rows, count: count, errors: &errors)
+        let plan = spec.plan
+        let inner = ColumnBatch(
+            schema: plan.resultSchema, columns: keys + finished, order: order, count: count)
+        var columns = keys + bounds
+        for output in plan.outputs {
+            columns.append(output.expression.evaluate(inner, errors: &errors))
+        }
+        let batch = ColumnBatch(schema: schema, columns: columns, order: order, count: count)
+        if let changes {
+            let column = Column(.bool, capacity: count)
+            for change in changes { column.append(change != 0) }
+            for (slot, change) in changes.enumerated() { column.bools[slot] = change }
+            batch.changes = column
+        }
+        return batch
+    }
+}
+
+/// Results waiting to be emitted together.
+private struct PendingResults {
+    var entries: [StateEntry] = []
+    var starts: [Int64] = []
+    var ends: [Int64] = []
+    var causes: [Int64] = []
+    var changes: [UInt8] = []
+
+    mutating func removeAll() {
+        entries.removeAll(keepingCapacity: true)
+        starts.removeAll(keepingCapacity: true)
+        ends.removeAll(keepingCapacity: true)
+        causes.removeAll(keepingCapacity: true)
+        changes.removeAll(keepingCapacity: true)
+    }
+}
+
+/// Collects batches that an inner operator hands on.
+final class BatchCollector: Output {
+    private(set) var batches: [ColumnBatch] = []
+
+    func emit(_ batch: ColumnBatch, port: Int) { if batch.count > 0 { batches.append(batch) } }
+
+    func take() -> [ColumnBatch] {
+        let taken = batches
+        batches = []
+        return taken
+    }
+}

@@ -1,0 +1,111 @@
+import StreamRuntime
+
+/// One session of a key.
+///
+/// - Units: microseconds; `end` is the last row's time plus the gap.
+struct SessionSpan: BitwiseCopyable {
+    var start: Int64
+    var end: Int64
+    /// The first row's time when the session was made: its name among those of the key.
+    var id: Int64
+    /// 1 once its result was given out.
+    var hasFired: Int64
+}
+
+/// The sessions of one key in the blob of a state entry, ascending and apart.
+struct SessionSpans {
+    let entry: StateEntry
+    let layout: StateLayout
+
+    static let layout = StateLayout(fixedBytes: 0, blobs: 1)
+
+    var count: Int { entry.blob(0, of: layout).count / MemoryLayout<SessionSpan>.stride }
+
+    var all: [SessionSpan] {
+        get {
+            let bytes = UnsafeRawBufferPointer(entry.blob(0, of: layout))
+            return (0..<count).map {
+                bytes.loadUnaligned(
+                    fromByteOffset: $0 * MemoryLayout<SessionSpan>.stride, as: SessionSpan.self)
+            }
+        }
+        nonmutating set {
+            let size = newValue.count * MemoryLayout<SessionSpan>.stride
+            let base = entry.resizeBlob(0, to: size, of: layout)
+            newValue.withUnsafeBytes {
+                if let source = $0.baseAddress {
+                    UnsafeMutableRawPointer(base).copyMemory(from: source, byteCount: size)
+                }
+            }
+        }
+    }
+
+    /// Lengthens the only session there is if a row at `time` lies in it or close by; the usual case.
+    @inline(__always) func extendOnly(_ time: Int64, gap: Int64) -> Bool {
+        let bytes = entry.blob(0, of: layout)
+        guard bytes.count == MemoryLayout<SessionSpan>.stride else { return false }
+        let span = UnsafeMutableRawPointer(mutating: bytes.baseAddress!)
+            .assumingMemoryBound(to: SessionSpan.self)
+        guard span.pointee.hasFired == 0, time < span.pointee.end,
+            time &+ gap > span.pointee.start
+        else { return false }
+        span.pointee.start = min(span.pointee.start, time)
+        span.pointee.end = max(span.pointee.end, time &+ gap)
+        return true
+    }
+
+    /// The session that a row at `time` lies in, which must be there.
+    func id(of time: Int64) -> Int64 {
+        let bytes = UnsafeRawBufferPointer(entry.blob(0, of: layout))
+        for index in 0..<count {
+            let span = bytes.loadUnaligned(
+                fromByteOffset: index * MemoryLayout<SessionSpan>.stride, as: SessionSpan.self)
+            if time >= span.start && time < span.end { return span.id }
+        }
+        preconditionFailure("a row that was placed lies in a session")
+    }
+}
+
+/// The moments at which sessions are looked at: a heap, the earliest on top.
+struct SessionAlarms {
+    /// A moment and the session it is about.
+    struct Alarm {
+        let time: Int64
+        let hash: Int64
+        let key: [UInt8]
+        let id: Int64
+    }
+
+    private var heap: [Alarm] = []
+
+    var next: Int64? { heap.first?.time }
+
+    mutating func push(_ alarm: Alarm) {
+        heap.append(alarm)
+        var child = heap.count - 1
+        while child > 0 {
+            let parent = (child - 1) / 2
+            if heap[parent].time <= heap[child].time { break }
+            heap.swapAt(parent, child)
+            child = parent
+        }
+    }
+
+    mutating func pop() -> Alarm {
+        let top = heap[0]
+        let last = heap.removeLast()
+        if heap.isEmpty { return top }
+        heap[0] = last
+        var parent = 0
+        while true {
+            var least = parent
+            for child in [2 * parent + 1, 2 * parent + 2]
+            where child < heap.count && heap[child].time < heap[least].time {
+                least = child
+            }
+            if least == parent { return top }
+            heap.swapAt(parent, least)
+            parent = least
+        }
+    }
+}

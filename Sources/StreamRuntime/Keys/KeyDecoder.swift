@@ -1,0 +1,83 @@
+import Glibc
+
+/// Turns key bytes back into the columns they were encoded from: the inverse of `KeyEncoder`.
+///
+/// - Note: -0 comes back as 0, and every NaN as the same one, because they are the same key.
+public struct KeyDecoder: Sendable {
+    private let types: [ColumnType]
+
+    /// A decoder of keys whose parts have `types`.
+    public init(_ types: [ColumnType]) { self.types = types }
+
+    /// Appends the parts of `key` to `columns`, one column a part.
+    ///
+    /// - Precondition: `key` was encoded from parts of these types.
+    public func decode(_ key: UnsafeBufferPointer<UInt8>, into columns: [Column]) {
+        guard var at = key.baseAddress else { return }
+        let end = at + key.count
+        var part = 0
+        while part < types.count {
+            KeyDecoder.append(&at, end, to: columns[part])
+            part &+= 1
+        }
+        precondition(at == end, "a key has the parts of its step")
+    }
+
+    @inline(__always)
+    private static func append(
+        _ at: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, to column: Column
+    ) {
+        precondition(at < end, "a key has the parts of its step")
+        let isValid = at.pointee != 0
+        at += 1
+        guard isValid else { return column.appendNull() }
+        switch column.type {
+        case .int64, .timestamp, .date:
+            column.append(Int64(bitPattern: word(at) ^ (1 << 63)))
+            at += 8
+        case .string, .bytes: appendBytes(&at, end, to: column)
+        case .bool:
+            column.append(at.pointee != 0)
+            at += 1
+        case .float64:
+            let bits = word(at)
+            if bits == .max {
+                column.append(Double.nan)
+            } else {
+                column.append(Double(bitPattern: bits & (1 << 63) != 0 ? bits & ~(1 << 63) : ~bits))
+            }
+            at += 8
+        case .decimal:
+            let value = UInt128(word(at)) << 64 | UInt128(word(at + 8))
+            column.append(Int128(bitPattern: value ^ (1 << 127)))
+            at += 16
+        case .interval, .list, .structure:
+            preconditionFailure("the planner refuses keys of this type")
+        }
+    }
+
+    @inline(__always) private static func word(_ at: UnsafePointer<UInt8>) -> UInt64 {
+        UInt64(bigEndian: UnsafeRawPointer(at).loadUnaligned(as: UInt64.self))
+    }
+
+    private static func appendBytes(
+        _ at: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, to column: Column
+    ) {
+        guard let zero = memchr(at, 0, end - at) else {
+            preconditionFailure("a string in a key ends with two zero bytes")
+        }
+        let first = UnsafePointer(zero.assumingMemoryBound(to: UInt8.self))
+        if first[1] == 0 {
+            column.append(UnsafeBufferPointer(start: at, count: first - at))
+            at = first + 2
+            return
+        }
+        var bytes: [UInt8] = []
+        while at[0] != 0 || at[1] != 0 {
+            bytes.append(at[0])
+            at += at[0] == 0 ? 2 : 1
+        }
+        at += 2
+        bytes.withUnsafeBufferPointer { column.append($0) }
+    }
+}
