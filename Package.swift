@@ -80,7 +80,7 @@ let package = Package(
             name: "StreamRuntimeTests", dependencies: ["StreamRuntime"], swiftSettings: strict),
         .testTarget(name: "OperatorsTests", dependencies: ["Operators"], swiftSettings: strict),
         .testTarget(
-            name: "ConnectorsTests", dependencies: ["Connectors", "CSimdJSON"],
+            name: "ConnectorsTests", dependencies: ["Connectors", "Codecs", "CSimdJSON"],
             swiftSettings: strict),
         .testTarget(name: "FeatureServeTests", dependencies: ["FeatureServe"], swiftSettings: strict),
         .testTarget(

@@ -1,0 +1,182 @@
+import Glibc
+import StreamRuntime
+
+/// Reads the records of one file, plain or gzip.
+///
+/// - Shape: a record's offset is the number of lines before it, so that offset + 1 is its line in an
+///   editor; header and blank lines count but make no records. Its time is that of the file's last
+///   change. CSV rows carry the file's header line in a record header (`CSVDialect.headerName`).
+final class FileReader: PartitionReader {
+    /// The longest record there may be.
+    static let recordBytesMax = 256 << 20
+
+    /// The file's place in the list of files.
+    let partition: Int32
+    /// The file's name.
+    let name: String
+    /// The number of lines before the next record.
+    private(set) var position: Int64 = 0
+
+    private let path: String
+    private let layout: FileLayout
+    private var bytes: FileBytes?
+    /// What was read from the file and not yet handed on: [at, filled) of `room`.
+    private var room: UnsafeMutablePointer<UInt8>
+    private var capacity = 1 << 20
+    private var at = 0
+    private var filled = 0
+    private var isAtEnd = false
+    private var failure: JobFailure?
+    private var header: [UInt8] = []
+    private var needsHeader = false
+
+    init(path: String, partition: Int32, layout: FileLayout) {
+        self.path = path
+        self.partition = partition
+        self.layout = layout
+        name = String(
+            path[(path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex)...])
+        room = .allocate(capacity: capacity)
+    }
+
+    deinit { room.deallocate() }
+
+    /// Continues at line `offset`.
+    ///
+    /// - Throws: when the file has fewer lines: it was cut or replaced.
+    func seek(to offset: Int64) throws(JobFailure) {
+        if bytes == nil || offset < position { try start() }
+        while position < offset {
+            guard try next() != nil else { break }
+        }
+        // A place among blank lines counts: nothing is between it and the next record.
+        guard position >= offset else {
+            throw JobFailure(
+                .source,
+                "the file ends at line \(position), before line \(offset) where reading "
+                    + "was to continue", at: path,
+                remedy: "put the file back as it was, or start without the checkpoint")
+        }
+    }
+
+    /// Reads whole records; `.ended` at the end of the file.
+    ///
+    /// - Throws: when the file cannot be read on, after every whole record before that place.
+    func read(maxRecords: Int, maxBytes: Int) throws(JobFailure) -> ReadOutcome {
+        if bytes == nil { try start() }
+        let batch = RecordBatch(partition: partition, capacity: min(maxRecords, 4096))
+        let time = bytes!.modifiedMicros
+        var origin = 0
+        var size = 0
+        while batch.count < maxRecords, size < maxBytes {
+            guard let record = try next(inRoom: batch.count > 0) else { break }
+            if batch.count == 0 { origin = record.start }
+            batch.values.append(
+                view: ByteView.pack(start: record.start - origin, length: record.length))
+            batch.keys.appendNull()
+            batch.timestamps.append(time)
+            batch.offsets.append(record.line)
+            size += record.length
+        }
+        guard batch.count > 0 else { return .ended }
+        batch.values.arena!.append(room + origin, at - origin)
+        attachHeader(to: batch)
+        return .records(batch)
+    }
+
+    private func attachHeader(to batch: RecordBatch) {
+        guard !header.isEmpty else { return }
+        let headers = Column(.bytes, capacity: batch.count)
+        let encoded = RecordHeaders.encode([.init(CSVDialect.headerName, header)])
+        let view = encoded.withUnsafeBufferPointer {
+            headers.arena!.append($0.baseAddress!, $0.count)
+        }
+        for _ in 0..<batch.count { headers.append(view: view) }
+        batch.headers = headers
+    }
+
+    /// Opens the file at its beginning, past a byte order mark and the header.
+    private func start() throws(JobFailure) {
+        bytes = try FileBytes(path: path)
+        position = 0
+        at = 0
+        filled = 0
+        isAtEnd = false
+        failure = nil
+        header = []
+        while filled < 3, !isAtEnd { try refill() }
+        if filled >= 3, room[0] == 0xEF, room[1] == 0xBB, room[2] == 0xBF { at = 3 }
+        guard case .csv(let dialect) = layout, dialect.header == .firstLine else { return }
+        guard let record = try next() else { return }
+        header = Array(UnsafeBufferPointer(start: room + record.start, count: record.length))
+    }
+
+    /// The next record that is not blank, its line end left out; nil at the end.
+    ///
+    /// - Parameter inRoom: looks only at the bytes at hand and throws nothing, so that the records found
+    ///   before stay where they are; nil then also means that more bytes are needed.
+    /// - Throws: what had stopped reading, once every whole record before it was handed on.
+    private func next(
+        inRoom: Bool = false
+    ) throws(JobFailure) -> (start: Int, length: Int, line: Int64)? {
+        while true {
+            var lines = 0
+            var end = layout.recordEnd(room, from: at, to: filled, lines: &lines)
+            if end < 0 {
+                guard isAtEnd else {
+                    guard !inRoom else { return nil }
+                    try refill()
+                    continue
+                }
+                if let failure {
+                    guard !inRoom else { return nil }
+                    throw failure
+                }
+                guard at < filled else { return nil }
+                end = filled
+                lines = 1
+                for byte in at..<filled where room[byte] == 0x0A { lines += 1 }
+                if room[filled - 1] == 0x0A { lines -= 1 }
+            }
+            let start = at
+            let line = position
+            at = end
+            position += Int64(lines)
+            if end > start, room[end - 1] == 0x0A { end -= 1 }
+            if end > start, room[end - 1] == 0x0D { end -= 1 }
+            var first = start
+            while first < end, room[first] == 0x20 || room[first] == 0x09 { first += 1 }
+            if first < end { return (start, end - start, line) }
+        }
+    }
+
+    /// Reads on behind what is there, in ever larger steps while one record fills the room.
+    private func refill() throws(JobFailure) {
+        if at > 0 {
+            memmove(room, room + at, filled - at)
+            filled -= at
+            at = 0
+        }
+        if filled == capacity {
+            guard capacity < FileReader.recordBytesMax else {
+                throw JobFailure(
+                    .source, "a record is longer than \(FileReader.recordBytesMax >> 20) MiB",
+                    at: "\(path) line \(position + 1)",
+                    remedy: "check the file's line ends and quotes")
+            }
+            let grown = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity * 2)
+            memcpy(grown, room, filled)
+            room.deallocate()
+            room = grown
+            capacity *= 2
+        }
+        do throws(JobFailure) {
+            let got = try bytes!.read(into: room + filled, capacity - filled)
+            filled += got
+            isAtEnd = got == 0
+        } catch {
+            failure = error
+            isAtEnd = true
+        }
+    }
+}
