@@ -1,34 +1,36 @@
 import Foundation
+import StreamRuntime
+
+/// What a plan is shown as.
+public enum PlanFormat: String, CaseIterable, Sendable {
+    /// For reading.
+    case text
+    /// For programs; also what a later plan is compared with.
+    case json
+    /// For Graphviz.
+    case dot
+    /// A picture, drawn by Graphviz when it is installed.
+    case svg
+}
 
 /// `millrace plan`: what would run, and what that changes.
 public enum PlanCommand {
-    /// What a plan is shown as.
-    public enum Style: String, CaseIterable, Sendable {
-        /// For reading.
-        case text
-        /// For programs; also what a later plan is compared with.
-        case json
-        /// For Graphviz.
-        case dot
-        /// A picture, drawn by Graphviz when it is installed.
-        case svg
-    }
-
-    /// Plans the file at `path`.
+    /// Plans the file at `path` and compares it with the plan its state directory remembers.
     ///
-    /// - Parameters:
-    ///   - environment: the variables that `${NAME}` stands for.
-    ///   - previous: the plan of the last run as JSON, if there was one.
+    /// - Parameter environment: the variables that `${NAME}` stands for; nil for this process's.
     /// - Returns: exit code 2 with every problem when the file is invalid, 3 when the picture cannot be drawn.
     public static func run(
-        path: String, style: Style, environment: [String: String], previous: String?
+        path: String, format: PlanFormat, environment: [String: String]? = nil
     ) -> CommandOutput {
-        let file = PlannedFile(path: path, environment: environment)
+        let variables = environment ?? ProcessInfo.processInfo.environment
+        let file = PlannedFile(path: path, environment: variables)
         guard let plan = file.plan else {
-            return Validate.output(file, json: style == .json)
+            return Validate.output(file, json: format == .json)
         }
-        switch style {
-        case .text: return CommandOutput(text: plan.text(previous: previous), exitCode: 0)
+        switch format {
+        case .text:
+            let previous = FileText.optional(plan.rememberedPath)
+            return CommandOutput(text: plan.text(previous: previous), exitCode: 0)
         case .json: return CommandOutput(text: plan.json.text, exitCode: 0)
         case .dot: return CommandOutput(text: plan.graph, exitCode: 0)
         case .svg: return picture(of: plan.graph)
@@ -58,5 +60,22 @@ public enum PlanCommand {
         return CommandOutput(
             text: "the picture cannot be drawn: Graphviz is not installed; "
                 + "install graphviz, or ask for the dot style\n", exitCode: 3)
+    }
+}
+
+extension JobPlan {
+    /// The file in which a run leaves its plan for the next `plan` to be compared with.
+    var rememberedPath: String { settings.stateDirectory + "/plan.json" }
+
+    /// Leaves the plan where the next `plan` finds it; the state directory must be there.
+    func remember() throws(JobFailure) {
+        do {
+            try Data(json.text.utf8).write(
+                to: URL(fileURLWithPath: rememberedPath), options: .atomic)
+        } catch {
+            throw JobFailure(
+                .environment, "the plan cannot be written", at: rememberedPath,
+                remedy: "make the directory writable, or free space")
+        }
     }
 }

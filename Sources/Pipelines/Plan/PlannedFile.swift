@@ -11,23 +11,26 @@ struct PlannedFile {
     let root: SpecNode?
 
     /// Plans `text`, which is called `file` in messages and whose paths are relative to `file`'s directory.
-    init(file: String, text: String, variables: Variables) {
+    ///
+    /// - Parameter only: the pipelines to plan, with those they read; empty for all.
+    init(file: String, text: String, variables: Variables, only: [String] = []) {
         source = SourceText(file: file, text: text)
         let read = SpecFile(source: source, variables: variables)
         root = read.root
         plan = read.spec.flatMap {
-            Planner.plan($0, file: file, diagnostics: read.diagnostics)
+            Planner.plan($0, file: file, only: only, diagnostics: read.diagnostics)
         }
         problems = read.diagnostics.sorted
     }
 
     /// Reads and plans the file at `path`.
-    init(path: String, environment: [String: String]) {
+    init(path: String, environment: [String: String], only: [String] = []) {
         switch FileText.read(path) {
         case .text(let text):
             self.init(
                 file: path, text: text,
-                variables: Variables(environment: environment, readFile: FileText.optional))
+                variables: Variables(environment: environment, readFile: FileText.optional),
+                only: only)
         case .failed(let reason): self.init(unreadable: path, reason: reason)
         }
     }

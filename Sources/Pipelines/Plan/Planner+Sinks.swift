@@ -99,7 +99,7 @@ extension Planner {
     func planFeatureViews() -> [PlannedFeatureView] {
         spec.featureViews.compactMap { view in
             let entity = spec.entities.firstIndex { $0.name.value == view.entity.value }
-            if entity == nil {
+            if entity == nil, !spec.unreadable.contains("entities/\(view.entity.value)") {
                 diagnostics.report(
                     .unknownEntity, "there is no entity \"\(view.entity.value)\"",
                     at: view.entity.position,
@@ -202,9 +202,11 @@ extension Planner {
     /// Tells of services that name what there is not.
     func checkServices(_ views: [PlannedFeatureView]) {
         let declared = spec.featureViews.map(\.name.value)
+        let unreadable = spec.unreadable
         for reference in spec.services.flatMap(\.features) {
             let parts = reference.value.split(separator: ":", maxSplits: 1).map(String.init)
             let name = parts.first ?? ""
+            if unreadable.contains("feature_views/\(name)") { continue }
             if !declared.contains(name) {
                 diagnostics.report(
                     .unknownView, "there is no feature view \"\(name)\"", at: reference.position,

@@ -49,6 +49,7 @@ extension Planner {
     func declared(_ name: Located<String>) -> PlannedConnection? {
         if let found = connections.first(where: { $0.name == name.value }) { return found }
         // One that is declared but could not be read has been complained of already.
+        if spec.unreadable.contains("connections/\(name.value)") { return nil }
         let known = spec.connections.map(\.name.value)
         diagnostics.report(
             .unknownConnection, "there is no connection \"\(name.value)\"", at: name.position,
@@ -97,6 +98,8 @@ extension Planner {
                     notes: ["types: \(timeField) is \(declared.type)"],
                     fix: "declare it as a timestamp: \(timeField): {type: timestamp, unit: ms}")
             }
+        } else if stream.unreadableFields.contains(timeField) {
+            // Told of already.
         } else if let near = NearestWord.of(
             timeField, among: fields.filter { $0.type == .timestamp }.map(\.name))
         {
@@ -110,10 +113,10 @@ extension Planner {
                     name: timeField, path: [timeField], type: .timestamp, isRequired: true,
                     unit: nil, from: .value))
         }
-        if let needed = needed?[name] {
-            fields = fields.filter { needed.contains($0.name) || $0.name == timeField }
+        if let needed, !keepsAllFields {
+            guard let wanted = needed[name] else { return }
+            fields = fields.filter { wanted.contains($0.name) || $0.name == timeField }
         }
-        if needed != nil, needed?[name] == nil { return }
         let schema = Schema(fields.map { Field($0.name, $0.type) })
         let ordinal = sources.count
         var outputs = [PlannedPort(name: "main", schema: schema)]
@@ -129,7 +132,8 @@ extension Planner {
         names[name] = PlannedName(
             rows: PlannedRows(
                 schema: schema,
-                endpoints: [.init(from: .source(ordinal), port: 0, partitioning: nil)]),
+                endpoints: [.init(from: .source(ordinal), port: 0, partitioning: nil)],
+                poisoned: stream.unreadableFields),
             policy: stream.onError, connections: near)
     }
 

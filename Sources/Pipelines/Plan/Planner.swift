@@ -14,6 +14,8 @@ final class Planner {
     let directory: String
     /// The fields of each stream that are needed; nil for all.
     let needed: [String: Set<String>]?
+    /// Plans every field of every stream whatever `needed` says.
+    let keepsAllFields: Bool
 
     var connections: [PlannedConnection] = []
     var sources: [PlannedSource] = []
@@ -28,8 +30,9 @@ final class Planner {
 
     private init(
         _ spec: PipelinesSpec, _ diagnostics: Diagnostics, file: String,
-        needed: [String: Set<String>]?
+        needed: [String: Set<String>]?, keepsAllFields: Bool = false
     ) {
+        self.keepsAllFields = keepsAllFields
         self.spec = spec
         self.diagnostics = diagnostics
         self.needed = needed
@@ -47,10 +50,28 @@ final class Planner {
     }
 
     /// The plan of `spec`; nil when there is any problem, which is then in `diagnostics`.
-    static func plan(_ spec: PipelinesSpec, file: String, diagnostics: Diagnostics) -> JobPlan? {
-        let full = Planner(spec, diagnostics, file: file, needed: nil)
-        let views = full.planAll()
+    ///
+    /// - Parameter only: the pipelines to plan, with those they read; empty for all. The whole file is
+    ///   checked in any case.
+    static func plan(
+        _ spec: PipelinesSpec, file: String, only: [String] = [], diagnostics: Diagnostics
+    ) -> JobPlan? {
+        var full = Planner(spec, diagnostics, file: file, needed: nil)
+        var views = full.planAll()
+        for name in only where !spec.pipelines.contains(where: { $0.name.value == name }) {
+            diagnostics.report(
+                .unknownInput, "there is no pipeline \"\(name)\" to run",
+                at: Position(line: 1, column: 1),
+                fix: NearestWord.advice(
+                    name, among: spec.pipelines.map(\.name.value), what: "pipelines"))
+        }
         guard diagnostics.isEmpty else { return nil }
+        var spec = spec
+        if !only.isEmpty {
+            spec = spec.restricted(to: only)
+            full = Planner(spec, diagnostics, file: file, needed: [:], keepsAllFields: true)
+            views = full.planAll()
+        }
         let needed = Projection.neededFields(of: full, views: views)
         let projected = Planner(spec, diagnostics, file: file, needed: needed)
         let finalViews = projected.planAll()
@@ -62,10 +83,18 @@ final class Planner {
         planConnections()
         checkNames()
         for stream in spec.streams { planStream(stream) }
+        for name in spec.unreadable {
+            let parts = name.split(separator: "/").map(String.init)
+            if ["streams", "pipelines"].contains(parts[0]) {
+                names[parts[1]] = PlannedName(rows: .broken, policy: nil, connections: [])
+            }
+        }
         for pipeline in spec.pipelines { _ = planPipeline(pipeline) }
         let views = planFeatureViews()
-        checkServices(views)
-        checkDestinations()
+        if needed == nil {
+            checkServices(views)
+            checkDestinations()
+        }
         return views
     }
 
@@ -144,7 +173,8 @@ final class Planner {
         let policy =
             pipeline.onError?.value
             ?? (words.count == 1 && inherited.count == inputs.count ? inherited[0] : nil)
-        if policy == nil, inputs.allSatisfy({ $0.1 != nil }), !pipeline.steps.isEmpty {
+        let isWhole = inputs.allSatisfy { $0.1?.rows.isBroken == false }
+        if policy == nil, isWhole, !pipeline.steps.isEmpty {
             diagnostics.report(
                 .undeclaredPolicy,
                 "the inputs of pipeline \"\(name)\" differ in on_error, and it has none of its own",

@@ -68,7 +68,7 @@ struct StepPlanner {
         planner.uses.append(draft.use)
         var next = rows.following(
             ordinal, schema: draft.schema, partitioning: draft.partitioning)
-        next.poisoned = draft.poisoned
+        next.poisoned = draft.poisoned.union(step.by.map(\.value).filter { !by.contains($0) })
         return next
     }
 

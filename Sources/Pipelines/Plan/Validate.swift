@@ -1,3 +1,5 @@
+import Foundation
+
 /// What a command has to say: text for standard output and the exit code.
 public struct CommandOutput: Equatable, Sendable {
     /// The text, ending with a line end.
@@ -13,17 +15,21 @@ public struct CommandOutput: Equatable, Sendable {
 }
 
 /// `millrace validate`: every problem of a pipelines file at once, without starting anything.
-public enum Validate {
+public enum ValidateCommand {
     /// Checks the file at `path`.
     ///
-    /// - Parameter environment: the variables that `${NAME}` stands for.
+    /// - Parameter environment: the variables that `${NAME}` stands for; nil for this process's.
     /// - Returns: exit code 0 for a file that can run, 2 for one that cannot.
     public static func run(
-        path: String, json: Bool, environment: [String: String]
+        path: String, json: Bool, environment: [String: String]? = nil
     ) -> CommandOutput {
-        output(PlannedFile(path: path, environment: environment), json: json)
+        let variables = environment ?? ProcessInfo.processInfo.environment
+        return Validate.output(PlannedFile(path: path, environment: variables), json: json)
     }
+}
 
+/// How the outcome of reading a pipelines file is told.
+enum Validate {
     static func output(_ file: PlannedFile, json: Bool) -> CommandOutput {
         let code: Int32 = file.problems.isEmpty ? 0 : 2
         if json {

@@ -30,6 +30,8 @@ struct PipelinesSpec: Sendable {
     var entities: [EntitySpec] = []
     var featureViews: [FeatureViewSpec] = []
     var services: [ServiceSpec] = []
+    /// What is declared but could not be read, as "streams/orders": not to be called unknown.
+    var unreadable: Set<String> = []
 }
 
 /// `job:`.
@@ -79,6 +81,8 @@ struct StreamSpec: Sendable {
     let connection: Located<String>?
     let format: PlannedFormat
     let fields: [FieldSpec]
+    /// Fields that are declared but could not be read.
+    let unreadableFields: Set<String>
     let timeField: Located<String>
     let outOfOrderness: Duration
     let idle: Duration?
@@ -191,4 +195,29 @@ struct FeatureViewSpec: Sendable {
 struct ServiceSpec: Sendable {
     let name: Located<String>
     let features: [Located<String>]
+}
+
+extension PipelinesSpec {
+    /// The pipelines called `names`, those they read, and the features made of them.
+    func restricted(to names: [String]) -> PipelinesSpec {
+        var kept: Set<String> = []
+        var open = names
+        while let name = open.popLast() {
+            guard kept.insert(name).inserted,
+                let pipeline = pipelines.first(where: { $0.name.value == name })
+            else { continue }
+            open += pipeline.from.map { PipelinesSpec.base($0.value) }
+        }
+        var result = self
+        result.pipelines = pipelines.filter { kept.contains($0.name.value) }
+        result.featureViews = featureViews.filter {
+            kept.contains(PipelinesSpec.base($0.from.value))
+        }
+        return result
+    }
+
+    /// The stream or pipeline of a name that may have a route behind a point.
+    private static func base(_ name: String) -> String {
+        name.split(separator: ".").first.map(String.init) ?? name
+    }
 }

@@ -15,7 +15,20 @@ struct SpecReader {
         spec.entities = entries(root, "entities").compactMap(entity)
         spec.featureViews = entries(root, "feature_views").compactMap(featureView)
         spec.services = entries(root, "services").compactMap(service)
+        note("connections", root, spec.connections.map(\.name.value), &spec)
+        note("streams", root, spec.streams.map(\.name.value), &spec)
+        note("entities", root, spec.entities.map(\.name.value), &spec)
+        note("feature_views", root, spec.featureViews.map(\.name.value), &spec)
+        note("pipelines", root, spec.pipelines.map(\.name.value), &spec)
         return spec
+    }
+
+    private func note(
+        _ part: String, _ root: SpecNode, _ read: [String], _ spec: inout PipelinesSpec
+    ) {
+        for entry in entries(root, part) where !read.contains(entry.key) {
+            spec.unreadable.insert("\(part)/\(entry.key)")
+        }
     }
 
     private func entries(_ root: SpecNode, _ key: String) -> [SpecNode.Entry] {
@@ -74,10 +87,13 @@ struct SpecReader {
             let disorder = time["out_of_orderness"]?.duration,
             let onError = node["on_error"].flatMap(SpecReader.policy)
         else { return nil }
-        let fields = (node["fields"]?.entries ?? []).compactMap(field)
+        let declared = node["fields"]?.entries ?? []
+        let fields = declared.compactMap(field)
         return StreamSpec(
             name: entry.name, origin: origin, connection: node["from"]?["connection"]?.located,
-            format: format, fields: fields, timeField: timeField, outOfOrderness: disorder,
+            format: format, fields: fields,
+            unreadableFields: Set(declared.map(\.key)).subtracting(fields.map(\.name.value)),
+            timeField: timeField, outOfOrderness: disorder,
             idle: time["idle"]?.duration, onError: onError)
     }
 

@@ -74,25 +74,11 @@ enum SecretText {
         for prefix in ["ghp_", "xoxb-", "sk_live_", "rk_live_"] where value.hasPrefix(prefix) {
             return "it starts like an access token (\(prefix)…)"
         }
-        if let scheme = value.range(of: "://") {
+        if let scheme = value.firstRange(of: "://") {
             let rest = value[scheme.upperBound...].prefix { $0 != "/" }
             if let at = rest.lastIndex(of: "@"), rest[..<at].contains(":") {
                 return "the address carries a password"
             }
-        }
-        return nil
-    }
-}
-
-extension String {
-    /// The first occurrence of `text`; the standard library has none without Foundation.
-    func range(of text: String) -> Range<String.Index>? {
-        var start = startIndex
-        while start < endIndex {
-            if self[start...].hasPrefix(text) {
-                return start..<index(start, offsetBy: text.count)
-            }
-            start = index(after: start)
         }
         return nil
     }

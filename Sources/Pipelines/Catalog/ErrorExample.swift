@@ -1,0 +1,167 @@
+/// One mistake for each code: a whole pipelines file with one place changed. The error reference shows
+/// what the reader says of it, and a test holds the two together.
+struct ErrorExample: Sendable {
+    let code: DiagnosticCode
+    /// What stands in `base`.
+    let right: String
+    /// What stands there instead.
+    let wrong: String
+}
+
+extension ErrorExample {
+    /// A file without problems.
+    static let base = """
+        version: 1
+        connections:
+          local: {embedded: ./topics}
+          disk: {files: ./exports}
+        streams:
+          orders:
+            from: {topic: orders, connection: local}
+            format: json
+            fields:
+              order_id: string
+              user_id: int64
+              amount: decimal(12,2)
+              lines: "list<struct<sku: string, quantity: int64>>"
+              ts: timestamp
+            time: {field: ts, out_of_orderness: 5s, idle: 30s}
+            on_error: {dead_letter: orders.rejected}
+        pipelines:
+          large:
+            from: orders
+            steps:
+              - filter: amount > 100
+            to: {topic: orders.large, key: user_id}
+          items:
+            from: orders
+            steps:
+              - unnest: lines as line
+              - select: {order_id: order_id, sku: line.sku}
+            to: {topic: items}
+          minutes:
+            from: orders
+            steps:
+              - aggregate:
+                  id: per_minute
+                  by: user_id
+                  window: {tumble: 1m}
+                  select: {orders: count(*), revenue: sum(amount)}
+                  late: {allow: 10m, then: {topic: orders.late}}
+            to: {topic: minutes, key: user_id}
+        entities:
+          user: {keys: {user_id: int64}}
+        feature_views:
+          user_minute: {entity: user, from: minutes, ttl: 1h, features: [orders, revenue]}
+        services:
+          fraud: [user_minute]
+
+        """
+
+    /// The file with the mistake in it.
+    var text: String {
+        ErrorExample.base.replacing(right, with: wrong, maxReplacements: 1)
+    }
+
+    /// One for every code but E100, which is about the file itself.
+    static let all: [ErrorExample] = [
+        .init(code: .syntax, right: "- filter: amount > 100", wrong: "- filter: kind = 'a: b'"),
+        .init(
+            code: .tab, right: "    from: orders\n    steps:\n      - filter",
+            wrong: "\tfrom: orders\n    steps:\n      - filter"),
+        .init(code: .repeatedKey, right: "  items:\n    from", wrong: "  large:\n    from"),
+        .init(code: .anchor, right: "time: {field: ts,", wrong: "time: &time {field: ts,"),
+        .init(code: .version, right: "version: 1", wrong: "version: 2"),
+        .init(
+            code: .unknownKey, right: "    format: json",
+            wrong: "    fromat: json\n    format: json"),
+        .init(code: .missingKey, right: ", out_of_orderness: 5s", wrong: ""),
+        .init(
+            code: .wrongKind, right: "time: {field: ts, out_of_orderness: 5s, idle: 30s}",
+            wrong: "time: ts"),
+        .init(code: .badValue, right: "format: json", wrong: "format: jsn"),
+        .init(code: .badDuration, right: "out_of_orderness: 5s", wrong: "out_of_orderness: 5"),
+        .init(code: .badSize, right: "version: 1", wrong: "version: 1\njob: {memory: 512M}"),
+        .init(code: .badType, right: "order_id: string", wrong: "order_id: varchar"),
+        .init(code: .unsetVariable, right: "./topics", wrong: "\"${TOPICS}\""),
+        .init(
+            code: .literalSecret, right: "local: {embedded: ./topics}",
+            wrong:
+                "local: {embedded: ./topics}\n  broker: {kafka: {bootstrap: \"b:9092\", properties: {sasl.password: hunter2}}}"
+        ),
+        .init(code: .notYet, right: "- filter: amount > 100", wrong: "- join: {id: with_users}"),
+        .init(
+            code: .severalVerbs, right: "- filter: amount > 100",
+            wrong: "- filter: amount > 100\n        extend: {big: true}"),
+        .init(code: .unknownVerb, right: "- filter:", wrong: "- filtre:"),
+        .init(code: .badName, right: "topic: items", wrong: "topic: items/new"),
+        .init(code: .conflictingKeys, right: "{tumble: 1m}", wrong: "{hop: 1h}"),
+        .init(code: .unknownConnection, right: "connection: local", wrong: "connection: locl"),
+        .init(
+            code: .unknownInput, right: "items:\n    from: orders", wrong: "items:\n    from: order"
+        ),
+        .init(
+            code: .repeatedId, right: "- filter: amount > 100",
+            wrong: "- deduplicate: {id: per_minute, by: order_id, within: 1h}"),
+        .init(
+            code: .cycle, right: "large:\n    from: orders",
+            wrong: "large:\n    from: [orders, large]"),
+        .init(code: .unknownEntity, right: "entity: user,", wrong: "entity: usr,"),
+        .init(code: .unknownColumn, right: "by: user_id", wrong: "by: user"),
+        .init(
+            code: .undeclaredPolicy, right: "    on_error: {dead_letter: orders.rejected}\n",
+            wrong: ""),
+        .init(code: .repeatedName, right: "  items:\n    from", wrong: "  orders:\n    from"),
+        .init(
+            code: .ambiguousConnection,
+            right: "  disk: {files: ./exports}
+streams:
+  orders:
+    from: {topic: orders, connection: local}",
+            wrong: "  other: {embedded: ./other}
+streams:
+  orders:
+    from: {topic: orders}"),
+        .init(code: .conflictingTopic, right: "to: {topic: items}", wrong: "to: {topic: minutes}"),
+        .init(code: .wrongConnection, right: "connection: local", wrong: "connection: disk"),
+        .init(code: .unknownView, right: "fraud: [user_minute]", wrong: "fraud: [user_minutes]"),
+        .init(code: .nowhere, right: "    to: {topic: items}\n", wrong: ""),
+        .init(code: .expression, right: "amount > 100", wrong: "amuont > 100"),
+        .init(code: .notBoolean, right: "amount > 100", wrong: "amount"),
+        .init(
+            code: .unequalInputs, right: "minutes:\n    from: orders",
+            wrong: "minutes:\n    from: [orders, items]"),
+        .init(code: .notAKey, right: "by: user_id", wrong: "by: lines"),
+        .init(code: .notATime, right: "field: ts", wrong: "field: order_id"),
+        .init(code: .entityType, right: "{user_id: int64}", wrong: "{user_id: string}"),
+        .init(code: .notAList, right: "lines as line", wrong: "order_id as line"),
+        .init(code: .repeatedColumn, right: "orders: count(*)", wrong: "orders: count(*), user_id: count(*)"),
+        .init(
+            code: .notOrdered, right: "- filter: amount > 100",
+            wrong: "- latest: {id: newest, by: user_id, order: lines}"),
+        .init(code: .badWindow, right: "{tumble: 1m}", wrong: "{cumulate: 1h, every: 7m}"),
+        .init(
+            code: .notAFeature, right: "from: minutes, ttl: 1h, features: [orders, revenue]",
+            wrong: "from: orders, ttl: 1h, features: [lines]"),
+    ]
+
+    /// The error reference as Markdown.
+    static func reference(_ render: (ErrorExample) -> String) -> String {
+        var text = """
+            # Errors in pipelines files
+
+            `millrace validate` reports every problem of a file at once, sorted by line. Codes are for life. E1xx are \
+            problems of form, E2xx of names and wiring, E3xx of types and expressions. Each example is what the \
+            program prints; a test runs them all.
+
+
+            """
+        for code in DiagnosticCode.allCases {
+            text += "## \(code.rawValue)\n\n\(code.meaning)\n\n"
+            if let example = all.first(where: { $0.code == code }) {
+                text += "```\n\(render(example))```\n\n"
+            }
+        }
+        return String(text.dropLast())
+    }
+}
