@@ -114,14 +114,10 @@ extension ErrorExample {
         .init(code: .repeatedName, right: "  items:\n    from", wrong: "  orders:\n    from"),
         .init(
             code: .ambiguousConnection,
-            right: "  disk: {files: ./exports}
-streams:
-  orders:
-    from: {topic: orders, connection: local}",
-            wrong: "  other: {embedded: ./other}
-streams:
-  orders:
-    from: {topic: orders}"),
+            right:
+                "  disk: {files: ./exports}\nstreams:\n  orders:\n    from: {topic: orders, connection: local}",
+            wrong:
+                "  other: {embedded: ./other}\nstreams:\n  orders:\n    from: {topic: orders}"),
         .init(code: .conflictingTopic, right: "to: {topic: items}", wrong: "to: {topic: minutes}"),
         .init(code: .wrongConnection, right: "connection: local", wrong: "connection: disk"),
         .init(code: .unknownView, right: "fraud: [user_minute]", wrong: "fraud: [user_minutes]"),
@@ -131,11 +127,13 @@ streams:
         .init(
             code: .unequalInputs, right: "minutes:\n    from: orders",
             wrong: "minutes:\n    from: [orders, items]"),
-        .init(code: .notAKey, right: "by: user_id", wrong: "by: lines"),
+        .init(code: .notAKey, right: "by: user_id", wrong: "by: [user_id, lines]"),
         .init(code: .notATime, right: "field: ts", wrong: "field: order_id"),
         .init(code: .entityType, right: "{user_id: int64}", wrong: "{user_id: string}"),
         .init(code: .notAList, right: "lines as line", wrong: "order_id as line"),
-        .init(code: .repeatedColumn, right: "orders: count(*)", wrong: "orders: count(*), user_id: count(*)"),
+        .init(
+            code: .repeatedColumn, right: "orders: count(*)",
+            wrong: "orders: count(*), user_id: count(*)"),
         .init(
             code: .notOrdered, right: "- filter: amount > 100",
             wrong: "- latest: {id: newest, by: user_id, order: lines}"),

@@ -95,7 +95,7 @@ extension StepPlanner {
     }
 
     func aggregate(
-        _ aggregate: AggregateSpec, _ rows: PlannedRows, _ keys: [Int], _ by: [String]
+        _ aggregate: AggregateBody, _ rows: PlannedRows, _ keys: [Int], _ by: [String]
     ) -> Draft? {
         guard checkWindow(aggregate.window) else { return nil }
         let results = aggregates(aggregate.items, rows, keys: by)
@@ -121,6 +121,7 @@ extension StepPlanner {
             poisoned: results.poisoned, isStateless: false, needsOrder: !isWindowed,
             partitioning: by)
         draft.use.always = Set(keys).union(results.columns)
+        draft.canFail = true
         draft.use.outputs = draft.schema.fields.map { _ in [] }
         if hasLatePort { draft.sides = [.init(name: "late", target: aggregate.late, alias: nil)] }
         return draft
@@ -142,7 +143,7 @@ extension StepPlanner {
     }
 
     func rolling(
-        _ rolling: RollingSpec, _ rows: PlannedRows, _ keys: [Int], _ by: [String]
+        _ rolling: RollingBody, _ rows: PlannedRows, _ keys: [Int], _ by: [String]
     ) -> Draft? {
         // The types do not depend on the width: errors are told once.
         let results = aggregates(rolling.items, rows, keys: by)
@@ -178,6 +179,7 @@ extension StepPlanner {
             schema: Schema(fields),
             use: ColumnUse.passing(count, always: Set(keys).union(results.columns)),
             poisoned: poisoned, isStateless: false, needsOrder: true, partitioning: by)
+        draft.canFail = true
         draft.use.outputs += (count..<fields.count).map { _ in [] }
         return draft
     }

@@ -21,6 +21,8 @@ struct StepPlanner {
         var poisoned: Set<String> = []
         var isStateless = true
         var needsOrder = false
+        /// Whether a row can be rejected here.
+        var canFail = false
         var partitioning: [String]?
 
         /// A side output; its rows are the step's input rows.
@@ -54,8 +56,10 @@ struct StepPlanner {
             }
             if let alias = side.alias { name(alias, from) }
         }
-        let onError = planner.failurePolicy(
-            policy, ports: &outputs, from: .step(ordinal), near: connections)
+        let onError =
+            draft.canFail
+            ? planner.failurePolicy(
+                policy, ports: &outputs, from: .step(ordinal), near: connections) : .fail
         let by = keys.map { rows.schema.fields[$0].name }
         planner.steps.append(
             PlannedStep(
@@ -102,17 +106,22 @@ struct StepPlanner {
         switch step.action {
         case .filter(let predicate):
             let compiled = condition(predicate, rows)
-            return same(
+            var draft = same(
                 rows, .filter(predicate: predicate.text),
                 ColumnUse.passing(count, always: compiled?.columns ?? []))
+            draft.canFail = compiled?.canFail ?? false
+            return draft
         case .select(let items): return select(items, rows)
         case .extend(let items): return extend(items, rows)
         case .unnest(let list, let alias): return unnest(list, alias, rows)
         case .route(let routes):
             var use = ColumnUse.passing(count)
             var sides: [Draft.Side] = []
+            var canFail = false
             for route in routes {
-                use.always.formUnion(condition(route.condition, rows)?.columns ?? [])
+                let compiled = condition(route.condition, rows)
+                use.always.formUnion(compiled?.columns ?? [])
+                canFail = canFail || compiled?.canFail ?? false
                 let number = "route \(sides.count + 1)"
                 sides.append(
                     .init(
@@ -122,6 +131,7 @@ struct StepPlanner {
             var draft = same(
                 rows, .route(conditions: routes.map(\.condition.text)), use)
             draft.sides = sides
+            draft.canFail = canFail
             return draft
         case .deduplicate(let within):
             return keyed(
@@ -141,6 +151,7 @@ struct StepPlanner {
                     rows, .latest(order: order.text, stalePort: stale == nil ? nil : 1),
                     ColumnUse.passing(
                         count, always: Set(keys).union(compiled?.columns ?? []))), by: by)
+            draft.canFail = compiled?.canFail ?? false
             if let stale { draft.sides = [.init(name: "stale", target: stale, alias: nil)] }
             return draft
         case .aggregate(let aggregate): return self.aggregate(aggregate, rows, keys, by)
@@ -179,6 +190,7 @@ struct StepPlanner {
                 continue
             }
             fields.append(Field(item.name.value, compiled.type))
+            draft.canFail = draft.canFail || compiled.canFail
             draft.use.always.formUnion(compiled.columns)
             draft.use.outputs.append([])
             if let column = compiled.plainColumn {
@@ -203,6 +215,7 @@ struct StepPlanner {
                 continue
             }
             draft.use.always.formUnion(compiled.columns)
+            draft.canFail = draft.canFail || compiled.canFail
             if let index = fields.firstIndex(where: { $0.name == name }) {
                 fields[index] = Field(name, compiled.type)
                 draft.use.outputs[index] = []
@@ -238,6 +251,7 @@ struct StepPlanner {
             rows, .unnest(list: list.text, alias: alias.value),
             ColumnUse.passing(rows.schema.count, always: compiled.columns))
         draft.schema = Schema(rows.schema.fields + [Field(alias.value, element)])
+        draft.canFail = compiled.canFail
         draft.use.outputs.append([])
         return draft
     }

@@ -120,7 +120,7 @@ struct PipelineReader {
         guard let window = node["window"], let shape = windowShape(window) else { return nil }
         let late = node["late"]
         return .aggregate(
-            AggregateSpec(
+            AggregateBody(
                 window: Located(value: shape, position: window.position),
                 items: node["select"].map(items) ?? [],
                 allowedLateness: late?["allow"]?.duration ?? .zero,
@@ -152,7 +152,7 @@ struct PipelineReader {
         }
         guard !widths.isEmpty, widths.count == written.count else { return nil }
         return .rolling(
-            RollingSpec(
+            RollingBody(
                 widths: widths, labels: written.compactMap(\.text),
                 items: node["select"].map(items) ?? [],
                 includesSelf: node["include_self"]?.text != "false",

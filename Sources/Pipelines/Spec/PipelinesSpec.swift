@@ -121,8 +121,8 @@ struct StepSpec: Sendable {
         case route([RouteSpec])
         case deduplicate(within: Duration)
         case latest(order: SpecExpression, stale: TargetSpec?)
-        case aggregate(AggregateSpec)
-        case rolling(RollingSpec)
+        case aggregate(AggregateBody)
+        case rolling(RollingBody)
         case rebatch(size: Int, linger: Duration?)
     }
 
@@ -141,7 +141,7 @@ struct RouteSpec: Sendable {
 }
 
 /// The window, results and late rows of an aggregate step.
-struct AggregateSpec: Sendable {
+struct AggregateBody: Sendable {
     let window: Located<WindowShape>
     let items: [SpecItem]
     let allowedLateness: Duration
@@ -149,7 +149,7 @@ struct AggregateSpec: Sendable {
 }
 
 /// The widths and results of a rolling step.
-struct RollingSpec: Sendable {
+struct RollingBody: Sendable {
     let widths: [Located<Duration>]
     /// Each width as it is written: what `{over}` stands for.
     let labels: [String]

@@ -1,0 +1,90 @@
+import Operators
+import StreamRuntime
+
+/// Makes the operators that planned steps ask for: one instance for each worker.
+enum StepFactory {
+    /// An operator of its own for `step`.
+    ///
+    /// - Throws: never for a step of a checked plan whose verb this version has.
+    static func makeOperator(_ step: PlannedStep) throws(JobFailure) -> any Operator {
+        let schema = step.inputSchema
+        let onError = step.onError
+        switch step.operation {
+        case .filter(let predicate):
+            return Filter(predicate: try compile(predicate, step), onError: onError)
+        case .select(let items):
+            return Project(selecting: try compile(items, step), onError: onError)
+        case .extend(let items):
+            return Project(extending: schema, with: try compile(items, step), onError: onError)
+        case .unnest(let list, let alias):
+            return Unnest(
+                schema: schema, list: try compile(list, step), alias: alias, onError: onError)
+        case .route(let conditions):
+            var compiled: [CompiledExpression] = []
+            for condition in conditions { compiled.append(try compile(condition, step)) }
+            return Route(conditions: compiled, onError: onError)
+        case .deduplicate(let within): return Deduplicate(within: within)
+        case .latest(let order, let stalePort):
+            return Latest(
+                order: try compile(order, step), stalePort: stalePort, onError: onError)
+        case .rebatch(let size, let linger):
+            return Rebatch(schema: schema, keys: step.keys, size: size, linger: linger)
+        case .aggregate(let window, let items, let lateness, let latePort):
+            return try Operators.AggregateSpec(
+                window: self.window(window), plan: try aggregates(items, step),
+                allowedLateness: lateness.micros, latePort: latePort, onError: onError
+            ).makeOperator(input: schema)
+        case .rolling:
+            throw refused(step, "\(step.verb) is not in this build")
+        }
+    }
+
+    private static func window(_ shape: WindowShape) -> Window {
+        switch shape {
+        case .none: .none()
+        case .tumble(let size): .tumble(size: size.micros)
+        case .hop(let size, let every): .hop(size: size.micros, every: every.micros)
+        case .session(let gap): .session(gap: gap.micros)
+        case .cumulate(let size, let every): .cumulate(size: size.micros, every: every.micros)
+        }
+    }
+
+    private static func aggregates(
+        _ items: [NamedExpression], _ step: PlannedStep
+    ) throws(JobFailure) -> AggregatePlan {
+        let named = items.map { (name: $0.name, text: $0.text) }
+        let keys = step.keys.map { step.inputSchema.fields[$0].name }
+        do {
+            return try ExpressionCompiler(schema: step.inputSchema).compileAggregates(
+                named, keys: keys)
+        } catch {
+            throw refused(step, error.error.message)
+        }
+    }
+
+    private static func compile(
+        _ items: [NamedExpression], _ step: PlannedStep
+    ) throws(JobFailure) -> [(name: String, expression: CompiledExpression)] {
+        var compiled: [(name: String, expression: CompiledExpression)] = []
+        for item in items {
+            compiled.append((name: item.name, expression: try compile(item.text, step)))
+        }
+        return compiled
+    }
+
+    private static func compile(
+        _ text: String, _ step: PlannedStep
+    ) throws(JobFailure) -> CompiledExpression {
+        do {
+            return try ExpressionCompiler(schema: step.inputSchema).compile(text)
+        } catch {
+            throw refused(step, error.message)
+        }
+    }
+
+    private static func refused(_ step: PlannedStep, _ problem: String) -> JobFailure {
+        JobFailure(
+            .step, problem, at: "step \(step.id), line \(step.line)",
+            remedy: "run millrace validate on the pipelines file")
+    }
+}
