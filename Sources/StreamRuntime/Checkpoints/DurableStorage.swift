@@ -1,0 +1,89 @@
+import Glibc
+import Synchronization
+
+/// A job's storage on local disk: state in RocksDB, checkpoints in directories beside it.
+public final class DurableStorage: JobStorage {
+    /// What a job's storage is told.
+    public struct Settings: Sendable {
+        /// The state directory, of this job only.
+        public var directory: String
+        /// The job's name, which the directory remembers.
+        public var job: String
+        /// What identifies the plan; kept in every manifest.
+        public var fingerprint: String
+        /// The job's memory for state: tables, snapshots and database together.
+        public var memoryBytes: Int
+        /// How many checkpoints are kept.
+        public var retained: Int
+
+        /// Settings with three checkpoints kept.
+        public init(
+            directory: String, job: String, fingerprint: String = "", memoryBytes: Int,
+            retained: Int = 3
+        ) {
+            self.directory = directory
+            self.job = job
+            self.fingerprint = fingerprint
+            self.memoryBytes = memoryBytes
+            self.retained = retained
+        }
+    }
+
+    /// The settings it was opened with.
+    public let settings: Settings
+    /// The manifest the job continues from, or nil when it starts afresh.
+    public let manifest: CheckpointManifest?
+    /// Damaged checkpoints that were passed over; tell the user.
+    public let skipped: [JobFailure]
+    /// The checkpoints on disk.
+    public let checkpoints: CheckpointStore
+    private let backend: StateBackend
+
+    /// Takes the directory and makes its newest whole checkpoint the working state.
+    public init(
+        _ settings: Settings, files: any CheckpointFiles = SystemFiles()
+    ) throws(JobFailure) {
+        self.settings = settings
+        checkpoints = try CheckpointStore(
+            directory: settings.directory, job: settings.job, retained: settings.retained,
+            files: files)
+        let found = try checkpoints.newestWhole()
+        manifest = found.manifest
+        skipped = found.skipped
+        try StateBackend.fill(
+            checkpoints.live,
+            from: found.manifest.map { [checkpoints] in checkpoints.state(of: $0.checkpoint) })
+        backend = try StateBackend(
+            directory: checkpoints.live, memoryBytes: settings.memoryBytes,
+            registry: found.manifest?.states ?? StateRegistry())
+    }
+
+    /// What the manifest says about sources and sinks.
+    public var restored: RestoredCheckpoint? {
+        manifest.map {
+            RestoredCheckpoint(
+                checkpoint: $0.checkpoint, positions: $0.positions, tokens: $0.tokens)
+        }
+    }
+
+    /// The state of one worker: what the checkpoint holds of its key groups.
+    public func openStore(worker: Int, of workers: Int) throws(JobFailure) -> StateStore {
+        StateStore(
+            backend: backend, worker: worker, of: workers,
+            budgetBytes: StateBackend.tableBytes(memoryBytes: settings.memoryBytes) / workers)
+    }
+
+    /// Brings the snapshots to disk and makes the checkpoint whole.
+    public func complete(_ parts: CheckpointParts) throws(JobFailure) -> CheckpointSummary {
+        let target = try checkpoints.begin(parts.checkpoint)
+        try backend.complete(snapshots: parts.snapshots, linkingTo: target)
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        let committed = try checkpoints.commit(
+            CheckpointManifest(
+                checkpoint: parts.checkpoint, job: settings.job, fingerprint: settings.fingerprint,
+                createdMillis: Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000,
+                states: backend.states, positions: parts.positions, tokens: parts.tokens))
+        return CheckpointSummary(bytes: committed.newBytes)
+    }
+}
