@@ -1,1 +1,94 @@
-// SampleData
+import Glibc
+import StreamRuntime
+
+/// Makes a small grocery marketplace's records, the same bytes for the same options on every machine.
+///
+/// Topics under `ROOT/topics`, with key, partitions and event time (all of 2026-11-02, 06:00 to 14:00 UTC):
+/// - `pos.square`: merchant id, 2: Square webhooks, `created_at`;
+/// - `pos.shelf`: row key as JSON, 1: a Debezium change stream, `source.ts_ms`;
+/// - `campaign.user_events`: customer_id, 4: one message for one customer, `created_at`;
+/// - `shopper.scans`: store_id, 4: an item found or not found, `scanned_at` in epoch milliseconds;
+/// - `orders`: user_id, 2: `ts`; `payments`: user_id, 4: `ts` in epoch milliseconds.
+///
+/// Files under `ROOT/exports`: `sNNN-HHMM.csv`, stock counts with `counted_at`. `docs/SAMPLE-DATA.md` shows
+/// every field.
+public enum SampleData {
+    /// How much to make, where, and from which seed.
+    public struct Options: Sendable {
+        /// The directory that gets `topics` and `exports`.
+        public var root: String
+        /// The seed; another one makes another marketplace.
+        public var seed: UInt64 = 1
+        /// How many times the usual 28,000 records, over the same eight hours.
+        public var scale = 1.0
+
+        /// Options for the directory `root`.
+        public init(root: String) { self.root = root }
+    }
+
+    /// 2026-11-02T06:00:00Z in microseconds since 1970.
+    public static let start: Int64 = 1_793_599_200_000_000
+    /// How long events go on, in microseconds: eight hours.
+    public static let span: Int64 = 8 * 3600 * 1_000_000
+
+    /// Makes all topics and files.
+    ///
+    /// - Throws: when a topic has records already, or the directory cannot be written.
+    public static func generate(_ options: Options) throws(JobFailure) -> SampleReport {
+        var report = SampleReport()
+        let log = EmbeddedLog(root: options.root + "/topics")
+        func count(_ usual: Int) -> Int { max(20, Int(Double(usual) * options.scale)) }
+        func random(_ stream: UInt64) -> SampleRandom {
+            SampleRandom(seed: options.seed &* 1_000_003 &+ stream)
+        }
+
+        var inventory = InventorySample(
+            random: random(1), squareEvents: count(5000), exportRows: count(3000),
+            shelfChanges: count(3000))
+        inventory.make()
+        report.square = inventory.squareCounts
+        report.exports = inventory.exportCounts
+        report.shelf = inventory.shelfCounts
+        try publish(inventory.square, "pos.square", partitions: 2, log)
+        try publish(inventory.shelf, "pos.shelf", partitions: 1, log)
+        try ExportFiles.write(inventory.exports, to: options.root + "/exports")
+
+        var campaigns = CampaignSample(random: random(2), events: count(6000))
+        campaigns.make()
+        report.campaigns = campaigns.counts
+        try publish(campaigns.arrivals, "campaign.user_events", partitions: 4, log)
+
+        var scans = ScanSample(random: random(3), events: count(5000))
+        scans.make()
+        report.scans = scans.counts
+        try publish(scans.arrivals, "shopper.scans", partitions: 4, log)
+
+        var payments = PaymentSample(random: random(4), orders: count(2500), payments: count(3500))
+        payments.make()
+        report.orders = payments.orderCounts
+        report.payments = payments.paymentCounts
+        report.burstUsers = payments.burstUsers
+        try publish(payments.orderArrivals, "orders", partitions: 2, log)
+        try publish(payments.paymentArrivals, "payments", partitions: 4, log)
+        return report
+    }
+
+    /// Appends `arrivals` in the order they arrive.
+    private static func publish(
+        _ arrivals: Arrivals, _ topic: String, partitions: Int, _ log: EmbeddedLog
+    ) throws(JobFailure) {
+        try log.ensureTopic(topic, TopicSettings(partitions: partitions))
+        guard try log.extents(topic).allSatisfy({ $0.end == 0 }) else {
+            throw JobFailure(
+                .environment, "topic \(topic) has records already", at: log.root,
+                remedy: "delete the directory, or generate into another one")
+        }
+        let writer = try log.writer(topic, syncing: false)
+        for arrival in arrivals.sorted() {
+            try writer.append(
+                key: arrivals.key(arrival), value: arrivals.value(arrival),
+                timestamp: arrival.eventTime)
+        }
+        try writer.commit()
+    }
+}

@@ -107,21 +107,13 @@ enum JSONText {
         append(byte: 0x22, to: arena)
     }
 
-    /// - Source: Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
     private static func append(civil days: Int64, to arena: ByteArena) {
-        let shifted = days + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra =
-            (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let monthIndex = (5 * dayOfYear + 2) / 153
-        let month = monthIndex < 10 ? monthIndex + 3 : monthIndex - 9
-        append(padded: yearOfEra + era * 400 + (month <= 2 ? 1 : 0), width: 4, to: arena)
+        let (year, month, day) = CivilTime.date(days: days)
+        append(padded: year, width: 4, to: arena)
         append(byte: 0x2D, to: arena)
         append(padded: month, width: 2, to: arena)
         append(byte: 0x2D, to: arena)
-        append(padded: dayOfYear - (153 * monthIndex + 2) / 5 + 1, width: 2, to: arena)
+        append(padded: day, width: 2, to: arena)
     }
 
     private static func append(padded value: Int64, width: Int, to arena: ByteArena) {

@@ -3,7 +3,7 @@ import Synchronization
 
 /// Where rows rest under the hot table: bytes by bytes, in key order.
 ///
-/// Called from the writer's and the server's threads at once.
+/// Called from the writer's and the server's threads at once. Files and locks are let go with the object.
 public protocol OnlineRows: AnyObject, Sendable {
     /// The value of `key`, or nil.
     func get(_ key: UnsafeRawBufferPointer) throws(JobFailure) -> [UInt8]?
@@ -17,9 +17,6 @@ public protocol OnlineRows: AnyObject, Sendable {
         prefix: [UInt8],
         _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(JobFailure) -> Bool
     ) throws(JobFailure)
-
-    /// Lets go of files and locks.
-    func close()
 }
 
 /// Pairs on their way to `OnlineRows.put`, in one block of memory.
@@ -96,7 +93,4 @@ public final class MemoryRows: OnlineRows {
             guard try more.get() else { return }
         }
     }
-
-    /// Nothing to let go of.
-    public func close() {}
 }

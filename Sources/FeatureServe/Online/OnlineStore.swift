@@ -105,6 +105,23 @@ public final class OnlineStore: Sendable {
         for shard in pinned { shard.unpin() }
     }
 
+    /// Lends every row at rest of `table` to `body`, in key order.
+    func forEachRow(
+        of table: OnlineTable, _ body: (UnsafeRawBufferPointer, OnlineRow) -> Void
+    ) throws(JobFailure) {
+        let views = table.views.count
+        try rows.scan(prefix: table.codec.keyPrefix) { (key, value) throws(JobFailure) -> Bool in
+            let bytes = UnsafeRawBufferPointer(rebasing: key[2...])
+            let row = OnlineRow.make(
+                hash: 0, key: bytes.baseAddress!.assumingMemoryBound(to: UInt8.self),
+                keyLength: bytes.count, views: views)
+            defer { row.free(views: views) }
+            try table.codec.read(value, into: row)
+            body(bytes, row)
+            return true
+        }
+    }
+
     /// Rows and bytes in memory, over all entities.
     public func size() -> (rows: Int, bytes: Int) {
         tables.reduce((0, 0)) { total, table in
@@ -122,12 +139,6 @@ public final class OnlineStore: Sendable {
 
     func note(view index: Int, eventTime: Int64) {
         newest[index].micros.max(eventTime, ordering: .relaxed)
-    }
-
-    /// Makes all writes durable and lets go of the rows at rest.
-    public func close() throws(JobFailure) {
-        try sync()
-        rows.close()
     }
 }
 

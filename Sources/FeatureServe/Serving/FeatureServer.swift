@@ -1,0 +1,170 @@
+import Glibc
+import NIOCore
+import NIOPosix
+import StreamRuntime
+import Synchronization
+
+/// Serves lookups, health and metrics over HTTP/1.1.
+///
+/// `start` binds and returns; `stop` lets requests that have begun to arrive finish, within a grace period.
+public final class FeatureServer: Sendable {
+    /// Where and how to serve.
+    public struct Options: Sendable {
+        /// The address to listen on.
+        public var host = "127.0.0.1"
+        /// The port; 0 takes a free one.
+        public var port = 6566
+        /// Event loop threads; the default leaves half of the cores to the pipelines.
+        public var threads = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2)
+        /// The bounds on clients.
+        public var limits = ServerLimits()
+
+        /// The usual options.
+        public init() {}
+    }
+
+    private struct Running: Sendable {
+        let group: MultiThreadedEventLoopGroup
+        let listener: any Channel
+    }
+
+    private let store: OnlineStore
+    private let metrics: MetricsRegistry
+    private let options: Options
+    private let now: @Sendable () -> Int64
+    private let isDraining = Atomic<Bool>(false)
+    private let running = Mutex<Running?>(nil)
+    private let connections = Mutex<[ObjectIdentifier: any Channel]>([:])
+
+    /// A server of what `store` holds, whose figures go to `metrics`.
+    ///
+    /// - Parameter now: microseconds since 1970; ages are judged by it.
+    public init(
+        store: OnlineStore, metrics: MetricsRegistry, options: Options = Options(),
+        now: @escaping @Sendable () -> Int64 = { WallClock.micros() }
+    ) {
+        self.store = store
+        self.metrics = metrics
+        self.options = options
+        self.now = now
+        registerFigures()
+    }
+
+    private func registerFigures() {
+        let store = store
+        let now = now
+        metrics.reading(
+            "millrace_online_rows", help: "Entity rows of the online store in memory."
+        ) { Double(store.size().rows) }
+        metrics.reading(
+            "millrace_online_bytes", help: "Memory of the online store's rows."
+        ) { Double(store.size().bytes) }
+        for view in store.catalog.views {
+            metrics.reading(
+                "feast_feature_freshness_seconds",
+                help: "Age of the newest event in a feature view.",
+                labels: [("feature_view", view.name), ("project", "millrace")]
+            ) { store.newestEventMicros(view: view.name).map { Double(now() - $0) / 1e6 } }
+        }
+    }
+
+    /// Binds and begins to answer.
+    ///
+    /// - Returns: the port.
+    /// - Throws: when the address cannot be bound: the port is in use, or is not ours to take.
+    @discardableResult
+    public func start() throws(JobFailure) -> Int {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: options.threads)
+        let isDraining = self.isDrainingNow
+        var responders: [ObjectIdentifier: Responder] = [:]
+        for loop in group.makeIterator() {
+            responders[ObjectIdentifier(loop)] = Responder(
+                engine: LookupEngine(store: store, metrics: metrics, now: now), metrics: metrics,
+                isHealthy: { !isDraining() })
+        }
+        let responderOf = responders
+        let limits = options.limits
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.maxMessagesPerRead, value: 4)
+            .childChannelInitializer { [self] channel in
+                guard admit(channel),
+                    let responder = responderOf[ObjectIdentifier(channel.eventLoop)]
+                else { return channel.close() }
+                return channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        HTTPConnection(responder: responder, limits: limits))
+                }
+            }
+        do {
+            let listener = try bootstrap.bind(host: options.host, port: options.port).wait()
+            running.withLock { $0 = Running(group: group, listener: listener) }
+            return listener.localAddress?.port ?? options.port
+        } catch {
+            try? group.syncShutdownGracefully()
+            throw bindFailure(error)
+        }
+    }
+
+    private var isDrainingNow: @Sendable () -> Bool {
+        { [weak self] in self?.isDraining.load(ordering: .relaxed) ?? true }
+    }
+
+    private func bindFailure(_ error: any Error) -> JobFailure {
+        let place = "\(options.host):\(options.port)"
+        switch (error as? IOError)?.errnoCode {
+        case EADDRINUSE:
+            return JobFailure(
+                .environment, "port \(options.port) is in use", at: place,
+                remedy: "stop the process that has it, or serve on another port")
+        case EACCES:
+            return JobFailure(
+                .environment, "port \(options.port) may not be taken", at: place,
+                remedy: "use a port above 1023, or run with the right to bind it")
+        case EADDRNOTAVAIL:
+            return JobFailure(
+                .environment, "\(options.host) is not an address of this machine", at: place,
+                remedy: "listen on 127.0.0.1 or 0.0.0.0")
+        default:
+            return JobFailure(
+                .environment, "cannot listen: \(error)", at: place,
+                remedy: "correct the address and the port")
+        }
+    }
+
+    /// Takes a new connection into the books; false when there are too many, or the server is stopping.
+    private func admit(_ channel: any Channel) -> Bool {
+        let taken = connections.withLock { connections in
+            guard connections.count < options.limits.connections else { return false }
+            connections[ObjectIdentifier(channel)] = channel
+            return true
+        }
+        guard taken else { return false }
+        channel.closeFuture.whenComplete { [self] _ in
+            connections.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(channel)) }
+        }
+        if isDraining.load(ordering: .relaxed) { return false }
+        return true
+    }
+
+    /// Stops accepting, finishes what has begun within `graceMillis`, closes the rest.
+    public func stop(graceMillis: Int64 = 5000) {
+        guard let running = running.withLock({ $0.take() }) else { return }
+        isDraining.store(true, ordering: .relaxed)
+        try? running.listener.close().wait()
+        let open = connections.withLock { Array($0.values) }
+        for channel in open {
+            channel.pipeline.fireUserInboundEventTriggered(HTTPConnection.Drain())
+        }
+        let loop = running.group.next()
+        let deadline = loop.scheduleTask(in: .milliseconds(graceMillis)) {
+            for channel in open { channel.close(promise: nil) }
+        }
+        try? EventLoopFuture.andAllComplete(open.map(\.closeFuture), on: loop).wait()
+        deadline.cancel()
+        try? running.group.syncShutdownGracefully()
+    }
+}

@@ -1,0 +1,220 @@
+import Glibc
+import StreamRuntime
+
+/// Writes an answer, column by column, out of rendered fragments.
+///
+/// A column whose values are all there differs from the view's other such columns in its values
+/// only, so statuses and event times are written once per view and copied from then on.
+struct LookupAnswer {
+    private var statuses: [UInt8] = []
+    private var viewTails: [Range<Int>] = []
+    private var counts: [Int] = []
+
+    private static let epoch: StaticString = "\"1970-01-01T00:00:00Z\""
+
+    /// Appends the body for `rows` entities to `out`.
+    ///
+    /// - Shape: `reads` holds for each row one entry for each of the plan's views, with its place in `blocks`.
+    mutating func write(
+        _ plan: ServingPlan, rows: Int, keys: [Column], order: [Int],
+        reads: UnsafePointer<ViewRead>, blocks: ByteArena, now: Int64, wantsViewNames: Bool,
+        to out: ByteArena
+    ) {
+        judge(plan, rows: rows, reads: reads, now: now)
+        JSONText.append("{\"results\":[", to: out)
+        for (index, key) in order.enumerated() {
+            if index > 0 { JSONText.append(",", to: out) }
+            writeKey(keys[key], rows: rows, to: out)
+        }
+        for column in plan.columns {
+            JSONText.append(",", to: out)
+            writeColumn(column, plan, rows: rows, reads: reads, blocks: blocks, to: out)
+        }
+        JSONText.append("],\"metadata\":{\"feature_names\":[", to: out)
+        for key in order {
+            JSONText.append(string: plan.joinKeys[key].field.name, to: out)
+            JSONText.append(",", to: out)
+        }
+        append(plan.columnNames, to: out)
+        JSONText.append("]", to: out)
+        if wantsViewNames {
+            JSONText.append(",\"feature_view_metadata\":[", to: out)
+            append(plan.viewNames, to: out)
+            JSONText.append("]", to: out)
+        }
+        JSONText.append("}}", to: out)
+        report(plan)
+    }
+
+    /// Decides the status of every row in every view.
+    private mutating func judge(
+        _ plan: ServingPlan, rows: Int, reads: UnsafePointer<ViewRead>, now: Int64
+    ) {
+        let views = plan.views.count
+        statuses.removeAll(keepingCapacity: true)
+        counts.removeAll(keepingCapacity: true)
+        for _ in 0..<(views * 5) { counts.append(0) }
+        viewTails.removeAll(keepingCapacity: true)
+        for _ in 0..<views { viewTails.append(0..<0) }
+        var ttls: [Int64] = []
+        for view in plan.views { ttls.append(view.declaration.ttlMicros) }
+        var row = 0
+        while row < rows {
+            var view = 0
+            while view < views {
+                let read = reads[row &* views &+ view]
+                let status: FeatureStatus =
+                    if !read.isPresent {
+                        .notFound
+                    } else if FeatureStatus.isExpired(
+                        eventMicros: read.eventTime, ttlMicros: ttls[view], nowMicros: now)
+                    {
+                        .outsideMaxAge
+                    } else {
+                        .present
+                    }
+                statuses.append(status.rawValue)
+                counts[view &* 5 &+ Int(status.rawValue)] &+= plan.views[view].columns
+                view &+= 1
+            }
+            row &+= 1
+        }
+    }
+
+    private func report(_ plan: ServingPlan) {
+        for (index, view) in plan.views.enumerated() {
+            for (kind, status) in FeatureStatus.allCases.enumerated() {
+                let count = counts[index * 5 + Int(status.rawValue)]
+                if count != 0 { view.statuses[kind].add(count) }
+            }
+        }
+    }
+
+    private func writeKey(_ column: Column, rows: Int, to out: ByteArena) {
+        JSONText.append("{\"values\":[", to: out)
+        for row in 0..<rows {
+            if row > 0 { JSONText.append(",", to: out) }
+            JoinKeyReader.render(column, row, to: out)
+        }
+        JSONText.append("],\"statuses\":[", to: out)
+        for row in 0..<rows { JSONText.append(row > 0 ? ",\"PRESENT\"" : "\"PRESENT\"", to: out) }
+        JSONText.append("],\"event_timestamps\":[", to: out)
+        for row in 0..<rows {
+            if row > 0 { JSONText.append(",", to: out) }
+            JSONText.append(LookupAnswer.epoch, to: out)
+        }
+        JSONText.append("]}", to: out)
+    }
+
+    private mutating func writeColumn(
+        _ column: ServingPlan.OutputColumn, _ plan: ServingPlan, rows: Int,
+        reads: UnsafePointer<ViewRead>, blocks: ByteArena, to out: ByteArena
+    ) {
+        let views = plan.views.count
+        let textStart = RenderedView.textStart(
+            features: plan.views[column.view].declaration.features.count)
+        JSONText.append("{\"values\":[", to: out)
+        var nulls = 0
+        var row = 0
+        while row < rows {
+            let read = reads[row &* views &+ column.view]
+            if read.isPresent {
+                let block = blocks.base + read.rendered
+                let offsets = UnsafeRawPointer(block).assumingMemoryBound(to: UInt32.self)
+                let first = offsets[column.feature &+ 1]
+                let start = Int(first & ~RenderedView.nullBit)
+                let length = Int(offsets[column.feature &+ 2] & ~RenderedView.nullBit) &- start
+                if first & RenderedView.nullBit != 0 { nulls &+= 1 }
+                out.reserve(length &+ 1)
+                copyShort(block + textStart + start, to: out.base + out.count, length)
+                out.count &+= length
+            } else {
+                JSONText.append("null", to: out)
+            }
+            out.reserve(1)
+            out.base[out.count] = 0x2C
+            out.count &+= 1
+            row &+= 1
+        }
+        out.count &-= 1
+        let tail = viewTails[column.view]
+        if nulls == 0, !tail.isEmpty {
+            out.reserve(tail.count)
+            memcpy(out.base + out.count, out.base + tail.lowerBound, tail.count)
+            out.count &+= tail.count
+            return
+        }
+        let start = out.count
+        writeStatuses(column, plan, rows: rows, reads: reads, blocks: blocks, to: out)
+        writeTimes(column.view, plan, rows: rows, reads: reads, blocks: blocks, to: out)
+        if nulls == 0 { viewTails[column.view] = start..<out.count }
+    }
+
+    /// Copies up to 64 bytes beyond the end of both sides: arenas are padded for that.
+    @inline(__always)
+    private func copyShort(
+        _ source: UnsafeMutablePointer<UInt8>, to target: UnsafeMutablePointer<UInt8>, _ length: Int
+    ) {
+        guard length <= 16 else {
+            memcpy(target, source, length)
+            return
+        }
+        UnsafeMutableRawPointer(target).storeBytes(
+            of: UnsafeRawPointer(source).loadUnaligned(as: SIMD16<UInt8>.self),
+            as: SIMD16<UInt8>.self)
+    }
+
+    private mutating func writeStatuses(
+        _ column: ServingPlan.OutputColumn, _ plan: ServingPlan, rows: Int,
+        reads: UnsafePointer<ViewRead>, blocks: ByteArena, to out: ByteArena
+    ) {
+        let views = plan.views.count
+        JSONText.append("],\"statuses\":[", to: out)
+        for row in 0..<rows {
+            let at = row &* views &+ column.view
+            if row > 0 { JSONText.append(",", to: out) }
+            var status = statuses[at]
+            if reads[at].isPresent {
+                let offsets = UnsafeRawPointer(blocks.base + reads[at].rendered)
+                    .assumingMemoryBound(to: UInt32.self)
+                if offsets[column.feature &+ 1] & RenderedView.nullBit != 0 {
+                    counts[column.view &* 5 &+ Int(status)] &-= 1
+                    status = FeatureStatus.nullValue.rawValue
+                    counts[column.view &* 5 &+ Int(status)] &+= 1
+                }
+            }
+            switch status {
+            case FeatureStatus.present.rawValue: JSONText.append("\"PRESENT\"", to: out)
+            case FeatureStatus.nullValue.rawValue: JSONText.append("\"NULL_VALUE\"", to: out)
+            case FeatureStatus.notFound.rawValue: JSONText.append("\"NOT_FOUND\"", to: out)
+            default: JSONText.append("\"OUTSIDE_MAX_AGE\"", to: out)
+            }
+        }
+    }
+
+    private func writeTimes(
+        _ view: Int, _ plan: ServingPlan, rows: Int, reads: UnsafePointer<ViewRead>,
+        blocks: ByteArena, to out: ByteArena
+    ) {
+        let views = plan.views.count
+        let textStart = RenderedView.textStart(
+            features: plan.views[view].declaration.features.count)
+        JSONText.append("],\"event_timestamps\":[", to: out)
+        for row in 0..<rows {
+            let read = reads[row &* views &+ view]
+            if row > 0 { JSONText.append(",", to: out) }
+            if read.isPresent {
+                let block = blocks.base + read.rendered
+                let end = UnsafeRawPointer(block).assumingMemoryBound(to: UInt32.self)[1]
+                out.append(block + textStart, Int(end & ~RenderedView.nullBit))
+            } else {
+                JSONText.append(LookupAnswer.epoch, to: out)
+            }
+        }
+        JSONText.append("]}", to: out)
+    }
+
+    private func append(_ bytes: [UInt8], to out: ByteArena) {
+        bytes.withUnsafeBufferPointer { _ = out.append($0.baseAddress!, $0.count) }
+    }
+}

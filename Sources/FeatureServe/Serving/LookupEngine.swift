@@ -1,0 +1,212 @@
+import Codecs
+import StreamRuntime
+
+/// Answers lookups; one per event loop, with memory that is used again for every request.
+///
+/// - Note: `@unchecked Sendable` because it is made on one thread and from then on used by its loop only.
+final class LookupEngine: @unchecked Sendable {
+    private let store: OnlineStore
+    private let metrics: MetricsRegistry
+    private let now: @Sendable () -> Int64
+    private let latency: Histogram
+
+    private var request = LookupRequest()
+    private var plans: [Int64: ServingPlan] = [:]
+    private var keyColumns: [Column] = []
+    private var keyTypes: [ColumnType] = []
+    private var reads: UnsafeMutablePointer<ViewRead>
+    private var readCapacity = 64
+    private let key = ByteArena(capacity: 256)
+    private let blocks = ByteArena(capacity: 1 << 14)
+    private var writer = LookupAnswer()
+
+    static let planCount = 256
+    /// Entity rows of one request: 2^16 rows of a hundred features are some 300 MB of answer.
+    static let rowsMax = 1 << 16
+
+    init(store: OnlineStore, metrics: MetricsRegistry, now: @escaping @Sendable () -> Int64) {
+        self.store = store
+        self.metrics = metrics
+        self.now = now
+        latency = metrics.histogram(
+            "millrace_lookup_seconds", help: "Time from a whole request to its answer.")
+        reads = .allocate(capacity: readCapacity)
+    }
+
+    deinit { reads.deallocate() }
+
+    /// Appends the body of the answer to the request `body` to `answer`.
+    ///
+    /// - Returns: the status.
+    func answer(_ body: UnsafeBufferPointer<UInt8>, into answer: ByteArena) -> Int {
+        let start = WallClock.monotonicNanos()
+        let from = answer.count
+        var scanner = JSONScanner(body)
+        do throws(JSONFault) {
+            try request.scan(&scanner)
+        } catch {
+            append(error, to: answer)
+            return 422
+        }
+        do throws(LookupProblem) {
+            let plan = try plan(scanner)
+            try look(plan, scanner, into: answer)
+            let nanos = WallClock.monotonicNanos() - start
+            latency.observe(nanos: nanos)
+            plan.latency.observe(nanos: nanos)
+            return 200
+        } catch {
+            answer.count = from
+            error.append(to: answer)
+            return error.status
+        }
+    }
+
+    private func append(_ fault: JSONFault, to arena: ByteArena) {
+        JSONText.append("{\"detail\":[{\"type\":\"json_invalid\",\"loc\":[\"body\",", to: arena)
+        JSONText.append(integer: Int64(fault.position), to: arena)
+        JSONText.append("],\"msg\":", to: arena)
+        JSONText.append(string: "JSON decode error: " + fault.message, to: arena)
+        JSONText.append(",\"input\":{}}]}", to: arena)
+    }
+
+    private func plan(_ scanner: JSONScanner) throws(LookupProblem) -> ServingPlan {
+        let range = request.planBytes
+        let base = scanner.base + range.lowerBound
+        let flags: UInt8 = (request.fullNames ? 1 : 0) | (request.service != nil ? 2 : 0)
+        let hash = Hash.xxh3(base, range.count) &+ Int64(flags)
+        if let known = plans[hash], known.identity.count == range.count + 1,
+            known.identity[0] == flags,
+            known.identity.withUnsafeBufferPointer({ equal($0.baseAddress! + 1, base, range.count) }
+            )
+        {
+            return known
+        }
+        var references: [(view: String, feature: String)] = []
+        if let service = request.service {
+            references = try ServingPlan.references(
+                service: scanner.text(service), catalog: store.catalog)
+        } else {
+            for token in request.features {
+                references.append(try ServingPlan.reference(scanner.text(token)))
+            }
+        }
+        let made = try ServingPlan(
+            identity: [flags] + UnsafeBufferPointer(start: base, count: range.count),
+            references: references, fullNames: request.fullNames, store: store, metrics: metrics)
+        if plans.count >= LookupEngine.planCount { plans.removeAll() }
+        plans[hash] = made
+        return made
+    }
+
+    private func look(
+        _ plan: ServingPlan, _ scanner: JSONScanner, into answer: ByteArena
+    ) throws(LookupProblem) {
+        guard request.hasEntities, let first = request.keys.first else {
+            throw .invalid("\"entities\" must map each join key to a list of values")
+        }
+        let rows = first.count
+        for list in request.keys where list.count != rows {
+            throw .invalid("All entity rows must have the same columns.")
+        }
+        guard rows > 0, rows <= LookupEngine.rowsMax else {
+            throw .invalid(
+                rows == 0 ? "The lists of keys are empty" : "At most 65536 entity rows at a time")
+        }
+        try readKeys(plan, scanner, rows: rows)
+        let wanted = rows * plan.views.count
+        if wanted > readCapacity {
+            reads.deallocate()
+            readCapacity = wanted * 2
+            reads = .allocate(capacity: readCapacity)
+        }
+        blocks.count = 0
+        for group in plan.groups { try read(group, plan, rows: rows) }
+        writer.write(
+            plan, rows: rows, keys: keyColumns, order: keyOrder, reads: reads, blocks: blocks,
+            now: now(), wantsViewNames: request.wantsViewNames, to: answer)
+    }
+
+    /// Positions in the plan's join keys, in the order the request names them.
+    private var keyOrder: [Int] = []
+
+    private func readKeys(
+        _ plan: ServingPlan, _ scanner: JSONScanner, rows: Int
+    ) throws(LookupProblem) {
+        if keyTypes.count != plan.joinKeys.count
+            || !zip(keyTypes, plan.joinKeys).allSatisfy({ $0 == $1.field.type })
+        {
+            keyTypes = plan.joinKeys.map(\.field.type)
+            keyColumns = keyTypes.map { Column($0, capacity: rows) }
+        }
+        keyOrder.removeAll(keepingCapacity: true)
+        for list in request.keys {
+            let name = scanner.bytes(list.name)
+            var index = 0
+            while index < plan.joinKeys.count {
+                let key = plan.joinKeys[index]
+                if isEqual(name, key.nameBytes) || isEqual(name, key.aliasBytes) { break }
+                index &+= 1
+            }
+            guard index < plan.joinKeys.count, !keyOrder.contains(index) else { continue }
+            keyOrder.append(index)
+            let column = keyColumns[index]
+            column.removeAll()
+            var row = 0
+            while row < rows {
+                try JoinKeyReader.append(
+                    request.values[list.first + row], of: scanner,
+                    key: plan.joinKeys[index].field, to: column)
+                row &+= 1
+            }
+        }
+        for (index, key) in plan.joinKeys.enumerated() where !keyOrder.contains(index) {
+            throw .noJoinKey(key.field.name, entity: key.entity)
+        }
+    }
+
+    private func read(
+        _ group: ServingPlan.Group, _ plan: ServingPlan, rows: Int
+    ) throws(LookupProblem) {
+        let table = store.tables[group.table]
+        var row = 0
+        while row < rows {
+            key.count = 0
+            var part = 0
+            while part < group.keyParts.count {
+                KeyEncoder.append(keyColumns[group.keyParts[part]], row, to: key)
+                part &+= 1
+            }
+            let hash = Hash.xxh3(key.base, key.count)
+            do throws(JobFailure) {
+                try table.shard(hash).read(
+                    hash: hash, key: key.base, keyLength: key.count, slots: group.slots,
+                    reads: reads + row * plan.views.count + group.firstView, into: blocks)
+            } catch {
+                throw .storage(error)
+            }
+            row &+= 1
+        }
+    }
+
+    private func isEqual(_ left: UnsafeBufferPointer<UInt8>, _ right: [UInt8]) -> Bool {
+        guard left.count == right.count else { return false }
+        var index = 0
+        while index < left.count {
+            if left[index] != right[index] { return false }
+            index &+= 1
+        }
+        return true
+    }
+
+    private func equal(
+        _ left: UnsafePointer<UInt8>, _ right: UnsafePointer<UInt8>, _ count: Int
+    ) -> Bool {
+        var index = 0
+        while index < count {
+            if left[index] != right[index] { return false }
+            index &+= 1
+        }
+        return true
+    }
+}

@@ -1,0 +1,58 @@
+import StreamRuntime
+
+/// Why a lookup is refused, in the form Feast's clients turn back into their own exceptions.
+///
+/// - Source: the body is a JSON string that holds JSON: module, class and message. Statuses the Python client
+///   would retry (429, 500, 502, 503, 504) are not used for what the caller has to put right, but for
+///   a name collision, where Feast's own status is kept.
+struct LookupProblem: Error, Equatable {
+    let status: Int
+    let className: String
+    let message: String
+
+    static func noView(_ name: String) -> LookupProblem {
+        LookupProblem(
+            status: 404, className: "FeatureViewNotFoundException",
+            message: "Feature view \(name) does not exist")
+    }
+    static func noFeature(_ feature: String, view: FeatureView) -> LookupProblem {
+        LookupProblem(
+            status: 404, className: "SpecifiedFeaturesNotPresentError",
+            message: "Feature \(feature) is not in feature view \(view.name), which has: "
+                + view.features.map(\.name).joined(separator: ", "))
+    }
+    static func noService(_ name: String) -> LookupProblem {
+        LookupProblem(
+            status: 404, className: "FeatureServiceNotFoundException",
+            message: "Feature service \(name) does not exist")
+    }
+    static func noJoinKey(_ key: String, entity: String) -> LookupProblem {
+        LookupProblem(
+            status: 404, className: "EntityNotFoundException",
+            message: "Join key \(key) of entity \(entity) is missing from \"entities\"")
+    }
+    static func collision(_ name: String) -> LookupProblem {
+        LookupProblem(
+            status: 500, className: "FeatureNameCollisionError",
+            message: "Two of the features are called \(name); "
+                + "set full_feature_names to tell them apart")
+    }
+    static func invalid(_ message: String) -> LookupProblem {
+        LookupProblem(status: 422, className: "FeastError", message: message)
+    }
+    static func storage(_ failure: JobFailure) -> LookupProblem {
+        LookupProblem(status: 503, className: "FeastError", message: failure.description)
+    }
+
+    /// Appends the body of the answer.
+    func append(to arena: ByteArena) {
+        let inner = ByteArena(capacity: 256)
+        JSONText.append("{\"module\": \"feast.errors\", \"class\": ", to: inner)
+        JSONText.append(string: className, to: inner)
+        JSONText.append(", \"message\": ", to: inner)
+        JSONText.append(string: message, to: inner)
+        JSONText.append("}", to: inner)
+        JSONText.append(
+            string: UnsafeBufferPointer(start: inner.base, count: inner.count), to: arena)
+    }
+}

@@ -1,0 +1,109 @@
+import NIOCore
+import StreamRuntime
+
+/// Turns requests into answers; one per event loop.
+///
+/// - Note: `@unchecked Sendable` because it is made before its loop runs and used by that loop only.
+final class Responder: @unchecked Sendable {
+    private let engine: LookupEngine
+    private let metrics: MetricsRegistry
+    private let isHealthy: @Sendable () -> Bool
+    private let answers: [Int: Counter]
+    private let body = ByteArena(capacity: 1 << 14)
+
+    init(
+        engine: LookupEngine, metrics: MetricsRegistry, isHealthy: @escaping @Sendable () -> Bool
+    ) {
+        self.engine = engine
+        self.metrics = metrics
+        self.isHealthy = isHealthy
+        answers = Dictionary(
+            uniqueKeysWithValues: Responder.reasons.keys.map { status in
+                (
+                    status,
+                    metrics.counter(
+                        "millrace_http_answers_total", help: "Answers, by status.",
+                        labels: [("status", "\(status)")])
+                )
+            })
+    }
+
+    /// Appends the answer to a whole request to `output`.
+    func respond(
+        _ head: HTTPRequestHead, _ request: UnsafeBufferPointer<UInt8>, keepsAlive: Bool,
+        into output: inout ByteBuffer
+    ) {
+        body.count = 0
+        var status = 200
+        var allow: StaticString?
+        var type: StaticString = "application/json"
+        switch (head.route, head.method) {
+        case (.lookup, .post): status = engine.answer(request, into: body)
+        case (.health, .get), (.health, .head):
+            type = "text/plain"
+            status = isHealthy() ? 200 : 503
+        case (.metrics, .get), (.metrics, .head):
+            type = "text/plain; version=0.0.4; charset=utf-8"
+            var text = metrics.render()
+            text.withUTF8 { if $0.count > 0 { body.append($0.baseAddress!, $0.count) } }
+        case (.unknown, _):
+            status = 404
+            JSONText.append("{\"detail\":\"Not Found\"}", to: body)
+        default:
+            status = 405
+            allow = head.route == .lookup ? "POST" : "GET, HEAD"
+            JSONText.append("{\"detail\":\"Method Not Allowed\"}", to: body)
+        }
+        write(
+            status, type: type, allow: allow, keepsAlive: keepsAlive,
+            sendsBody: head.method != .head, into: &output)
+    }
+
+    /// Appends the answer to what was no request; the connection closes after it.
+    func refuse(_ status: Int, _ reason: String, into output: inout ByteBuffer) {
+        body.count = 0
+        JSONText.append("{\"detail\":", to: body)
+        JSONText.append(string: reason, to: body)
+        JSONText.append("}", to: body)
+        write(
+            status, type: "application/json", allow: nil, keepsAlive: false, sendsBody: true,
+            into: &output)
+    }
+
+    private func write(
+        _ status: Int, type: StaticString, allow: StaticString?, keepsAlive: Bool,
+        sendsBody: Bool, into output: inout ByteBuffer
+    ) {
+        answers[status]?.add()
+        output.reserveCapacity(minimumWritableBytes: body.count + 256)
+        if status == 200 {
+            output.writeStaticString("HTTP/1.1 200 OK\r\ncontent-type: ")
+        } else {
+            output.writeString("HTTP/1.1 \(status) \(Responder.reasons[status] ?? "Refused")\r\n")
+            output.writeStaticString("content-type: ")
+        }
+        output.writeStaticString(type)
+        if let allow {
+            output.writeStaticString("\r\nallow: ")
+            output.writeStaticString(allow)
+        }
+        if !keepsAlive { output.writeStaticString("\r\nconnection: close") }
+        output.writeStaticString("\r\ncontent-length: ")
+        let length = body.count
+        JSONText.append(integer: Int64(length), to: body)
+        let digits = body.count - length
+        output.writeBytes(UnsafeRawBufferPointer(start: body.base + length, count: digits))
+        output.writeStaticString("\r\n\r\n")
+        if sendsBody {
+            output.writeBytes(UnsafeRawBufferPointer(start: body.base, count: length))
+        }
+    }
+
+    private static let reasons: [Int: String] = [
+        200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed",
+        408: "Request Timeout", 413: "Content Too Large", 417: "Expectation Failed",
+        422: "Unprocessable Content", 431: "Request Header Fields Too Large",
+        500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable",
+        505: "HTTP Version Not Supported",
+    ]
+}
