@@ -32,12 +32,15 @@ struct QuantileAccumulator: Accumulator {
     func prepare(_ arguments: [Column], count: Int) -> PreparedArguments {
         if isExact { return PreparedArguments(columns: [arguments[0]]) }
         let buckets = Column(.int64, capacity: count)
-        let words = WordKernels.words(WordKernels.doubles(arguments[0])).int64s
-        let target = buckets.int64s
-        var row = 0
-        while row < count {
-            target[row] = words[row] &>> QuantileAccumulator.bucketShift
-            row &+= 1
+        let ordered = WordKernels.words(WordKernels.doubles(arguments[0]))
+        withExtendedLifetime(ordered) {
+            let words = ordered.int64s
+            let target = buckets.int64s
+            var row = 0
+            while row < count {
+                target[row] = words[row] &>> QuantileAccumulator.bucketShift
+                row &+= 1
+            }
         }
         buckets.setCount(count)
         return PreparedArguments(columns: [buckets])
@@ -87,7 +90,9 @@ struct QuantileAccumulator: Accumulator {
 
     private func append(_ word: Int64, to column: Column) {
         if isExact { return column.append(word) }
-        let value = QuantileAccumulator.middle(word)
+        var value = QuantileAccumulator.middle(word)
+        // The values themselves are whole, so rounding brings the result nearer.
+        if input == .int64, value.isFinite { value.round() }
         switch result {
         case .float64: column.append(value)
         case .decimal(_, let scale):

@@ -209,8 +209,9 @@ public final class WindowAggregate: Operator {
     /// The end of the first window with rows that has not fired.
     private func nextWindowEnd() throws(JobFailure) -> Int64? {
         if let running, try !running.isEmpty() { return shape.windowEnd(after: fired) }
-        let at = live.partitionPoint { shape.firstEnd(ofSlice: $0) > fired }
-        return at < live.count ? shape.firstEnd(ofSlice: live[at]) : nil
+        let at = live.partitionPoint { shape.lastEnd(ofSlice: $0) > fired }
+        if at == live.count { return nil }
+        return max(shape.firstEnd(ofSlice: live[at]), shape.windowEnd(after: fired))
     }
 
     private func begin(_ end: Int64) throws(JobFailure) {
