@@ -31,6 +31,8 @@ let package = Package(
         .systemLibrary(name: "CZlib"),
         .systemLibrary(name: "CXXHash"),
         .target(name: "CPlatform", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "CDigest"),
+        .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
         .target(
             name: "CSimdJSON",
             linkerSettings: [.linkedLibrary("simdjson")]
@@ -44,7 +46,9 @@ let package = Package(
         .target(
             name: "StreamRuntime", dependencies: ["RocksDB", "Codecs", "CPlatform"],
             swiftSettings: strict),
-        .target(name: "Operators", dependencies: ["StreamRuntime"], swiftSettings: strict),
+        .target(
+            name: "Operators", dependencies: ["StreamRuntime", "Codecs", "CDigest", "CRE2"],
+            swiftSettings: strict),
         .target(
             name: "FeatureServe", dependencies: ["StreamRuntime", "RocksDB", "Codecs"] + nio,
             swiftSettings: strict),

@@ -56,14 +56,17 @@ public enum AggregateFunction: String, CaseIterable, Sendable {
 
 /// One aggregate to keep up to date: which function, over what, and of which rows.
 public struct AggregateCall: Sendable {
+    /// Which function.
     public let function: AggregateFunction
     /// Evaluated on the input batch; empty for `count(*)`.
     public let arguments: [CompiledExpression]
+    /// Whether only different values count.
     public let isDistinct: Bool
     /// Only rows for which this is true count.
     public let filter: CompiledExpression?
     /// The quantile of `approximateQuantile`.
     public let parameter: Double?
+    /// The type of the result.
     public let resultType: ColumnType
     /// The call as the user wrote it.
     public let text: String

@@ -95,11 +95,11 @@ enum Coercion {
     static func implicit(
         _ node: ExpressionNode, as type: ColumnType, at range: Range<Int>
     ) throws(ExpressionError) -> ExpressionNode {
-        if node.type == type { return node }
         if let constant = node as? ConstantNode {
             switch constant.literal {
             case .null: return ConstantNode.null(type)
             case .text:
+                if type == .string { return ConstantNode(constant.value) }
                 guard CastKernels.isAllowed(.string, type) else { break }
                 let cast = CastKernels.node(node, as: type)
                 guard cast is ConstantNode else {
@@ -114,6 +114,7 @@ enum Coercion {
             case .none: break
             }
         }
+        if node.type == type { return node }
         guard isLossless(node.type, type) else { throw mismatch(node.type, type, at: range) }
         return CastKernels.node(node, as: type)
     }

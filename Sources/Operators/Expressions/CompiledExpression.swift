@@ -7,6 +7,7 @@ import StreamRuntime
 public final class CompiledExpression: @unchecked Sendable {
     /// The expression as it was written.
     public let text: String
+    /// The type of its values.
     public let type: ColumnType
     /// Positions in the schema of the columns it reads.
     public let columns: Set<Int>

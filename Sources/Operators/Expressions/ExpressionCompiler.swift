@@ -7,6 +7,7 @@ public struct ExpressionCompiler: Sendable {
     /// The columns an expression may name.
     public let schema: Schema
 
+    /// A compiler of expressions over the columns of `schema`.
     public init(schema: Schema) { self.schema = schema }
 
     /// The expression `text`, of the type it has by itself.

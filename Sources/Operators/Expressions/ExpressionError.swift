@@ -1,5 +1,6 @@
 /// What is wrong with an expression, where in its text, and what to write instead.
 public struct ExpressionError: Error, Equatable, Sendable {
+    /// What is wrong, quoting what was written.
     public let message: String
     /// Where the fault begins.
     ///
@@ -7,8 +8,10 @@ public struct ExpressionError: Error, Equatable, Sendable {
     public let offset: Int
     /// How many bytes are at fault; 0 at the end of the text.
     public let length: Int
+    /// What to write instead, where that is known.
     public let fix: String?
 
+    /// An error at `length` bytes from `offset` on.
     public init(message: String, offset: Int, length: Int, fix: String? = nil) {
         self.message = message
         self.offset = offset
@@ -25,8 +28,10 @@ public struct ExpressionError: Error, Equatable, Sendable {
 public struct NamedExpressionError: Error, Equatable, Sendable {
     /// The output whose expression is at fault.
     public let name: String
+    /// What is wrong with it.
     public let error: ExpressionError
 
+    /// An error in the expression of output `name`.
     public init(name: String, error: ExpressionError) {
         self.name = name
         self.error = error

@@ -145,7 +145,7 @@ final class CoalesceNode: ExpressionNode {
 final class RowChoice {
     private let count: Int
     /// 0 for none, else one more than the column's index.
-    private let picks: RowMask
+    let picks: RowMask
 
     /// Branches a row may be picked from.
     static let branchesMax = 254

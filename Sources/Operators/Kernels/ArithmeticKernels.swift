@@ -166,7 +166,7 @@ enum ArithmeticKernels {
         case .quotient:
             forEachPair(a, b, target, count) { left, right in
                 failed = failed || right == 0
-                return (left / right).rounded(.towardZero)
+                return left / right
             }
         case .remainder:
             forEachPair(a, b, target, count) { left, right in

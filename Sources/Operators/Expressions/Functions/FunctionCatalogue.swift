@@ -1,7 +1,11 @@
 /// Every scalar function, by group, in the order the documentation lists them.
 enum FunctionCatalogue {
     nonisolated(unsafe) static let groups: [(title: String, functions: [ScalarFunction])] = [
-        ("Conditions", ConditionFunctions.all)
+        ("Conditions", ConditionFunctions.all), ("Numbers", NumericFunctions.all),
+        ("Text", TextFunctions.all), ("Patterns", PatternFunctions.all),
+        ("Encodings, digests and likeness", EncodingFunctions.all),
+        ("Dates and times", TimeFunctions.all), ("Lists and structs", ListFunctions.all),
+        ("Places and hashes", GeoFunctions.all),
     ]
 
     nonisolated(unsafe) static let byName: [String: ScalarFunction] = {

@@ -79,6 +79,9 @@ enum Parameter {
         }
     }
 
+    /// The one type it asks for, if it is one.
+    var type: ColumnType? { plain }
+
     private var plain: ColumnType? {
         switch self {
         case .bool: .bool

@@ -1,0 +1,51 @@
+extension FunctionCatalogue {
+    /// The page `docs/FUNCTIONS.md`.
+    static var document: String {
+        var lines = [
+            "# Functions and operators", "",
+            "Expressions are SQL as DuckDB speaks it. This page is made from the catalogue the compiler uses; a",
+            "test evaluates every example and compares the page.", "",
+            "What differs from DuckDB:", "",
+            "- A row fails, and goes the way of `on_error`, on overflow, division by zero (also of doubles), a failed",
+            "  cast, and the square root or logarithm of a number that has none. `try(x)`, `try_cast` and branches of",
+            "  `case` and `coalesce` that are not taken do not fail.",
+            "- `now()` and `today()` are the event time of the row. There is no `random()`.",
+            "- Whole numbers are `int64`, floating ones `double`. `sum(int64)` is `decimal(38,0)`.",
+            "- Times are UTC; a zone written in a text is converted.",
+            "- `hash(x)` is XXH3 of the value's text, as `int64`; it never changes.",
+            "- `list_distinct` keeps the order in which elements first come.",
+            "- Text and `null` literals take the type the other side asks for; any other cast that may lose something",
+            "  is written.", "",
+            "Operators, from loosest to tightest: `or`, `and`, `not`, `is [not] null | true | false | distinct from`,",
+            "`= <> < <= > >=`, `[not] between | in | like | ilike | similar to`, `|| & | << >>`, `+ -`, `* / // %`, `^ **`,",
+            "unary `-` and `~`, then `::type`, `.field`, `[index]` and `[from:to]`. Besides: `case`, `cast`, `try_cast`,",
+            "`extract(part from t)`, `interval 5 minutes`, `date '…'`, `timestamp '…'`, lists `[…]` and structs `{a: …}`.",
+            "",
+            "Aggregates, in the select of `aggregate` and `rolling`, each with `filter (where …)`: `count(*)`, `count(x)`,",
+            "`count(distinct x)`, `count_if`, `sum`, `avg`, `min`, `max`, `first`, `last`, `any_value`, `stddev_samp`, `stddev_pop`,",
+            "`var_samp`, `var_pop`, `approx_quantile(x, q)`, `approx_count_distinct`, `list`, `string_agg(x, separator)`, `bool_and`,",
+            "`bool_or`, `arg_min(x, by)`, `arg_max(x, by)`.",
+        ]
+        for (title, functions) in groups {
+            lines += [
+                "", "## \(title)", "", "| call | meaning | example | value |", "|---|---|---|---|",
+            ]
+            for function in functions {
+                var meaning = function.meaning
+                let others = function.names.dropFirst().filter { $0.first?.isLetter == true }
+                if !others.isEmpty {
+                    meaning += " Also `" + others.joined(separator: "`, `") + "`."
+                }
+                let cells = [
+                    "`\(function.signature)`", meaning, "`\(function.example)`",
+                    "`\(function.result)`",
+                ]
+                let row = cells.map { cell in
+                    String(cell.flatMap { $0 == "|" ? Array("\\|") : [$0] })
+                }
+                lines.append("| " + row.joined(separator: " | ") + " |")
+            }
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}

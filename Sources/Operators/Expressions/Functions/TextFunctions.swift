@@ -1,0 +1,582 @@
+import StreamRuntime
+
+/// Functions of text that join, cut and search it.
+enum TextFunctions {
+    nonisolated(unsafe) static let all: [ScalarFunction] = joining + cutting + searching + changing
+
+    typealias Bytes = UnsafeBufferPointer<UInt8>
+
+    /// Any value as text, as `||` and `concat` take it.
+    static func asText(_ argument: ScalarFunction.Argument) throws(ExpressionError)
+        -> ExpressionNode
+    {
+        if Coercion.isUntyped(argument.node) {
+            return try Coercion.implicit(argument.node, as: .string, at: argument.range)
+        }
+        return CastKernels.node(argument.node, as: .string)
+    }
+
+    nonisolated(unsafe) private static let joining: [ScalarFunction] = [
+        ScalarFunction(
+            "||", "x || y", "Two texts, or two lists, one after the other; null if either is.",
+            "'a' || 1", "a1"
+        ) { (arguments, range) throws(ExpressionError) in
+            if arguments.contains(where: { $0.node.type.isList }) {
+                return try ListFunctions.concatenation(arguments, range)
+            }
+            if arguments.allSatisfy({ $0.node.type == .bytes }) {
+                return joined(arguments.map(\.node), .bytes)
+            }
+            var nodes: [ExpressionNode] = []
+            for argument in arguments { nodes.append(try asText(argument)) }
+            return joined(nodes, .string)
+        },
+        ScalarFunction(
+            "concat", "concat(x, …)", "The texts of all arguments, nulls left out.",
+            "concat('a', null, 1)",
+            "a1"
+        ) { (arguments, range) throws(ExpressionError) in
+            try ConditionFunctions.require(
+                arguments, range, 1...RowChoice.branchesMax, "concat(x, …)")
+            if arguments.contains(where: { $0.node.type.isList }) {
+                return try ListFunctions.concatenation(arguments, range)
+            }
+            var nodes: [ExpressionNode] = []
+            for argument in arguments { nodes.append(try asText(argument)) }
+            return KernelNode(type: .string, nodes, canFail: false) { call in
+                let result = Column(.string, capacity: call.count)
+                guard let arena = result.arena else { preconditionFailure("strings have an arena") }
+                for row in 0..<call.count {
+                    let start = arena.count
+                    for argument in call.arguments where argument.isValid(row) {
+                        arena.add(argument.bytes(row))
+                    }
+                    result.views[row] = ByteView.pack(start: start, length: arena.count - start)
+                }
+                result.setCount(call.count)
+                return result
+            }.folded
+        },
+        ScalarFunction(
+            "concat_ws", "concat_ws(separator, x, …)",
+            "The texts of all arguments with a separator between them, nulls left out.",
+            "concat_ws('-', 'a', null, 'b')", "a-b"
+        ) { (arguments, range) throws(ExpressionError) in
+            try ConditionFunctions.require(
+                arguments, range, 2...RowChoice.branchesMax, "concat_ws(separator, x, …)")
+            var nodes: [ExpressionNode] = []
+            for argument in arguments { nodes.append(try asText(argument)) }
+            return KernelNode(type: .string, nodes, canFail: false) { call in
+                let separator = call.arguments[0]
+                let alone = KernelCall(
+                    arguments: [separator], count: call.count, type: .string,
+                    evaluation: call.evaluation)
+                return alone.buildText { row, arena in
+                    var isFirst = true
+                    for argument in call.arguments.dropFirst() where argument.isValid(row) {
+                        if !isFirst { arena.add(separator.bytes(row)) }
+                        isFirst = false
+                        arena.add(argument.bytes(row))
+                    }
+                    return nil
+                }
+            }.folded
+        },
+        ScalarFunction(
+            "repeat", "repeat(text, n)", "The text n times.", "repeat('ab', 3)", "ababab",
+            [
+                Overload([.string, .int64], canFail: true, .string) { call in
+                    call.buildText { row, arena in
+                        let bytes = call.arguments[0].bytes(row)
+                        let times = call.arguments[1].int64s[row]
+                        guard times > 0, !bytes.isEmpty else { return nil }
+                        guard times <= TextLimits.lengthMax / bytes.count else {
+                            return TextLimits.tooLong
+                        }
+                        for _ in 0..<times { arena.add(bytes) }
+                        return nil
+                    }
+                }
+            ]),
+        pad(
+            "lpad", "The text cut or filled from the left to n characters.", "lpad('7', 3, '0')",
+            "007", true),
+        pad(
+            "rpad", "The text cut or filled from the right to n characters.", "rpad('7', 3, '0')",
+            "700", false),
+    ]
+
+    private static func joined(_ nodes: [ExpressionNode], _ type: ColumnType) -> ExpressionNode {
+        KernelNode(type: type, nodes, canFail: false) { call in
+            call.buildText(type) { row, arena in
+                for argument in call.arguments { arena.add(argument.bytes(row)) }
+                return nil
+            }
+        }.folded
+    }
+
+    private static func pad(
+        _ name: String, _ meaning: String, _ example: String, _ result: String, _ isLeft: Bool
+    ) -> ScalarFunction {
+        ScalarFunction(
+            name, "\(name)(text, n, fill)", meaning, example, result,
+            [
+                Overload([.string, .int64, .string], canFail: true, .string) { call in
+                    call.buildText { row, arena in
+                        let bytes = call.arguments[0].bytes(row)
+                        let fill = call.arguments[2].bytes(row)
+                        let wanted = Int(max(0, call.arguments[1].int64s[row]))
+                        guard wanted <= TextLimits.lengthMax else { return TextLimits.tooLong }
+                        let missing = wanted - Characters.count(bytes)
+                        guard missing > 0 else {
+                            arena.add(Bytes(rebasing: bytes[Characters.slice(bytes, 0..<wanted)]))
+                            return nil
+                        }
+                        guard !fill.isEmpty else { return "\(name) with an empty fill" }
+                        if !isLeft { arena.add(bytes) }
+                        let characters = Characters.count(fill)
+                        for _ in 0..<(missing / characters) { arena.add(fill) }
+                        arena.add(
+                            Bytes(
+                                rebasing: fill[Characters.slice(fill, 0..<(missing % characters))]))
+                        if isLeft { arena.add(bytes) }
+                        return nil
+                    }
+                }
+            ])
+    }
+
+    /// The part of `length` characters from `start`, both as SQL's substring counts them.
+    @inline(__always)
+    static func part(_ bytes: Bytes, _ start: Int64, _ length: Int64?) -> Range<Int> {
+        let count = Int64(Characters.count(bytes))
+        let bound: Int64 = 1 << 40
+        var from = max(-bound, min(bound, start))
+        from = from < 0 ? count + from : from - 1
+        guard let length else {
+            return Characters.slice(bytes, Int(max(0, from))..<Int(max(from, count, 0)))
+        }
+        let size = max(-bound, min(bound, length))
+        let low = max(0, min(from, from + size))
+        let high = max(low, max(from, from + size))
+        return Characters.slice(bytes, Int(low)..<Int(high))
+    }
+
+    nonisolated(unsafe) private static let cutting: [ScalarFunction] = [
+        ScalarFunction(
+            "substring substr", "substring(text, start, length)",
+            "The part from character start, counted from 1 or, if negative, from the end; to the end without a length.",
+            "substring('hello', 2, 3)", "ell",
+            [
+                Overload([.string, .int64], .string) { call in
+                    let starts = call.arguments[1].int64s
+                    return call.sliceText { row, bytes in part(bytes, starts[row], nil) }
+                },
+                Overload([.string, .int64, .int64], .string) { call in
+                    let starts = call.arguments[1].int64s
+                    let lengths = call.arguments[2].int64s
+                    return call.sliceText { row, bytes in part(bytes, starts[row], lengths[row]) }
+                },
+            ]),
+        ScalarFunction(
+            "left", "left(text, n)", "The first n characters, or all but the last -n.",
+            "left('hello', 2)",
+            "he",
+            [
+                Overload([.string, .int64], .string) { call in
+                    let counts = call.arguments[1].int64s
+                    return call.sliceText { row, bytes in
+                        let n = counts[row]
+                        let end = n >= 0 ? n : Int64(Characters.count(bytes)) + max(n, -1 << 40)
+                        return Characters.slice(bytes, 0..<Int(max(0, min(end, 1 << 40))))
+                    }
+                }
+            ]),
+        ScalarFunction(
+            "right", "right(text, n)", "The last n characters, or all but the first -n.",
+            "right('hello', 2)", "lo",
+            [
+                Overload([.string, .int64], .string) { call in
+                    let counts = call.arguments[1].int64s
+                    return call.sliceText { row, bytes in
+                        let n = max(-1 << 40, min(counts[row], 1 << 40))
+                        let count = Int64(Characters.count(bytes))
+                        let start = n >= 0 ? max(0, count - n) : min(count, -n)
+                        return Characters.slice(bytes, Int(start)..<Int(max(start, count)))
+                    }
+                }
+            ]),
+        trim(
+            "trim", "The text without blanks, or the characters given, at both ends.",
+            "trim('  a ')", "a", true, true),
+        trim(
+            "ltrim", "The text without blanks, or the characters given, at its start.",
+            "ltrim('xxay', 'x')", "ay", true, false),
+        trim(
+            "rtrim", "The text without blanks, or the characters given, at its end.",
+            "rtrim('axx', 'x')", "a", false, true),
+        ScalarFunction(
+            "split_part", "split_part(text, separator, n)",
+            "Part n of the text, counted from 1 or, if negative, from the end; empty if there is none.",
+            "split_part('a,b,c', ',', 2)", "b",
+            [
+                Overload([.string, .string, .int64], .string) { call in
+                    let numbers = call.arguments[2].int64s
+                    return call.sliceText { row, bytes in
+                        splitPart(bytes, call.arguments[1].bytes(row), numbers[row])
+                    }
+                }
+            ]),
+        ScalarFunction(
+            "string_split split str_split string_to_array", "string_split(text, separator)",
+            "The parts of the text between separators; its characters if the separator is empty.",
+            "string_split('a,b', ',')", "[a, b]",
+            [
+                Overload([.string, .string], .list(.string)) { call in
+                    let source = call.arguments[0]
+                    let elements = Column(.string, capacity: call.count * 4, arena: source.arena)
+                    return call.buildLists(elements) { row in
+                        let bytes = source.bytes(row)
+                        let base = ByteView.start(source.views[row])
+                        forEachPart(bytes, call.arguments[1].bytes(row)) { part in
+                            elements.appendView(start: base + part.lowerBound, length: part.count)
+                        }
+                        return nil
+                    }
+                }
+            ]),
+    ]
+
+    private static func trim(
+        _ name: String, _ meaning: String, _ example: String, _ result: String, _ left: Bool,
+        _ right: Bool
+    ) -> ScalarFunction {
+        ScalarFunction(
+            name, "\(name)(text, characters)", meaning, example, result,
+            [
+                Overload([.string], .string) { call in
+                    call.sliceText { _, bytes in
+                        var start = 0
+                        var end = bytes.count
+                        if left { while start < end, bytes[start] == 32 { start &+= 1 } }
+                        if right { while end > start, bytes[end &- 1] == 32 { end &-= 1 } }
+                        return start..<end
+                    }
+                },
+                Overload([.string, .string], .string) { call in
+                    call.sliceText { row, bytes in
+                        let unwanted = Characters.scalars(call.arguments[1].bytes(row))
+                        var start = 0
+                        while left, start < bytes.count {
+                            let (scalar, length) = Characters.scalar(bytes, start)
+                            guard unwanted.contains(scalar) else { break }
+                            start += length
+                        }
+                        var end = bytes.count
+                        while right, end > start {
+                            var before = end - 1
+                            while before > start, bytes[before] & 0xC0 == 0x80 { before -= 1 }
+                            guard unwanted.contains(Characters.scalar(bytes, before).value) else {
+                                break
+                            }
+                            end = before
+                        }
+                        return start..<end
+                    }
+                },
+            ])
+    }
+
+    /// Calls `body` with the range of each part between separators.
+    static func forEachPart(_ bytes: Bytes, _ separator: Bytes, _ body: (Range<Int>) -> Void) {
+        var start = 0
+        if separator.isEmpty {
+            guard !bytes.isEmpty else { return body(0..<0) }
+            while start < bytes.count {
+                let length = Characters.scalar(bytes, start).length
+                body(start..<(start + length))
+                start += length
+            }
+            return
+        }
+        while let at = Characters.find(separator, in: bytes, from: start) {
+            body(start..<at)
+            start = at + separator.count
+        }
+        body(start..<bytes.count)
+    }
+
+    private static func splitPart(_ bytes: Bytes, _ separator: Bytes, _ number: Int64) -> Range<Int>
+    {
+        var parts: [Range<Int>] = []
+        forEachPart(bytes, separator) { parts.append($0) }
+        let index = number > 0 ? number - 1 : (number < 0 ? Int64(parts.count) + number : 0)
+        guard index >= 0, index < parts.count else { return 0..<0 }
+        return parts[Int(index)]
+    }
+
+    private static func test(
+        _ names: String, _ meaning: String, _ example: String, _ result: String,
+        _ body: @escaping (Bytes, Bytes) -> Bool
+    ) -> ScalarFunction {
+        let name = names.prefix { $0 != " " }
+        return ScalarFunction(
+            names, "\(name)(text, part)", meaning, example, result,
+            [
+                Overload([.string, .string], .bool) { call in
+                    call.mapRowsToBool {
+                        body(call.arguments[0].bytes($0), call.arguments[1].bytes($0))
+                    }
+                }
+            ])
+    }
+
+    nonisolated(unsafe) private static let searching: [ScalarFunction] = [
+        ScalarFunction(
+            "length char_length character_length", "length(text), length(list)",
+            "How many characters the text, or elements the list, has.", "length('héllo')", "5",
+            [
+                Overload([.string], .int64) { call in
+                    call.mapRowsToInteger { Int64(Characters.count(call.arguments[0].bytes($0))) }
+                },
+                Overload([.anyList], .int64) { ListFunctions.lengths($0) },
+            ]),
+        ScalarFunction(
+            "len", "len(x)", "How many characters, or elements, there are; like length.",
+            "len([1, 2])",
+            "2",
+            [
+                Overload([.string], .int64) { call in
+                    call.mapRowsToInteger { Int64(Characters.count(call.arguments[0].bytes($0))) }
+                },
+                Overload([.anyList], .int64) { ListFunctions.lengths($0) },
+            ]),
+        ScalarFunction(
+            "strlen octet_length", "strlen(text)", "How many bytes the text takes.", "strlen('é')",
+            "2",
+            [
+                Overload([.string], .int64) { call in
+                    call.mapRowsToInteger { Int64(call.arguments[0].bytes($0).count) }
+                },
+                Overload([.bytes], .int64) { call in
+                    call.mapRowsToInteger { Int64(call.arguments[0].bytes($0).count) }
+                },
+            ]),
+        ScalarFunction(
+            "bit_length", "bit_length(text)", "How many bits the text takes.", "bit_length('é')",
+            "16",
+            [
+                Overload([.string], .int64) { call in
+                    call.mapRowsToInteger { Int64(call.arguments[0].bytes($0).count * 8) }
+                }
+            ]),
+        test("contains", "Whether the text has the part in it.", "contains('hello', 'ell')", "true")
+        {
+            Characters.find($1, in: $0) != nil
+        },
+        test(
+            "starts_with prefix", "Whether the text starts with the part.",
+            "starts_with('hello', 'he')", "true"
+        ) {
+            $0.count >= $1.count && $0.prefix($1.count).elementsEqual($1)
+        },
+        test(
+            "ends_with suffix", "Whether the text ends with the part.", "ends_with('hello', 'lo')",
+            "true"
+        ) {
+            $0.count >= $1.count && $0.suffix($1.count).elementsEqual($1)
+        },
+        ScalarFunction(
+            "strpos instr position", "strpos(text, part)",
+            "The character at which the part first begins, from 1; 0 if it does not. Also written position(part in text).",
+            "strpos('hello', 'l')", "3",
+            [
+                Overload([.string, .string], .int64) { call in
+                    call.mapRowsToInteger { row in
+                        let text = call.arguments[0].bytes(row)
+                        guard let at = Characters.find(call.arguments[1].bytes(row), in: text)
+                        else {
+                            return 0
+                        }
+                        return Int64(Characters.count(Bytes(rebasing: text[..<at]))) + 1
+                    }
+                }
+            ]),
+        ScalarFunction(
+            "ascii unicode ord", "ascii(text)",
+            "The Unicode number of the first character; 0 if there is none.",
+            "ascii('é')", "233",
+            [
+                Overload([.string], .int64) { call in
+                    call.mapRowsToInteger { row in
+                        let bytes = call.arguments[0].bytes(row)
+                        return bytes.isEmpty ? 0 : Int64(Characters.scalar(bytes, 0).value)
+                    }
+                }
+            ]),
+    ]
+
+    nonisolated(unsafe) private static let changing: [ScalarFunction] = [
+        mapping("lower lcase", "The text in small letters.", "lower('ÀBC')", "àbc") {
+            $0.properties.lowercaseMapping
+        },
+        mapping("upper ucase", "The text in capital letters.", "upper('àbc')", "ÀBC") {
+            $0.properties.uppercaseMapping
+        },
+        ScalarFunction(
+            "reverse", "reverse(text)", "The characters from last to first.", "reverse('héllo')",
+            "olléh",
+            [
+                Overload([.string], .string) { call in
+                    call.buildText { row, arena in
+                        let text = String(decoding: call.arguments[0].bytes(row), as: UTF8.self)
+                        arena.add(String(text.reversed()))
+                        return nil
+                    }
+                }
+            ]),
+        ScalarFunction(
+            "replace", "replace(text, part, other)", "The text with every part replaced.",
+            "replace('hello', 'l', 'L')", "heLLo",
+            [
+                Overload([.string, .string, .string], .string) { call in
+                    call.buildText { row, arena in
+                        let text = call.arguments[0].bytes(row)
+                        let part = call.arguments[1].bytes(row)
+                        let other = call.arguments[2].bytes(row)
+                        guard !part.isEmpty else {
+                            arena.add(text)
+                            return nil
+                        }
+                        var isFirst = true
+                        forEachPart(text, part) { range in
+                            if !isFirst { arena.add(other) }
+                            isFirst = false
+                            arena.add(Bytes(rebasing: text[range]))
+                        }
+                        return nil
+                    }
+                }
+            ]),
+        ScalarFunction(
+            "translate", "translate(text, from, to)",
+            "The text with each character of from turned into the one at its place in to, or dropped.",
+            "translate('hello', 'el', 'ip')", "hippo",
+            [
+                Overload([.string, .string, .string], .string) { call in
+                    call.buildText { row, arena in
+                        let from = Characters.scalars(call.arguments[1].bytes(row))
+                        let to = Characters.scalars(call.arguments[2].bytes(row))
+                        for scalar in Characters.scalars(call.arguments[0].bytes(row)) {
+                            if let place = from.firstIndex(of: scalar) {
+                                if place < to.count { arena.add(scalar: to[place]) }
+                            } else {
+                                arena.add(scalar: scalar)
+                            }
+                        }
+                        return nil
+                    }
+                }
+            ]),
+        ScalarFunction(
+            "chr", "chr(n)", "The character with a Unicode number.", "chr(233)", "é",
+            [
+                Overload([.int64], canFail: true, .string) { call in
+                    call.buildText { row, arena in
+                        let number = call.arguments[0].int64s[row]
+                        guard let small = UInt32(exactly: number), Unicode.Scalar(small) != nil
+                        else {
+                            return "\(number) is no character"
+                        }
+                        arena.add(scalar: small)
+                        return nil
+                    }
+                }
+            ]),
+    ]
+
+    private static func mapping(
+        _ names: String, _ meaning: String, _ example: String, _ result: String,
+        _ map: @escaping (Unicode.Scalar) -> String
+    ) -> ScalarFunction {
+        let name = names.prefix { $0 != " " }
+        let isUpper = name == "upper"
+        return ScalarFunction(
+            names, "\(name)(text)", meaning, example, result,
+            [
+                Overload([.string], .string) { call in
+                    call.buildText { row, arena in
+                        changeCase(call.arguments[0].bytes(row), arena, isUpper, map)
+                        return nil
+                    }
+                }
+            ])
+    }
+
+    /// Letters one by one: a letter whose other case is several letters stays as it is.
+    private static func changeCase(
+        _ bytes: Bytes, _ arena: ByteArena, _ isUpper: Bool, _ map: (Unicode.Scalar) -> String
+    ) {
+        let first: UInt8 = isUpper ? 97 : 65
+        arena.reserve(bytes.count)
+        var at = 0
+        while at < bytes.count {
+            let byte = bytes[at]
+            if byte < 0x80 {
+                arena.add(byte >= first && byte < first + 26 ? byte ^ 0x20 : byte)
+                at += 1
+                continue
+            }
+            let (value, length) = Characters.scalar(bytes, at)
+            if let scalar = Unicode.Scalar(value) {
+                let mapped = map(scalar).unicodeScalars
+                arena.add(scalar: mapped.count == 1 ? mapped.first?.value ?? value : value)
+            } else {
+                arena.add(Bytes(rebasing: bytes[at..<(at + length)]))
+            }
+            at += length
+        }
+    }
+}
+
+/// Bounds on what one value may grow to.
+enum TextLimits {
+    /// 256 MiB: a few times the largest record there is (64 MiB), far below an arena's 4 GiB.
+    static let lengthMax = 256 << 20
+    static let tooLong = "the text would be longer than 256 MiB"
+    /// Elements of a list made by a function.
+    static let elementsMax: Int64 = 1 << 20
+}
+
+extension Column {
+    /// Appends a view into the column's arena.
+    func appendView(start: Int, length: Int) {
+        reserve(1)
+        views[count] = ByteView.pack(start: start, length: length)
+        if let validity { validity[count] = 1 }
+        setCount(count + 1)
+    }
+}
+
+extension KernelCall {
+    /// Lists whose elements `body` appends to `elements`; the reason it returns fails the row.
+    @inline(__always)
+    func buildLists(_ elements: Column, _ body: (Int) -> String?) -> Column {
+        let result = Column(type, capacity: count, arena: nil, children: [elements])
+        let live = result.ensureValidity()
+        Validity.merge(arguments, into: result, count: count)
+        if let mask = evaluation.mask?.bytes { Validity.and(live, mask, count) }
+        for row in 0..<count {
+            result.views[row] = 0
+            guard live[row] != 0 else { continue }
+            let start = elements.count
+            if let reason = body(row) {
+                fail(row, live, reason)
+            } else {
+                result.views[row] = ByteView.pack(start: start, length: elements.count - start)
+            }
+        }
+        result.setCount(count)
+        return result
+    }
+}
