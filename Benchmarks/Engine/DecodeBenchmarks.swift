@@ -24,14 +24,101 @@ enum DecodeBenchmarks {
         measure("decode JSON, 4 of 6 fields, \(bytes) B", rows: rows) { round in
             decode(fewer, batches[round % 16])
         }
-        let wide = batches.map { nested($0) }
+        let wide = batches.map { records(of: $0) { "{\"a\":{\"b\":\($0)},\"c\":1}" } }
         let inner = JSONRecordDecoder(
-            fields: fields.map {
-                RecordField($0.name, $0.type, path: "after.\($0.name)")
-            })
-        measure("decode JSON, 6 fields one level down", rows: rows / 5) { round in
+            fields: fields.map { RecordField($0.name, $0.type, path: "a.b.\($0.name)") })
+        measure("decode JSON, 6 fields two levels down", rows: rows / 5) { round in
             decode(inner, wide[round % 16])
         }
+        let lists = batches.map { records(of: $0) { "{\"id\":\"x\",\"counts\":[\($0)]}" } }
+        let item = ColumnType.structure(fields.map { Field($0.name, $0.type) })
+        let listed = JSONRecordDecoder(fields: [
+            RecordField("id", .string), RecordField("counts", .list(item)),
+        ])
+        measure("decode JSON, 6 fields in a list of structs", rows: rows / 5) { round in
+            decode(listed, lists[round % 16])
+        }
+        let changes = batches.map {
+            records(of: $0) {
+                "{\"before\":null,\"after\":\($0),\"source\":{\"ts_ms\":1700000000000,\"lsn\":12345678},"
+                    + "\"op\":\"u\",\"ts_ms\":1700000000001}"
+            }
+        }
+        let debezium = DebeziumRecordDecoder(
+            fields: fields.map { RecordField($0.name, $0.type, path: "row.\($0.name)") }
+                + [RecordField("op", .string), RecordField("ts_ms", .timestamp)])
+        measure("decode Debezium, 6 fields, op and ts_ms", rows: rows / 5) { round in
+            decode(debezium, changes[round % 16])
+        }
+        measureText(batches, rows: rows)
+    }
+
+    /// CSV, and rows as text again.
+    private static func measureText(_ batches: [RecordBatch], rows: Int) {
+        let decoder = JSONRecordDecoder(fields: fields)
+        let made = batches.map { batch -> ColumnBatch in
+            let decoded = DecodedRows(schema: decoder.schema, capacity: batch.count)
+            var rejects = RejectedRows()
+            decoder.decode(batch, into: decoded, rejects: &rejects)
+            let order = RowOrder(capacity: batch.count)
+            for row in 0..<batch.count {
+                order.append(eventTime: 0, watermark: 0, origin: 0, offset: Int64(row))
+            }
+            return ColumnBatch(
+                schema: decoder.schema, columns: decoded.columns, order: order, count: batch.count)
+        }
+        let json = JSONRecordEncoder(schema: decoder.schema)
+        measure("encode JSON, 6 fields", rows: rows) { round in encode(json, made[round % 16]) }
+        let csv = CSVRecordEncoder(schema: decoder.schema)
+        measure("encode CSV, 6 fields", rows: rows) { round in encode(csv, made[round % 16]) }
+        let texts = made.map { batch -> RecordBatch in
+            let values = Column(.bytes, capacity: batch.count)
+            csv.encode(batch, into: values)
+            let result = RecordBatch(partition: 0, capacity: batch.count)
+            for row in 0..<batch.count { append(values.string(row), to: result) }
+            return result
+        }
+        let reader = CSVRecordDecoder(
+            fields: fields, dialect: CSVDialect(header: .names(fields.map(\.name))))
+        measure("decode CSV, 6 fields", rows: rows / 2) { round in
+            decode(reader, texts[round % 16])
+        }
+        measureFile(texts, rows: rows)
+    }
+
+    /// Lines of a file as records.
+    private static func measureFile(_ batches: [RecordBatch], rows: Int) {
+        let path = "/tmp/millrace-benchmark-\(getpid()).csv"
+        guard let file = fopen(path, "w") else { return }
+        defer { unlink(path) }
+        for _ in 0..<10 {
+            for batch in batches {
+                for row in 0..<batch.count { fputs(batch.values.string(row) + "\n", file) }
+            }
+        }
+        fclose(file)
+        for (name, layout) in [
+            ("lines", FileLayout.lines), ("CSV rows", .csv(CSVDialect(header: .names([])))),
+        ] {
+            let source = FileSource(path: path, layout: layout)
+            var reader = try? source.reader(partition: 0)
+            measure("read \(name) of a file", rows: rows) { _ in
+                guard
+                    case .records(let records)? = try? reader?.read(
+                        maxRecords: 4096, maxBytes: 1 << 20)
+                else {
+                    reader = try? source.reader(partition: 0)
+                    return 0
+                }
+                return records.count
+            }
+        }
+    }
+
+    private static func encode(_ encoder: any RecordEncoder, _ batch: ColumnBatch) -> Int {
+        let values = Column(.bytes, capacity: batch.count)
+        encoder.encode(batch, into: values)
+        return values.count
     }
 
     /// Runs `work` until `rows` rows of 4,096 a call went through, three times, and prints the median.
@@ -54,7 +141,7 @@ enum DecodeBenchmarks {
         print("\(name): \(tenths / 100).\(tenths % 100 / 10)\(tenths % 10) M rows/s")
     }
 
-    private static func decode(_ decoder: JSONRecordDecoder, _ batch: RecordBatch) -> Int {
+    private static func decode(_ decoder: any RecordDecoder, _ batch: RecordBatch) -> Int {
         let rows = DecodedRows(schema: decoder.schema, capacity: batch.count)
         var rejects = RejectedRows()
         decoder.decode(batch, into: rows, rejects: &rejects)
@@ -78,13 +165,11 @@ enum DecodeBenchmarks {
         return batch
     }
 
-    private static func nested(_ batch: RecordBatch) -> RecordBatch {
+    private static func records(
+        of batch: RecordBatch, _ wrap: (String) -> String
+    ) -> RecordBatch {
         let result = RecordBatch(partition: 0, capacity: batch.count)
-        for row in 0..<batch.count {
-            append(
-                "{\"op\":\"u\",\"before\":null,\"after\":\(batch.values.string(row)),\"ts_ms\":1}",
-                to: result)
-        }
+        for row in 0..<batch.count { append(wrap(batch.values.string(row)), to: result) }
         return result
     }
 
