@@ -98,17 +98,16 @@ struct ScalarChecker {
         }
     }
 
-    /// Checks a name of the user's choice.
-    func checkKey(_ entry: SpecNode.Entry, _ kind: TextKind, what: String) {
-        guard isAllowed(entry.key, kind) else {
-            let isCut = entry.value.isNull && entry.key.hasSuffix(")")
-            diagnostics.report(
-                .badName, "\"\(entry.key)\" cannot be the name of a \(what)", at: entry.keyPosition,
-                fix: isCut
-                    ? "put the value before it in quotes: in { } a comma ends a value"
-                    : "use letters, digits and _, beginning with a letter")
-            return
-        }
+    /// Checks a name of the user's choice; false after telling what is wrong with it.
+    func checkKey(_ entry: SpecNode.Entry, _ kind: TextKind, what: String) -> Bool {
+        if isAllowed(entry.key, kind) { return true }
+        let isCut = entry.value.isNull && entry.key.hasSuffix(")")
+        diagnostics.report(
+            .badName, "\"\(entry.key)\" cannot be the name of a \(what)", at: entry.keyPosition,
+            fix: isCut
+                ? "put the value before it in quotes: in { } a comma ends a value"
+                : "use letters, digits and _, beginning with a letter")
+        return false
     }
 
     private func isAllowed(_ text: String, _ kind: TextKind) -> Bool {

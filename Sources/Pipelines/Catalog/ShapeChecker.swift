@@ -48,7 +48,9 @@ struct ShapeChecker {
                     fix: "declare at least one \(table.what)")
             }
             for entry in node.entries {
-                ScalarChecker(diagnostics: diagnostics).checkKey(entry, table.key, what: table.what)
+                let isFine = ScalarChecker(diagnostics: diagnostics)
+                    .checkKey(entry, table.key, what: table.what)
+                if !isFine, entry.value.isNull { continue }
                 let inner: String
                 switch table.value {
                 case .mapping, .list: inner = "\(table.what) \"\(entry.key)\""
@@ -91,7 +93,14 @@ struct ShapeChecker {
                 continue
             }
             checkCompanions(key, entry, of: node)
-            let nested = mapping.what == "file" ? key.name : place
+            let nested: String
+            if mapping.what == "file" {
+                nested = key.name
+            } else if case .mapping? = fitting(key.shape, entry.value) {
+                nested = "\(key.name) of \(place)"
+            } else {
+                nested = place
+            }
             check(entry.value, key.shape, key: key.name, in: nested, owner: entry.keyPosition)
         }
         for key in mapping.keys where key.isRequired && node.entry(key.name) == nil {

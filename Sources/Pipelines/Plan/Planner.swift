@@ -173,7 +173,7 @@ final class Planner {
         let policy =
             pipeline.onError?.value
             ?? (words.count == 1 && inherited.count == inputs.count ? inherited[0] : nil)
-        let isWhole = inputs.allSatisfy { $0.1?.rows.isBroken == false }
+        let isWhole = !inputs.isEmpty && inputs.allSatisfy { $0.1?.rows.isBroken == false }
         if policy == nil, isWhole, !pipeline.steps.isEmpty {
             diagnostics.report(
                 .undeclaredPolicy,

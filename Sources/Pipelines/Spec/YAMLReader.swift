@@ -134,7 +134,9 @@ struct YAMLReader {
             : source.line(start.line).count - start.column + 1
         let made = SpecScalar(
             raw: scalar.string, text: resolved.text,
-            kind: style == .plain ? SpecScalar.kind(ofPlain: resolved.text) : .string,
+            // A variable without a value is a string to complain of, not an absent value.
+            kind: style == .plain && !(resolved.hasVariables && resolved.text.isEmpty)
+                ? SpecScalar.kind(ofPlain: resolved.text) : .string,
             isQuoted: style == .singleQuoted || style == .doubleQuoted,
             hasVariables: resolved.hasVariables, unset: resolved.unset, places: places)
         return SpecNode(
