@@ -69,6 +69,7 @@ public final class Rebatch: StreamRuntime.Operator {
                 // that of the run before.
                 table.markChanged(entry)
                 entry.value.storeBytes(of: Int64(slot), as: Int64.self)
+                table.markChanged(entry)
                 let base = held.hold(batch)
                 for row in 0..<batch.count {
                     groups.add(RowPick(batch: base, row: Int32(row)), to: slot)

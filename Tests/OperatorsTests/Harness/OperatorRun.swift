@@ -101,8 +101,11 @@ struct OutputRow {
 final class OperatorRun {
     private let schema: Schema
     private let way: ReplayWay
-    private let lanes: [Lane]
-    private let splitter: KeySplitter
+    private let counters: StepCounters
+    private let makeOperator: (Schema) throws -> any StreamRuntime.Operator
+    private let result = RunOutput()
+    private var lanes: [Lane] = []
+    private var splitter: KeySplitter
 
     init(
         schema: Schema, way: ReplayWay, counters: StepCounters,
@@ -110,73 +113,69 @@ final class OperatorRun {
     ) throws {
         self.schema = schema
         self.way = way
+        self.counters = counters
+        self.makeOperator = makeOperator
         splitter = KeySplitter(workers: way.workers)
-        lanes = try (0..<way.workers).map {
-            try Lane(
-                schema: schema, worker: $0, workers: way.workers, counters: counters,
-                makeOperator: makeOperator)
+        try open(way.workers, [])
+    }
+
+    private func open(_ workers: Int, _ snapshots: [StateSnapshot]) throws {
+        splitter = KeySplitter(workers: workers)
+        lanes = try (0..<workers).map { worker in
+            let context = OperatorContext(
+                stepId: "step", ordinal: 5, worker: worker, workers: workers,
+                state: StateStore(holding: snapshots, worker: worker, of: workers),
+                counters: counters, sources: [0: "source"])
+            return try Lane(schema, context, try makeOperator(schema), result)
         }
     }
 
     func perform(_ step: ScriptStep) throws {
         switch step {
-        case .rows(let batch) where way.workers > 1:
+        case .rows(let batch) where lanes.count > 1:
             for (lane, part) in zip(lanes, splitter.split(batch)) {
                 if let part { try lane.process(part) }
             }
         case .rows(let batch): try lanes[0].process(batch)
         case .watermark(let watermark):
             for lane in lanes { try lane.advance(to: watermark) }
+            result.endRound(watermark)
         }
-        if way.restores { for lane in lanes { try lane.restore() } }
+        if way.restores { try restore() }
+    }
+
+    /// Goes through a snapshot: only what is in the state outlives it. With keys split over workers there
+    /// is one worker more or less afterwards.
+    private func restore() throws {
+        let snapshots = try lanes.map { try $0.snapshot() }
+        try open(way.workers == 1 ? 1 : lanes.count % 3 + 1, snapshots)
     }
 
     /// Every row that came out of `port`, between two watermarks in total order.
     func output(_ port: Int) -> [OutputRow] {
-        let rounds = lanes.map { $0.output.rounds }
-        var rows: [OutputRow] = []
-        for round in 0..<(rounds.map(\.count).max() ?? 0) {
-            var part: [OutputRow] = []
-            for lane in rounds where round < lane.count { part += lane[round][port] ?? [] }
-            let ordered = part.enumerated().sorted {
+        result.rounds.flatMap { round in
+            (round[port] ?? []).enumerated().sorted {
                 $0.element.precedes($1.element)
                     || (!$1.element.precedes($0.element) && $0.offset < $1.offset)
-            }
-            rows += ordered.map(\.element)
+            }.map(\.element)
         }
-        return rows
     }
 }
 
 /// One worker's instance.
 private final class Lane {
-    let output = RunOutput()
-    private let schema: Schema
-    private let worker: Int
-    private let workers: Int
-    private let counters: StepCounters
-    private let makeOperator: (Schema) throws -> any StreamRuntime.Operator
-    private var store = StateStore()
-    private var step: any StreamRuntime.Operator
-    private var sorter: RowSorter?
+    private let store: StateStore
+    private let step: any StreamRuntime.Operator
+    private let sorter: RowSorter?
+    private let output: RunOutput
 
     init(
-        schema: Schema, worker: Int, workers: Int, counters: StepCounters,
-        makeOperator: @escaping (Schema) throws -> any StreamRuntime.Operator
+        _ schema: Schema, _ context: OperatorContext, _ step: any StreamRuntime.Operator,
+        _ output: RunOutput
     ) throws {
-        self.schema = schema
-        self.worker = worker
-        self.workers = workers
-        self.counters = counters
-        self.makeOperator = makeOperator
-        step = try makeOperator(schema)
-        try open()
-    }
-
-    private func open() throws {
-        let context = OperatorContext(
-            stepId: "step", ordinal: 5, worker: worker, workers: workers, state: store,
-            counters: counters, sources: [0: "source"])
+        self.step = step
+        self.output = output
+        store = context.state
         try step.open(context)
         sorter = step.needsOrderedInput ? RowSorter(schema: schema) : nil
         try sorter?.open(context)
@@ -197,19 +196,13 @@ private final class Lane {
             calls += 1
             try #require(calls < 100_000, "advance never says it is done")
         }
-        output.endRound(watermark)
     }
 
-    /// Goes through a snapshot: only what is in the state store outlives it.
-    func restore() throws {
+    func snapshot() throws -> StateSnapshot {
         try step.flush()
         try sorter?.flush()
-        store = Lane.restored(store)
-        step = try makeOperator(schema)
-        try open()
+        return try store.snapshot(step: "step")
     }
-
-    private static func restored(_ store: StateStore) -> StateStore { store }
 }
 
 /// Hands what a sorter releases to the operator behind it.

@@ -1,0 +1,256 @@
+import Glibc
+import StreamRuntime
+
+/// The rows of every key that a rolling step may still need, in order of event time.
+///
+/// - Shape: a table for each time bucket; an entry holds the key's records of that bucket and the number of
+///   the key's next bucket. Only the buckets written to are in the next checkpoint, and old ones are
+///   forgotten whole.
+final class RollingLog {
+    /// A position in a key's log: the first record that has not been passed.
+    ///
+    /// - Shape: three words of the key's running state: bucket, index there, and the record's event time,
+    ///   `.max` when every record was passed.
+    struct Position {
+        let words: UnsafeMutablePointer<Int64>
+        @inline(__always) var bucket: Int64 { words[0] }
+        @inline(__always) var index: Int { Int(words[1]) }
+        @inline(__always) var time: Int64 { words[2] }
+
+        @inline(__always)
+        func set(_ bucket: Int64, _ index: Int, _ time: Int64) {
+            words[0] = bucket
+            words[1] = Int64(index)
+            words[2] = time
+        }
+    }
+
+    static let none = Int64.max
+    let form: RollingRecord
+    private let state: KeyedState
+    private let bucketWidth: Int64
+    private var tables: [(bucket: Int64, table: StateTable)] = []
+    private var keys: KeyColumn?
+    private var row: Int32 = 0
+    /// Entries of the key at hand, found before.
+    private var known: [(bucket: Int64, entry: StateEntry)] = []
+    private let found = UnsafeMutablePointer<StateEntry>.allocate(capacity: 1)
+    private let apart = ByteArena(capacity: 256)
+    private let record: UnsafeMutablePointer<Int64>
+
+    init(form: RollingRecord, state: KeyedState, bucketWidth: Int64) {
+        self.form = form
+        self.state = state
+        self.bucketWidth = bucketWidth
+        record = .allocate(capacity: form.stride)
+    }
+
+    deinit {
+        found.deallocate()
+        record.deallocate()
+    }
+
+    static func layout() -> StateLayout {
+        StateLayout(
+            fixedBytes: 8, blobs: 2,
+            initial: withUnsafeBytes(of: RollingLog.none.littleEndian) { Array($0) })
+    }
+
+    // MARK: the key at hand
+
+    /// Begins a batch.
+    func begin(_ keys: KeyColumn) {
+        self.keys = keys
+        tables.removeAll(keepingCapacity: true)
+    }
+
+    /// Turns to the key of `row`.
+    func turn(to row: Int) {
+        self.row = Int32(truncatingIfNeeded: row)
+        known.removeAll(keepingCapacity: true)
+    }
+
+    /// Turns to the key of `row`, whose arguments are in `batch`, and returns its record.
+    func turn(to row: Int, of batch: ColumnBatch) -> UnsafePointer<Int64> {
+        turn(to: row)
+        apart.count = 0
+        form.encode(batch, row, to: record, apart: apart)
+        return UnsafePointer(record)
+    }
+
+    @inline(__always) func bucket(_ time: Int64) -> Int64 { TimeMath.bucket(time, bucketWidth) }
+
+    private func table(_ bucket: Int64) throws(JobFailure) -> StateTable {
+        for known in tables where known.bucket == bucket { return known.table }
+        let table = try state.table(bucket)
+        if tables.count == 8 { tables.removeFirst() }
+        tables.append((bucket, table))
+        return table
+    }
+
+    /// The key's entry in `bucket`, to be read; nil when there is none.
+    func entry(_ bucket: Int64) throws(JobFailure) -> StateEntry? {
+        for known in known where known.bucket == bucket { return known.entry }
+        try table(bucket).find(keys!, rows: &row, count: 1, into: found)
+        let entry = found[0]
+        guard entry.exists else { return nil }
+        known.append((bucket, entry))
+        return entry
+    }
+
+    /// The key's entry in `bucket`, to be changed.
+    private func changed(_ bucket: Int64) throws(JobFailure) -> StateEntry {
+        try table(bucket).resolve(keys!, rows: &row, count: 1, into: found)
+        let entry = found[0]
+        entry.settle()
+        known.removeAll { $0.bucket == bucket }
+        known.append((bucket, entry))
+        return entry
+    }
+
+    func records(_ entry: StateEntry) -> (base: UnsafePointer<Int64>, count: Int) {
+        let bytes = entry.blob(0, of: state.layout)
+        guard let base = bytes.baseAddress else { return (UnsafePointer(record), 0) }
+        return (
+            UnsafeRawPointer(base).assumingMemoryBound(to: Int64.self),
+            bytes.count / (form.stride * 8)
+        )
+    }
+
+    @inline(__always) private func next(_ entry: StateEntry) -> UnsafeMutablePointer<Int64> {
+        entry.value.assumingMemoryBound(to: Int64.self)
+    }
+
+    /// Appends the row that the record at `position` holds to `batch`.
+    func decode(_ entry: StateEntry, _ index: Int, into batch: ColumnBatch) {
+        form.decode(
+            records(entry).base + index * form.stride,
+            apart: entry.blob(1, of: state.layout).baseAddress, into: batch)
+    }
+
+    private func remove(_ bucket: Int64) throws(JobFailure) {
+        guard let entry = try entry(bucket) else { return }
+        known.removeAll { $0.bucket == bucket }
+        try table(bucket).remove(entry)
+    }
+
+    /// Removes the key's entries from bucket `first` on that are before bucket `end`.
+    ///
+    /// - Returns: the first bucket that is left, or `none`.
+    func removeAll(from first: Int64, before end: Int64) throws(JobFailure) -> Int64 {
+        var bucket = first
+        while bucket < end, let entry = try entry(bucket) {
+            let after = next(entry).pointee
+            try remove(bucket)
+            bucket = after
+        }
+        return bucket
+    }
+
+    // MARK: moving
+
+    /// Moves `position` over its record, which is in `entry`.
+    func step(_ position: Position, in entry: StateEntry) throws(JobFailure) {
+        let (base, count) = records(entry)
+        let index = position.index + 1
+        if index < count {
+            return position.set(position.bucket, index, base[index * form.stride])
+        }
+        let after = next(entry).pointee
+        if after == RollingLog.none { return position.set(position.bucket, count, .max) }
+        guard let following = try self.entry(after) else {
+            preconditionFailure("buckets that are linked are there")
+        }
+        position.set(after, 0, records(following).base[0])
+    }
+
+    /// Calls `body` with each record in (`after`, `upTo`], from bucket `first` on.
+    func scan(
+        from first: Int64, after: Int64, upTo: Int64,
+        _ body: (UnsafePointer<Int64>, StateEntry, Int) -> Void
+    ) throws(JobFailure) {
+        var bucket = first
+        while bucket != RollingLog.none, bucket <= self.bucket(upTo),
+            let entry = try entry(bucket)
+        {
+            let (base, count) = records(entry)
+            var index = bound(base, count, after)
+            while index < count, base[index * form.stride] <= upTo {
+                body(base + index * form.stride, entry, index)
+                index += 1
+            }
+            bucket = next(entry).pointee
+        }
+    }
+
+    /// The index of the first of `count` records with an event time above `time`.
+    private func bound(_ base: UnsafePointer<Int64>, _ count: Int, _ time: Int64) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if base[middle * form.stride] <= time { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    // MARK: writing
+
+    /// Puts the record of the row at hand into bucket `bucket` and returns where; links the bucket to the key's
+    /// others. `first` and `last` are the key's first and last bucket, `none` when it has no records.
+    func insert(
+        _ bucket: Int64, first: inout Int64, last: inout Int64
+    ) throws(JobFailure) -> Int {
+        let isNew = try entry(bucket) == nil
+        let entry = try changed(bucket)
+        let (base, count) = records(entry)
+        let index = bound(base, count, record[0])
+        place(entry, index, count)
+        guard isNew else { return index }
+        if first == RollingLog.none {
+            first = bucket
+            last = bucket
+        } else if bucket > last {
+            next(try changed(last)).pointee = bucket
+            last = bucket
+        } else if bucket < first {
+            next(entry).pointee = first
+            first = bucket
+        } else {
+            var before = first
+            while let passed = try self.entry(before), next(passed).pointee < bucket {
+                before = next(passed).pointee
+            }
+            let link = next(try changed(before))
+            next(entry).pointee = link.pointee
+            link.pointee = bucket
+        }
+        return index
+    }
+
+    private func place(_ entry: StateEntry, _ index: Int, _ count: Int) {
+        let layout = state.layout
+        if apart.count > 0 {
+            let old = entry.blob(1, of: layout).count
+            (entry.resizeBlob(1, to: old + apart.count, of: layout) + old)
+                .update(from: apart.base, count: apart.count)
+            for argument in 0..<form.types.count where RollingRecord.isApart(form.types[argument]) {
+                // Views count from the start of the entry's bytes.
+                if form.isValid(record, argument) { record[form.word(argument)] &+= Int64(old) }
+            }
+        }
+        let bytes = form.stride * 8
+        let raw = entry.resizeBlob(0, to: (count + 1) * bytes, of: layout)
+        if index < count {
+            memmove(raw + (index + 1) * bytes, raw + index * bytes, (count - index) * bytes)
+        }
+        memcpy(raw + index * bytes, record, bytes)
+    }
+
+    // MARK: forgetting
+
+    /// Forgets the buckets that end at or before `time`.
+    func drop(before time: Int64) throws(JobFailure) {
+        for bucket in state.namespaces where bucket < self.bucket(time) { try state.drop(bucket) }
+    }
+}
