@@ -103,7 +103,7 @@ enum BlockReader {
 
 extension RecordBatch {
     /// An empty batch whose keys and values will be views into `arena`.
-    convenience init(partition: Int32, capacity: Int, arena: ByteArena) {
+    public convenience init(partition: Int32, capacity: Int, arena: ByteArena) {
         let keys = Column(bare: .bytes, capacity: capacity)
         let values = Column(bare: .bytes, capacity: capacity)
         keys.arena = arena

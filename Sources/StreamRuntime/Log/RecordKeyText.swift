@@ -74,7 +74,9 @@ struct RecordKeyText {
         guard column.type == .timestamp else {
             return column.type == .bytes ? column.string(row) : text
         }
-        // SQL writes "2024-02-29 12:00:00.5", other programs expect ISO 8601.
-        return text.replacing(" ", with: "T", maxReplacements: 1) + "Z"
+        // SQL writes "2024-02-29 12:00:00.5"; ours is ISO 8601, with no or six digits of fraction.
+        let fraction = text.firstIndex(of: ".").map { text.distance(from: $0, to: text.endIndex) }
+        let zeros = String(repeating: "0", count: fraction.map { max(7 - $0, 0) } ?? 0)
+        return text.replacing(" ", with: "T", maxReplacements: 1) + zeros + "Z"
     }
 }

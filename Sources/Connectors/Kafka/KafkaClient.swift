@@ -1,0 +1,246 @@
+import CRdKafka
+import Glibc
+import StreamRuntime
+import Synchronization
+
+/// What a client's callbacks have told, until somebody asks.
+final class KafkaEvents: Sendable {
+    struct Told {
+        /// Since when all brokers are gone, on the monotonic clock, and what was said.
+        var outage: (sinceMillis: Int64, reason: String)?
+        /// An error after which the client is of no use.
+        var fatal: String?
+        /// The first record that could not be delivered.
+        var undelivered: (partition: Int32, code: rd_kafka_resp_err_t)?
+    }
+
+    let told = Mutex(Told())
+}
+
+/// A handle of librdkafka: a consumer or a producer.
+///
+/// - Note: librdkafka's handles may be used by any thread, and the events are behind a lock: that is
+///   why sharing is safe.
+final class KafkaClient: @unchecked Sendable {
+    let handle: OpaquePointer
+    let connection: KafkaConnection
+    private let events: KafkaEvents
+    private let kind: JobFailure.Kind
+
+    /// A client of `connection`; `defaults` yield to the connection's properties, `fixed` do not.
+    init(
+        _ type: rd_kafka_type_t, _ connection: KafkaConnection, defaults: [String: String],
+        fixed: [String: String]
+    ) throws(JobFailure) {
+        self.connection = connection
+        kind = type == RD_KAFKA_CONSUMER ? .source : .sink
+        events = KafkaEvents()
+        let configuration = rd_kafka_conf_new()
+        var settings = defaults
+        settings.merge(connection.properties) { $1 }
+        settings.merge(fixed) { $1 }
+        settings["bootstrap.servers"] = connection.bootstrap
+        for (name, value) in settings.sorted(by: { $0.key < $1.key }) {
+            do {
+                try KafkaClient.set(name, value, configuration, connection)
+            } catch {
+                rd_kafka_conf_destroy(configuration)
+                throw error
+            }
+        }
+        rd_kafka_conf_set_opaque(configuration, Unmanaged.passUnretained(events).toOpaque())
+        // Without a callback of ours the library writes to the standard error.
+        rd_kafka_conf_set_log_cb(configuration) { _, _, _, _ in }
+        rd_kafka_conf_set_error_cb(configuration) { client, code, reason, opaque in
+            KafkaClient.note(client, code, reason, opaque)
+        }
+        rd_kafka_conf_set_dr_msg_cb(configuration) { _, message, opaque in
+            guard let message, let opaque, message.pointee.err != RD_KAFKA_RESP_ERR_NO_ERROR
+            else { return }
+            let events = Unmanaged<KafkaEvents>.fromOpaque(opaque).takeUnretainedValue()
+            events.told.withLock {
+                if $0.undelivered == nil {
+                    $0.undelivered = (message.pointee.partition, message.pointee.err)
+                }
+            }
+        }
+        var text = [CChar](repeating: 0, count: 512)
+        guard let made = rd_kafka_new(type, configuration, &text, text.count) else {
+            rd_kafka_conf_destroy(configuration)
+            throw JobFailure(
+                .environment, "the Kafka client does not start: \(KafkaClient.string(text))",
+                at: connection.bootstrap, remedy: "correct the connection's properties")
+        }
+        handle = made
+    }
+
+    deinit { rd_kafka_destroy(handle) }
+
+    private static func set(
+        _ name: String, _ value: String, _ configuration: OpaquePointer?,
+        _ connection: KafkaConnection
+    ) throws(JobFailure) {
+        var text = [CChar](repeating: 0, count: 512)
+        let result = rd_kafka_conf_set(configuration, name, value, &text, text.count)
+        guard result != RD_KAFKA_CONF_OK else { return }
+        let problem =
+            KafkaConnection.isSecret(name)
+            ? "the value of property \"\(name)\" is not allowed" : string(text)
+        throw JobFailure(
+            .environment, "the Kafka client refuses its configuration: \(problem)",
+            at: connection.bootstrap,
+            remedy: "correct \"\(name)\" in the connection's properties; librdkafka's "
+                + "CONFIGURATION.md lists them")
+    }
+
+    private static func note(
+        _ client: OpaquePointer?, _ code: Int32, _ reason: UnsafePointer<CChar>?,
+        _ opaque: UnsafeMutableRawPointer?
+    ) {
+        guard let opaque else { return }
+        let events = Unmanaged<KafkaEvents>.fromOpaque(opaque).takeUnretainedValue()
+        let reason = reason.map { String(cString: $0) } ?? "no reason given"
+        events.told.withLock {
+            if code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN.rawValue, $0.outage == nil {
+                $0.outage = (KafkaClient.millis(), reason)
+            }
+            if code == RD_KAFKA_RESP_ERR__FATAL.rawValue, $0.fatal == nil { $0.fatal = reason }
+        }
+    }
+
+    private static func string(_ text: [CChar]) -> String {
+        String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    private static func millis() -> Int64 {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
+    }
+
+    /// Runs the callbacks that are due.
+    ///
+    /// - Throws: when the client is done for, when a record could not be delivered, or when all brokers
+    ///   have been gone for longer than the connection allows.
+    func serve(waitingMillis: Int32 = 0, topic: String) throws(JobFailure) {
+        rd_kafka_poll(handle, waitingMillis)
+        let told = events.told.withLock { $0 }
+        if let fatal = told.fatal {
+            throw JobFailure(
+                kind, "the Kafka client cannot go on: \(fatal)", at: place(topic),
+                remedy: "restart from the last checkpoint", recovery: .restart)
+        }
+        if let (partition, code) = told.undelivered {
+            throw failure(code, topic: topic, partition: partition, doing: "write to")
+        }
+        if let (since, reason) = told.outage,
+            KafkaClient.millis() - since >= Int64(connection.outageMillis)
+        {
+            throw unreachable(topic, reason)
+        }
+    }
+
+    /// Says that a broker has answered: an outage, if there was one, is over.
+    func noteAnswer() {
+        events.told.withLock { if $0.outage != nil { $0.outage = nil } }
+    }
+
+    // MARK: what there is
+
+    /// The number of partitions of a topic.
+    ///
+    /// - Throws: when the cluster cannot be reached or has no such topic.
+    func partitionCount(_ topic: OpaquePointer, named name: String) throws(JobFailure) -> Int {
+        let deadline = KafkaClient.millis() + Int64(connection.requestMillis)
+        while true {
+            var metadata: UnsafePointer<rd_kafka_metadata>?
+            let left = Int32(max(deadline - KafkaClient.millis(), 1))
+            let code = rd_kafka_metadata(handle, 0, topic, &metadata, left)
+            guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata else {
+                throw failure(code, topic: name, partition: nil, doing: "look up")
+            }
+            defer { rd_kafka_metadata_destroy(metadata) }
+            let found = metadata.pointee.topics[0]
+            // A topic that has just been created has no leaders for a moment.
+            let isComing =
+                found.err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE
+                || (found.err == RD_KAFKA_RESP_ERR_NO_ERROR && found.partition_cnt == 0)
+            if isComing && KafkaClient.millis() < deadline {
+                usleep(20_000)
+                continue
+            }
+            guard found.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
+                throw failure(found.err, topic: name, partition: nil, doing: "look up")
+            }
+            return Int(found.partition_cnt)
+        }
+    }
+
+    /// The oldest offset of a partition and the one its next record gets, as the broker says.
+    func extent(
+        _ topic: String, _ partition: Int32
+    ) throws(JobFailure) -> (oldest: Int64, end: Int64) {
+        var oldest: Int64 = 0
+        var end: Int64 = 0
+        let code = rd_kafka_query_watermark_offsets(
+            handle, topic, partition, &oldest, &end, Int32(connection.requestMillis))
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            throw failure(code, topic: topic, partition: partition, doing: "find the extent of")
+        }
+        return (oldest, end)
+    }
+
+    // MARK: failures
+
+    func place(_ topic: String, _ partition: Int32? = nil) -> String {
+        let name = partition.map { "\(topic)/\($0)" } ?? topic
+        return "Kafka topic \(name) at \(connection.bootstrap)"
+    }
+
+    private func unreachable(_ topic: String, _ reason: String) -> JobFailure {
+        JobFailure(
+            kind, "no Kafka broker can be reached: \(reason)", at: place(topic),
+            remedy: "start the brokers, or correct the connection's bootstrap and security "
+                + "properties",
+            recovery: .retry(afterMillis: 5000))
+    }
+
+    /// The failure that a code of librdkafka tells of.
+    func failure(
+        _ code: rd_kafka_resp_err_t, topic: String, partition: Int32?, doing verb: String
+    ) -> JobFailure {
+        let text = String(cString: rd_kafka_err2str(code))
+        let name = partition.map { "\(topic)/\($0)" } ?? topic
+        switch code {
+        case RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
+            RD_KAFKA_RESP_ERR__TIMED_OUT, RD_KAFKA_RESP_ERR__RESOLVE,
+            RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+            return unreachable(topic, text)
+        case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+            return JobFailure(
+                kind, "Kafka has no topic \(name), or no longer", at: place(topic, partition),
+                remedy: "create it, or correct the name in the pipelines file")
+        case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+            return JobFailure(
+                kind, "Kafka topic \(topic) has no partition \(partition ?? 0)",
+                at: place(topic, partition),
+                remedy: "the topic was created anew with fewer partitions: start the job afresh")
+        case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+            RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+            RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, RD_KAFKA_RESP_ERR__AUTHENTICATION:
+            return JobFailure(
+                kind, "Kafka does not let us \(verb) \(name): \(text)",
+                at: place(topic, partition),
+                remedy: "give the connection's user that right, or correct its credentials")
+        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+            return JobFailure(
+                kind, "a record is too large for \(name)", at: place(topic, partition),
+                remedy: "raise message.max.bytes in the connection's properties and at the topic")
+        default:
+            return JobFailure(
+                kind, "cannot \(verb) \(name): \(text)", at: place(topic, partition),
+                remedy: "see the broker's log; restart the job when it is well",
+                recovery: .restart)
+        }
+    }
+}

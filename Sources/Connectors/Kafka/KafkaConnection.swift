@@ -1,0 +1,38 @@
+import CRdKafka
+import StreamRuntime
+
+/// How to reach a Kafka cluster.
+public struct KafkaConnection: Equatable, Sendable {
+    /// Brokers to begin with: "host:port,…".
+    public var bootstrap: String
+    /// Further properties of the client, passed on as they are.
+    ///
+    /// - Source: CONFIGURATION.md of librdkafka.
+    public var properties: [String: String]
+    /// How long one request may take before the cluster counts as unreachable.
+    public var requestMillis = 10_000
+    /// How long all brokers may be gone while a job runs before it stops.
+    public var outageMillis = 60_000
+
+    /// A connection to the cluster behind `bootstrap`.
+    public init(bootstrap: String, properties: [String: String] = [:]) {
+        self.bootstrap = bootstrap
+        self.properties = properties
+    }
+
+    static func isSecret(_ property: String) -> Bool {
+        let name = property.lowercased()
+        return ["password", "secret", "token", ".key", "jaas", "oauthbearer.config", ".pem"]
+            .contains { name.contains($0) }
+    }
+}
+
+extension KafkaConnection: CustomStringConvertible {
+    /// The connection for logs: secrets are not shown.
+    public var description: String {
+        let shown = properties.sorted { $0.key < $1.key }.map {
+            "\($0.key)=\(KafkaConnection.isSecret($0.key) ? "***" : $0.value)"
+        }
+        return ([bootstrap] + shown).joined(separator: " ")
+    }
+}

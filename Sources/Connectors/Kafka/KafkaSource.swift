@@ -1,0 +1,66 @@
+import CRdKafka
+import StreamRuntime
+
+/// A Kafka topic as a source of records; partitions are assigned, without a consumer group.
+public final class KafkaSource: RecordSource {
+    private let client: KafkaClient
+    private let topic: String
+    private let bounded: Bool
+
+    /// The topic as a source; with `bounded` each partition ends at what it has when its reader is made.
+    ///
+    /// - Throws: when a property is not allowed. Nothing is asked of the cluster yet.
+    public init(
+        _ connection: KafkaConnection, topic: String, bounded: Bool
+    ) throws(JobFailure) {
+        self.topic = topic
+        self.bounded = bounded
+        client = try KafkaClient(
+            RD_KAFKA_CONSUMER, connection,
+            defaults: [
+                // Read ahead of at most 8 MiB a partition, whatever their number.
+                "queued.max.messages.kbytes": "8192", "fetch.wait.max.ms": "100",
+            ],
+            fixed: [
+                "enable.partition.eof": "true", "enable.auto.commit": "false",
+                "auto.offset.reset": "error", "allow.auto.create.topics": "false",
+            ])
+    }
+
+    /// All partitions the topic has.
+    ///
+    /// - Throws: when the cluster cannot be reached or has no such topic.
+    public func partitions() throws(JobFailure) -> [Int32] {
+        let handle = try KafkaTopic(client, topic)
+        let count = try client.partitionCount(handle.handle, named: topic)
+        return (0..<Int32(count)).map { $0 }
+    }
+
+    /// A reader of `partition`, at its oldest record.
+    ///
+    /// - Throws: when the topic has no such partition or the cluster cannot be reached.
+    public func reader(partition: Int32) throws(JobFailure) -> any PartitionReader {
+        let extent = try client.extent(topic, partition)
+        return KafkaReader(
+            client, try KafkaTopic(client, topic), partition: partition, start: extent.oldest,
+            limit: bounded ? extent.end : nil)
+    }
+}
+
+/// A topic handle of librdkafka.
+final class KafkaTopic {
+    let name: String
+    let handle: OpaquePointer
+    private let client: KafkaClient
+
+    init(_ client: KafkaClient, _ name: String) throws(JobFailure) {
+        guard let made = rd_kafka_topic_new(client.handle, name, nil) else {
+            throw client.failure(rd_kafka_last_error(), topic: name, partition: nil, doing: "open")
+        }
+        handle = made
+        self.name = name
+        self.client = client
+    }
+
+    deinit { rd_kafka_topic_destroy(handle) }
+}
