@@ -10,6 +10,8 @@ struct LookupAnswer {
     private var viewTails: [Range<Int>] = []
     private var counts: [Int] = []
 
+    /// Padded as arenas are.
+    private static let absent: StaticString = "null            "
     private static let epoch: StaticString = "\"1970-01-01T00:00:00Z\""
 
     /// Appends the body for `rows` entities to `out`.
@@ -114,29 +116,38 @@ struct LookupAnswer {
         let textStart = RenderedView.textStart(
             features: plan.views[column.view].declaration.features.count)
         JSONText.append("{\"values\":[", to: out)
+        let base = blocks.base
+        let feature = column.feature
         var nulls = 0
+        var at = out.base + out.count
+        var left = out.capacity &- out.count
         var row = 0
         while row < rows {
             let read = reads[row &* views &+ column.view]
+            var source = UnsafePointer(LookupAnswer.absent.utf8Start)
+            var length = 4
             if read.isPresent {
-                let block = blocks.base + read.rendered
+                let block = base + read.rendered
                 let offsets = UnsafeRawPointer(block).assumingMemoryBound(to: UInt32.self)
-                let first = offsets[column.feature &+ 1]
+                let first = offsets[feature &+ 1]
                 let start = Int(first & ~RenderedView.nullBit)
-                let length = Int(offsets[column.feature &+ 2] & ~RenderedView.nullBit) &- start
-                if first & RenderedView.nullBit != 0 { nulls &+= 1 }
-                out.reserve(length &+ 1)
-                copyShort(block + textStart + start, to: out.base + out.count, length)
-                out.count &+= length
-            } else {
-                JSONText.append("null", to: out)
+                length = Int(offsets[feature &+ 2] & ~RenderedView.nullBit) &- start
+                nulls &+= Int(first >> 31)
+                source = UnsafePointer(block + textStart + start)
             }
-            out.reserve(1)
-            out.base[out.count] = 0x2C
-            out.count &+= 1
+            if left <= length {
+                out.count = at - out.base
+                out.reserve(max(length &+ 1, 1 << 16))
+                at = out.base + out.count
+                left = out.capacity &- out.count
+            }
+            copyShort(source, to: at, length)
+            at[length] = 0x2C
+            at += length &+ 1
+            left &-= length &+ 1
             row &+= 1
         }
-        out.count &-= 1
+        out.count = at - out.base &- 1
         let tail = viewTails[column.view]
         if nulls == 0, !tail.isEmpty {
             out.reserve(tail.count)
@@ -153,7 +164,7 @@ struct LookupAnswer {
     /// Copies up to 64 bytes beyond the end of both sides: arenas are padded for that.
     @inline(__always)
     private func copyShort(
-        _ source: UnsafeMutablePointer<UInt8>, to target: UnsafeMutablePointer<UInt8>, _ length: Int
+        _ source: UnsafePointer<UInt8>, to target: UnsafeMutablePointer<UInt8>, _ length: Int
     ) {
         guard length <= 16 else {
             memcpy(target, source, length)

@@ -1,4 +1,5 @@
 import Codecs
+import Glibc
 import StreamRuntime
 
 /// Answers lookups; one per event loop, with memory that is used again for every request.
@@ -77,7 +78,9 @@ final class LookupEngine: @unchecked Sendable {
         let hash = Hash.xxh3(base, range.count) &+ Int64(flags)
         if let known = plans[hash], known.identity.count == range.count + 1,
             known.identity[0] == flags,
-            known.identity.withUnsafeBufferPointer({ equal($0.baseAddress! + 1, base, range.count) }
+            known.identity.withUnsafeBufferPointer({
+                memcmp($0.baseAddress! + 1, base, range.count) == 0
+            }
             )
         {
             return known
@@ -190,23 +193,7 @@ final class LookupEngine: @unchecked Sendable {
     }
 
     private func isEqual(_ left: UnsafeBufferPointer<UInt8>, _ right: [UInt8]) -> Bool {
-        guard left.count == right.count else { return false }
-        var index = 0
-        while index < left.count {
-            if left[index] != right[index] { return false }
-            index &+= 1
-        }
-        return true
-    }
-
-    private func equal(
-        _ left: UnsafePointer<UInt8>, _ right: UnsafePointer<UInt8>, _ count: Int
-    ) -> Bool {
-        var index = 0
-        while index < count {
-            if left[index] != right[index] { return false }
-            index &+= 1
-        }
-        return true
+        left.count == right.count && !right.isEmpty
+            && memcmp(left.baseAddress!, right, right.count) == 0
     }
 }
