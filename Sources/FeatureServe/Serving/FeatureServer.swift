@@ -89,7 +89,10 @@ public final class FeatureServer: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.maxMessagesPerRead, value: 4)
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelOption(
+                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 1 << 14)
+            )
             .childChannelInitializer { [self] channel in
                 guard admit(channel),
                     let responder = responderOf[ObjectIdentifier(channel.eventLoop)]

@@ -32,6 +32,14 @@ struct JSONScanner {
 
     func fault(_ message: String) -> JSONFault { JSONFault(position: at, message: message) }
 
+    /// Whether `text` stands at the scanner's place.
+    func startsHere(_ text: [UInt8]) -> Bool {
+        count - at >= text.count && memcmp(base + at, text, text.count) == 0
+    }
+
+    /// Goes on at `place`, before or after which a whole value was scanned.
+    mutating func move(to place: Int) { at = place }
+
     mutating func skipSpace() {
         while at < count {
             let byte = base[at]

@@ -12,6 +12,8 @@ struct LookupAnswer {
 
     /// Padded as arenas are.
     private static let absent: StaticString = "null            "
+    /// Twelve bytes and padding.
+    private static let columnStart: StaticString = ",{\"values\":[    "
     private static let epoch: StaticString = "\"1970-01-01T00:00:00Z\""
 
     /// Appends the body for `rows` entities to `out`.
@@ -29,7 +31,6 @@ struct LookupAnswer {
             writeKey(keys[key], rows: rows, to: out)
         }
         for column in plan.columns {
-            JSONText.append(",", to: out)
             writeColumn(column, plan, rows: rows, reads: reads, blocks: blocks, to: out)
         }
         JSONText.append("],\"metadata\":{\"feature_names\":[", to: out)
@@ -115,7 +116,10 @@ struct LookupAnswer {
         let views = plan.views.count
         let textStart = RenderedView.textStart(
             features: plan.views[column.view].declaration.features.count)
-        JSONText.append("{\"values\":[", to: out)
+        out.reserve(16)
+        copyShort(
+            LookupAnswer.columnStart.utf8Start, to: out.base + out.count, 12)
+        out.count &+= 12
         let base = blocks.base
         let feature = column.feature
         var nulls = 0

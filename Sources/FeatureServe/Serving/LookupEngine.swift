@@ -80,26 +80,39 @@ final class LookupEngine: @unchecked Sendable {
             known.identity[0] == flags,
             known.identity.withUnsafeBufferPointer({
                 memcmp($0.baseAddress! + 1, base, range.count) == 0
-            }
-            )
+            })
         {
             return known
         }
+        let made = try makePlan(scanner, flags: flags)
+        if plans.count >= LookupEngine.planCount { plans.removeAll() }
+        plans[hash] = made
+        if request.service == nil { request.known = Array(made.identity.dropFirst()) }
+        return made
+    }
+
+    private func makePlan(
+        _ scanner: JSONScanner, flags: UInt8
+    ) throws(LookupProblem) -> ServingPlan {
         var references: [(view: String, feature: String)] = []
         if let service = request.service {
             references = try ServingPlan.references(
                 service: scanner.text(service), catalog: store.catalog)
-        } else {
+        } else if !request.planBytes.isEmpty {
+            do throws(JSONFault) {
+                try request.scanKnownFeatures(of: scanner)
+            } catch {
+                throw .invalid(error.message)
+            }
             for token in request.features {
                 references.append(try ServingPlan.reference(scanner.text(token)))
             }
         }
-        let made = try ServingPlan(
-            identity: [flags] + UnsafeBufferPointer(start: base, count: range.count),
-            references: references, fullNames: request.fullNames, store: store, metrics: metrics)
-        if plans.count >= LookupEngine.planCount { plans.removeAll() }
-        plans[hash] = made
-        return made
+        let bytes = UnsafeBufferPointer(
+            start: scanner.base + request.planBytes.lowerBound, count: request.planBytes.count)
+        return try ServingPlan(
+            identity: [flags] + bytes, references: references, fullNames: request.fullNames,
+            store: store, metrics: metrics)
     }
 
     private func look(

@@ -14,6 +14,9 @@ struct LookupRequest {
     private(set) var values: [JSONToken] = []
     private(set) var hasEntities = false
     private(set) var fullNames = false
+    /// The text of a list of features scanned before: where it stands again, it is not scanned again and
+    /// `features` stays empty.
+    var known: [UInt8] = []
     private(set) var wantsViewNames = false
 
     /// Reads `scanner`'s document; unknown members are checked and ignored, of two alike the last counts.
@@ -58,8 +61,20 @@ struct LookupRequest {
         planBytes = service.map { Int($0.start)..<Int($0.end) } ?? featureBytes
     }
 
+    /// Reads the features that stand in `planBytes` of `scanner`'s document, known or not.
+    mutating func scanKnownFeatures(of scanner: JSONScanner) throws(JSONFault) {
+        var again = scanner
+        again.move(to: planBytes.lowerBound)
+        known = []
+        try scanFeatures(&again)
+    }
+
     private mutating func scanFeatures(_ scanner: inout JSONScanner) throws(JSONFault) {
         features.removeAll(keepingCapacity: true)
+        if !known.isEmpty, scanner.startsHere(known) {
+            scanner.move(to: scanner.at + known.count)
+            return
+        }
         try scanner.array { (scanner) throws(JSONFault) in
             guard scanner.peek() == 0x22 else { throw scanner.fault("a feature is not a string") }
             features.append(try scanner.value())

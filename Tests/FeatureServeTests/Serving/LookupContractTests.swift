@@ -263,6 +263,33 @@ import Testing
         }
     }
 
+    @Test func `a list of features asked for before is told from others`() throws {
+        let store = try Shop.store()
+        try Shop.write([.init(user: 1, orders: 5, spend: 2, city: "c", at: 1)], to: store)
+        let engine = LookupEngine(store: store, metrics: MetricsRegistry(), now: { 1 })
+        func ask(_ features: String, full: Bool = false) -> (status: Int, body: String) {
+            Shop.ask(
+                engine,
+                "{\"features\":\(features),\"full_feature_names\":\(full),\"entities\":{\"user_id\":[1]}}"
+            )
+        }
+        let one = "[\"user_counters:orders_1h\"]"
+        let two = "[\"user_counters:orders_1h\",\"user_counters:city\"]"
+        for _ in 0..<2 {
+            #expect(ask(one).body.hasSuffix("[\"user_id\",\"orders_1h\"]}}"))
+            #expect(
+                ask(one, full: true).body.hasSuffix("[\"user_id\",\"user_counters__orders_1h\"]}}"))
+            #expect(ask(two).body.hasSuffix("[\"user_id\",\"orders_1h\",\"city\"]}}"))
+            #expect(ask("[]").status == 422)
+            #expect(ask(one + "x").status == 422)
+        }
+        for index in 0..<(LookupEngine.planCount + 10) {
+            let spaces = String(repeating: " ", count: index)
+            #expect(ask("[\(spaces)\"user_counters:city\"]").body.contains("{\"values\":[\"c\"]"))
+        }
+        #expect(ask(one).body.contains("{\"values\":[5]"))
+    }
+
     @Test func `a person sees values, event times, statuses and ages`() throws {
         let store = try Shop.store()
         try Shop.write(
