@@ -1,12 +1,12 @@
 import StreamRuntime
 
-/// Reads the usual document quickly: flat members, written as in the document before.
+/// Reads the usual document quickly: members written as in the document before.
 ///
-/// What stood between two values of the last document (a comma, a name in quotes, a colon, spaces) is
-/// remembered and compared in whole words, so that in a stream of like documents no name is
-/// looked up. A document is taken only when all of it was checked. Anything else (escapes or nesting
-/// in a wanted value, a number that needs care, a member twice, any error) is left to the
-/// strict reader by returning false; nothing has happened then.
+/// What stood between two values of the last document (a comma, a name in quotes, a colon, spaces, the
+/// braces of objects that paths lead through) is remembered and compared in whole words, so that in
+/// a stream of like documents no name is looked up. A document is taken only when all of it was
+/// checked. Anything else (escapes or nesting in a wanted value, a number that needs care, a
+/// member twice, any error) is left to the strict reader by returning false; nothing has happened then.
 final class JSONFastReader {
     /// How the value of a member is read.
     enum Kind: UInt8 {
@@ -30,6 +30,11 @@ final class JSONFastReader {
     struct Prefix {
         static let lengthMax = 48
         var length: Int
+        /// The object it begins in and the one it ends in, as positions in `objects`.
+        var from: Int
+        var to: Int
+        /// Bits of the objects it enters.
+        var enters: UInt64
         /// Position of the member's slot, or -1.
         var slot: Int
         var words: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)
@@ -43,15 +48,17 @@ final class JSONFastReader {
     private let slotCount: Int
     private let prefixes: UnsafeMutablePointer<Prefix>
     private var prefixCount = 0
-    private let names: JSONMembers
+    /// The objects that paths lead through, the document first, and the one around each.
+    private var objects: [JSONMembers] = []
+    private var parents: [Int] = []
     /// Bits of the slots that must have a value.
     private var requiredBits: UInt64 = 0
     private var columns: [Column] = []
-    /// False when a declared field can only be read strictly: one inside another object, a list.
+    /// False when a declared field can only be read strictly: a list, a struct, a member wanted twice.
     let isOn: Bool
 
     init(_ fields: [RecordField], columns: [Int], isOn: Bool) {
-        names = JSONMembers()
+        let names = JSONMembers()
         slotCount = fields.count
         slots = .allocate(capacity: max(slotCount, 1))
         prefixes = .allocate(capacity: JSONFastReader.prefixesMax)
@@ -59,7 +66,7 @@ final class JSONFastReader {
         for (slot, field) in fields.enumerated() {
             let kind = JSONFastReader.kind(of: field)
             if kind == .unusual { isUsual = false }
-            names.add(field.path[...].prefix(1), leaf: slot)
+            names.add(field.path[...], leaf: slot)
             var made = Slot(
                 kind: kind, column: columns[slot], values: UnsafeMutableRawPointer(prefixes),
                 validity: nil, multiplier: 0, scale: 0, bound: 0)
@@ -73,9 +80,21 @@ final class JSONFastReader {
             slots[slot] = made
             if field.isRequired, slot < 64 { requiredBits |= 1 << UInt64(slot) }
         }
-        // A member that two fields want, or that leads further down, needs the strict reader.
-        if names.members.contains(where: { $0.below.count > 1 }) { isUsual = false }
-        self.isOn = isOn && isUsual && slotCount <= JSONFastReader.slotsMax
+        objects = [names]
+        parents = [0]
+        var at = 0
+        while at < objects.count {
+            for member in objects[at].members {
+                // A member that two fields want needs the strict reader.
+                if member.leaves.count + (member.inner == nil ? 0 : 1) > 1 { isUsual = false }
+                guard let inner = member.inner else { continue }
+                objects.append(inner)
+                parents.append(at)
+            }
+            at += 1
+        }
+        self.isOn =
+            isOn && isUsual && slotCount <= JSONFastReader.slotsMax && objects.count <= 64
     }
 
     deinit {
@@ -84,7 +103,6 @@ final class JSONFastReader {
     }
 
     private static func kind(of field: RecordField) -> Kind {
-        guard field.path.count == 1 else { return .unusual }
         switch field.type {
         case .string: return field.takesAnyText ? .unusual : .string
         case .int64: return .int64
@@ -127,18 +145,26 @@ final class JSONFastReader {
         var at = base + start
         var seen: UInt64 = 0
         var member = 0
+        var object = 0
+        var entered: UInt64 = 0
         while true {
             var slot: Int
             let known = prefixes + member
-            if member < prefixCount, JSONFastReader.matches(at, known) {
+            if member < prefixCount, known.pointee.from == object,
+                JSONFastReader.matches(at, known)
+            {
+                guard entered & known.pointee.enters == 0 else { return false }
+                entered |= known.pointee.enters
+                object = known.pointee.to
                 at += known.pointee.length
                 slot = known.pointee.slot
+                if slot == JSONFastReader.closed { break }
             } else {
-                if at.pointee == 0x7D, member > 0 {
+                if at.pointee == 0x7D, member > 0, object == 0 {
                     at += 1
                     break
                 }
-                slot = learn(&at, end, member)
+                slot = learn(&at, end, member, &object, &entered)
                 if slot == JSONFastReader.closed { break }
                 if slot == JSONFastReader.unreadable { return false }
             }
@@ -289,51 +315,81 @@ final class JSONFastReader {
     ///
     /// - Returns: its slot, -1 for a member nobody wants, `closed` or `unreadable`.
     private func learn(
-        _ at: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ member: Int
+        _ at: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>, _ member: Int,
+        _ object: inout Int, _ entered: inout UInt64
     ) -> Int {
         let start = at
+        var made = Prefix(
+            length: 0, from: object, to: object, enters: 0, slot: JSONFastReader.closed,
+            words: (0, 0, 0, 0, 0, 0), masks: (0, 0, 0, 0, 0, 0))
         var scanner = JSONScanner(at, from: 0, to: max(end - at, 0))
         scanner.skipSpace()
-        if member == 0 {
+        var isFirst = member == 0
+        if isFirst {
             guard scanner.next == 0x7B else { return JSONFastReader.unreadable }
             scanner.position += 1
         }
-        guard let more = scanner.enterMember(isFirst: member == 0) else {
-            return JSONFastReader.unreadable
+        var isWorthwhile = true
+        while true {
+            guard let more = scanner.enterMember(isFirst: isFirst) else {
+                return JSONFastReader.unreadable
+            }
+            isFirst = false
+            guard more else {
+                guard made.to != 0 else { break }
+                made.to = parents[made.to]
+                continue
+            }
+            let nameStart = scanner.position + 1
+            guard scanner.skipString(), !scanner.sawEscape else { return JSONFastReader.unreadable }
+            let names = objects[made.to]
+            let found = names.find(start + nameStart, scanner.position - 1 - nameStart)
+            guard scanner.skipColon() else { return JSONFastReader.unreadable }
+            guard found >= 0, let inner = names.members[found].inner else {
+                made.slot = found < 0 ? -1 : names.members[found].leaves[0]
+                break
+            }
+            let object = objects.firstIndex { $0 === inner }!
+            guard (entered | made.enters) & 1 << UInt64(object) == 0 else {
+                return JSONFastReader.unreadable
+            }
+            if scanner.next == 0x7B {
+                scanner.position += 1
+                made.enters |= 1 << UInt64(object)
+                made.to = object
+                isFirst = true
+            } else if scanner.next == 0x6E {
+                // A null in place of an object on the way to a value: next time it may be there.
+                made.slot = -1
+                isWorthwhile = false
+                break
+            } else {
+                return JSONFastReader.unreadable
+            }
         }
-        guard more else {
-            at = start + scanner.position
-            return JSONFastReader.closed
-        }
-        let nameStart = scanner.position + 1
-        guard scanner.skipString(), !scanner.sawEscape else { return JSONFastReader.unreadable }
-        let found = names.find(start + nameStart, scanner.position - 1 - nameStart)
-        guard scanner.skipColon() else { return JSONFastReader.unreadable }
         at = start + scanner.position
-        let slot = found < 0 ? -1 : names.members[found].below[0]
-        remember(start, scanner.position, slot, member)
-        return slot
+        object = made.to
+        entered |= made.enters
+        made.length = scanner.position
+        if isWorthwhile { remember(start, made, member) }
+        return made.slot
     }
 
-    private func remember(
-        _ start: UnsafePointer<UInt8>, _ length: Int, _ slot: Int, _ member: Int
-    ) {
-        guard member < JSONFastReader.prefixesMax, member <= prefixCount else { return }
-        if member == prefixCount {
-            guard length <= Prefix.lengthMax else { return }
-            prefixCount += 1
-        }
-        guard length <= Prefix.lengthMax else { return }
+    private func remember(_ start: UnsafePointer<UInt8>, _ prefix: Prefix, _ member: Int) {
+        guard member < JSONFastReader.prefixesMax, member <= prefixCount,
+            prefix.length <= Prefix.lengthMax
+        else { return }
+        if member == prefixCount { prefixCount += 1 }
         var words = [UInt64](repeating: 0, count: 6)
         var masks = [UInt64](repeating: 0, count: 6)
-        for byte in 0..<length {
+        for byte in 0..<prefix.length {
             words[byte / 8] |= UInt64(start[byte]) << UInt64(byte % 8 * 8)
             masks[byte / 8] |= 0xFF << UInt64(byte % 8 * 8)
         }
-        prefixes[member] = Prefix(
-            length: length, slot: slot,
-            words: (words[0], words[1], words[2], words[3], words[4], words[5]),
-            masks: (masks[0], masks[1], masks[2], masks[3], masks[4], masks[5]))
+        var made = prefix
+        made.words = (words[0], words[1], words[2], words[3], words[4], words[5])
+        made.masks = (masks[0], masks[1], masks[2], masks[3], masks[4], masks[5])
+        prefixes[member] = made
     }
 
     /// Whether the text at `at` begins with the prefix.

@@ -16,14 +16,16 @@ struct JSONSpan {
 /// The members of an object that are wanted, by name, and the wanted ones inside them.
 final class JSONMembers {
     /// What a member leads to.
-    struct Member {
+    final class Member {
         let name: [UInt8]
         /// The leaves whose value this member is.
-        var leaves: [Int] = []
+        fileprivate(set) var leaves: [Int] = []
         /// The wanted members of this member.
-        var inner: JSONMembers?
+        fileprivate(set) var inner: JSONMembers?
         /// Every leaf at or below this member.
-        var below: [Int] = []
+        fileprivate(set) var below: [Int] = []
+
+        fileprivate init(name: [UInt8]) { self.name = name }
     }
 
     private(set) var members: [Member] = []

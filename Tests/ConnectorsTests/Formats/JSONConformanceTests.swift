@@ -125,6 +125,7 @@ private let refused: [String] = [
             RecordField("store_id", .string), RecordField("quantity", .int64),
             RecordField("price", .decimal(precision: 12, scale: 2)), RecordField("ratio", .float64),
             RecordField("ts", .timestamp), RecordField("open", .bool, isRequired: true),
+            RecordField("x", .int64, path: "in.x"), RecordField("y", .string, path: "in.deep.y"),
         ]
         let strict = JSONRecordDecoder(fields: fields, speculates: false)
         let fast = JSONRecordDecoder(fields: fields)
@@ -170,6 +171,7 @@ private let refused: [String] = [
             "\"ts\":\(1_700_000_000_000 + Int.random(in: 0..<1_000_000, using: &random))",
             "\"at\":\"2023-11-14T22:13:\(Int.random(in: 10..<60, using: &random)).5Z\"",
             "\"open\":\(Bool.random(using: &random))",
+            "\"in\":{\"x\":\(random.next() % 100),\"deep\":{\"y\":\"z\"}}",
             "\"tags\":[\"é\",{\"x\":null}]", "\"name\":\"grüße \\u00fc \\\" \\\\ end\"",
         ]
         if random.next() % 4 == 0 { members.shuffle(using: &random) }

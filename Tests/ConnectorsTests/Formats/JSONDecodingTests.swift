@@ -201,6 +201,38 @@ private func value(_ type: ColumnType, _ text: String, unit: TimeUnit = .automat
             ])
     }
 
+    @Test func `paths that share objects are followed through every way of writing them`() {
+        let decoded = decodeBothWays(
+            [
+                RecordField("b", .int64, path: "a.b"), RecordField("d", .string, path: "a.c.d"),
+                RecordField("e", .int64, path: "e"), RecordField("g", .bool, path: "f.g"),
+            ],
+            [
+                #"{"a":{"b":1,"c":{"d":"x"}},"e":2,"f":{"g":true}}"#,
+                #"{"a":{"b":3,"c":{"d":"y"}},"e":4,"f":{"g":false}}"#,
+                #"{"f":{"g":true},"e":5,"a":{"c":{"d":"z","o":{"d":1}},"o":[1],"b":6}}"#,
+                #"{"a":{"b":7},"e":8}"#, #"{"a":{},"f":{}}"#, "{}", #"{"b":1,"d":"top","g":true}"#,
+                #"{"a":{"e":1,"f":{"g":true},"b":9}}"#, #"{"a":null,"e":10,"f":{"g":null}}"#,
+                #"{"a":{"b":1},"a":{"c":{"d":"again"}}}"#, #"{"a":{"b":1},"a":null}"#,
+                #"{"a":null,"a":{"b":11}}"#, #"{"a":{"b":12,"c":null,"c":{"d":"w"}}}"#,
+                #"{ "a" : { "b" : 13 , "c" : { "d" : "s" } } , "e" : 14 , "f" : { "g" : true } }"#,
+                #"{"a":{"b":1,"c":{"d":"x"}},"e":2,"f":{"g":true}}"#,
+                #"{"a":{"b":1,"c":{"d":"x"}},"e":2,"f":{"g":true}}}"#,
+                #"{"a":{"b":1,"c":{"d":"x"},"e":2,"f":{"g":true}}"#,
+                #"{"a":{"b":1,"c":{"d":"x"}}"#, #"{"a":[1],"e":1}"#, #"{"a":{"c":"text"},"e":1}"#,
+            ])
+        #expect(
+            decoded.rows == [
+                "1 | x | 2 | true", "3 | y | 4 | false", "6 | z | 5 | true", "7 | null | 8 | null",
+                "null | null | null | null", "null | null | null | null",
+                "null | null | null | null",
+                "9 | null | null | null", "null | null | 10 | null", "null | again | null | null",
+                "null | null | null | null", "11 | null | null | null", "12 | w | null | null",
+                "13 | s | 14 | true", "1 | x | 2 | true",
+            ])
+        #expect(decoded.rejects.count == 5)
+    }
+
     @Test func `paths reach into objects, and lists of structs are read whole`() {
         let count = ColumnType.structure([
             Field("id", .string), Field("quantity", .decimal(precision: 18, scale: 5)),
