@@ -2,9 +2,6 @@ import StreamRuntime
 
 /// What every aggregating operator shares: its layout, its arguments, and its results.
 final class AggregateCore {
-    /// A place of a row from the log so far beyond what windows can hold.
-    static let rowsMax = Limits.firingRows
-
     let spec: AggregateSpec
     let layout: AggregateLayout
     let schema: Schema
@@ -117,28 +114,42 @@ final class AggregateCore {
     func flushResults(into output: any Output) throws(JobFailure) {
         let count = results.entries.count
         if count == 0 { return }
-        let order = RowOrder(capacity: count)
-        let starts = Column(.timestamp, capacity: count)
-        let ends = Column(.timestamp, capacity: count)
-        let origin = RowOrder.derived + context!.ordinal
-        var isAllInserts = true
-        for slot in 0..<count {
-            order.append(
-                eventTime: results.ends[slot] - 1, watermark: results.causes[slot], origin: origin,
-                offset: results.entries[slot].hash)
-            starts.append(results.starts[slot])
-            ends.append(results.ends[slot])
-            isAllInserts = isAllInserts && results.changes[slot] == 0
-        }
-        let rows = results.entries
-        let changes = isAllInserts ? nil : results.changes
+        let lined = results
         results.removeAll()
-        try rows.withUnsafeBufferPointer { (rows) throws(JobFailure) in
+        let isAllInserts = lined.changes.allSatisfy { $0 == 0 }
+        try lined.entries.withUnsafeBufferPointer { (rows) throws(JobFailure) in
+            let bounds = ResultBounds(count)
+            let base = rows.baseAddress!
+            for slot in 0..<count {
+                bounds.set(
+                    slot, start: lined.starts[slot], end: lined.ends[slot],
+                    cause: lined.causes[slot],
+                    hash: base[slot].hash)
+            }
             try emit(
-                rows.baseAddress!, count: count, order: order, bounds: [starts, ends],
-                changes: changes, into: output)
+                base, count: count, order: bounds.order(origin), bounds: bounds.columns,
+                changes: isAllInserts ? nil : lined.changes, into: output)
         }
     }
+
+    /// Emits the results of `count` entries of one window.
+    func emitWindow(
+        _ rows: UnsafePointer<StateEntry>, count: Int, start: Int64, end: Int64,
+        into output: any Output
+    ) throws(JobFailure) {
+        if count == 0 { return }
+        let bounds = ResultBounds(count)
+        var slot = 0
+        while slot < count {
+            bounds.set(slot, start: start, end: end, cause: .min, hash: rows[slot].hash)
+            slot &+= 1
+        }
+        try emit(
+            rows, count: count, order: bounds.order(origin), bounds: bounds.columns, changes: nil,
+            into: output)
+    }
+
+    private var origin: Int64 { RowOrder.derived + context!.ordinal }
 
     /// Emits the results of `count` entries as they are now.
     func emit(
@@ -158,13 +169,7 @@ final class AggregateCore {
         of rows: UnsafePointer<StateEntry>, count: Int, order: RowOrder, bounds: [Column],
         changes: [UInt8]?, errors: inout RejectedRows
     ) -> ColumnBatch {
-        let keys = keyFields.map { Column($0.type, capacity: count) }
-        for slot in 0..<count {
-            let key = rows[slot].key
-            decoder.decode(
-                UnsafeBufferPointer(start: key.baseAddress, count: key.count - keySuffix),
-                into: keys)
-        }
+        let keys = decoder.decode(rows, count: count, dropping: keySuffix)
         let finished = layout.finish(rows, count: count, errors: &errors)
         let plan = spec.plan
         let inner = ColumnBatch(
@@ -198,6 +203,44 @@ private struct PendingResults {
         ends.removeAll(keepingCapacity: true)
         causes.removeAll(keepingCapacity: true)
         changes.removeAll(keepingCapacity: true)
+    }
+}
+
+/// The bounds and places of results while they are filled.
+private struct ResultBounds {
+    private let starts: Column
+    private let ends: Column
+    private let places: RowOrder
+    private let count: Int
+
+    init(_ count: Int) {
+        self.count = count
+        starts = Column(.timestamp, capacity: count)
+        ends = Column(.timestamp, capacity: count)
+        places = RowOrder(capacity: count)
+    }
+
+    @inline(__always)
+    func set(_ slot: Int, start: Int64, end: Int64, cause: Int64, hash: Int64) {
+        starts.int64s[slot] = start
+        ends.int64s[slot] = end
+        places.eventTimes.int64s[slot] = end &- 1
+        places.watermarks.int64s[slot] = cause
+        places.offsets.int64s[slot] = hash
+    }
+
+    var columns: [Column] {
+        starts.setCount(count)
+        ends.setCount(count)
+        return [starts, ends]
+    }
+
+    func order(_ origin: Int64) -> RowOrder {
+        places.origins.int64s.update(repeating: origin, count: count)
+        for column in [places.eventTimes, places.watermarks, places.origins, places.offsets] {
+            column.setCount(count)
+        }
+        return places
     }
 }
 

@@ -273,6 +273,7 @@ public final class SessionAggregate: Operator {
                     all[index].hasFired = 1
                 }
                 held.all = all
+                try spans?.table(0).markChanged(held.entry)
                 again(session.alarm, at: session.span.end + core.spec.allowedLateness)
             }
         }
@@ -300,6 +301,7 @@ public final class SessionAggregate: Operator {
             try spanTable.remove(held.entry)
         } else {
             held.all = rest
+            spanTable.markChanged(held.entry)
         }
         try table.find(name, rows: nil, count: 1, into: one)
         if one[0].exists { try table.remove(one[0]) }

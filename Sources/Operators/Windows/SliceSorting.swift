@@ -37,51 +37,69 @@ struct SliceSorting {
         let times = UnsafePointer(order.eventTimes.int64s)
         let watermarks = UnsafePointer(order.watermarks.int64s)
         let shape = shape
-        var start = Int64.max
-        var end = Int64.max
-        var deferredFrom = Int64.min
-        var lateFrom = Int64.min
-        var bin: Int32 = 0
-        var inBin = 0
-        slots.withUnsafeMutableBufferPointer { slots in
+        // Around a window's end rows go to and fro between two slices: the last two are at hand.
+        var gate = Gate()
+        var other = Gate()
+        // Taken out for the loop, so that making a gate may change the rest of the struct.
+        var verdicts: [Int32] = []
+        swap(&verdicts, &slots)
+        verdicts.withUnsafeMutableBufferPointer { slots in
             var row = 0
             while row < count {
                 let time = times[row]
-                if time < start || time >= end {
-                    if !shape.contains(time) {
-                        slots[row] = Verdict.unplaceable
-                        isPlain = false
-                        row &+= 1
-                        continue
-                    }
-                    if inBin > 0 { bins[Int(bin)].count += inBin }
-                    inBin = 0
-                    end = shape.sliceEnd(of: time)
-                    start = end - shape.slice
-                    let first = shape.firstEnd(ofSlice: end)
-                    let closing = shape.closing(ofSlice: end)
-                    lateFrom = closing <= fired ? .min : closing
-                    deferredFrom = first <= fired ? .min : first
-                    if let known = binOf[end] {
-                        bin = known
-                    } else {
-                        bin = Int32(bins.count)
-                        bins.append(Bin(end: end))
-                        binOf[end] = bin
+                if time < gate.start || time >= gate.end {
+                    swap(&gate, &other)
+                    if time < gate.start || time >= gate.end {
+                        if !shape.contains(time) {
+                            slots[row] = Verdict.unplaceable
+                            isPlain = false
+                            row &+= 1
+                            continue
+                        }
+                        if gate.inBin > 0 { bins[Int(gate.bin)].count += gate.inBin }
+                        gate = makeGate(shape.sliceEnd(of: time), fired: fired)
                     }
                 }
                 let watermark = watermarks[row]
-                if watermark >= deferredFrom {
-                    slots[row] = watermark >= lateFrom ? Verdict.late : Verdict.deferred
+                if watermark >= gate.deferredFrom {
+                    slots[row] = watermark >= gate.lateFrom ? Verdict.late : Verdict.deferred
                     isPlain = false
                 } else {
-                    slots[row] = bin
-                    inBin &+= 1
+                    slots[row] = gate.bin
+                    gate.inBin &+= 1
                 }
                 row &+= 1
             }
         }
-        if inBin > 0 { bins[Int(bin)].count += inBin }
+        swap(&verdicts, &slots)
+        for gate in [gate, other] where gate.inBin > 0 { bins[Int(gate.bin)].count += gate.inBin }
+    }
+
+    /// What decides about the rows of one slice.
+    private struct Gate {
+        var start = Int64.max
+        var end = Int64.max
+        /// Rows with at least this W wait for their time; with at least `lateFrom` they are late.
+        var deferredFrom = Int64.min
+        var lateFrom = Int64.min
+        var bin: Int32 = 0
+        var inBin = 0
+    }
+
+    private mutating func makeGate(_ end: Int64, fired: Int64) -> Gate {
+        let first = shape.firstEnd(ofSlice: end)
+        let closing = shape.closing(ofSlice: end)
+        var gate = Gate(start: end - shape.slice, end: end)
+        gate.lateFrom = closing <= fired ? .min : closing
+        gate.deferredFrom = first <= fired ? .min : first
+        if let known = binOf[end] {
+            gate.bin = known
+        } else {
+            gate.bin = Int32(bins.count)
+            bins.append(Bin(end: end))
+            binOf[end] = gate.bin
+        }
+        return gate
     }
 
     /// The rows in slot `wanted`, ascending.

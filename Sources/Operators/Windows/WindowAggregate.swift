@@ -228,9 +228,8 @@ public final class WindowAggregate: Operator {
         _ end: Int64, _ cursor: StateCursor, into output: any Output
     ) throws(JobFailure) -> Int {
         let count = try cursor.next(Limits.firingRows, into: chunk)
-        let start = shape.start(ofWindow: end)
-        for slot in 0..<count { core.add(chunk[slot], start: start, end: end) }
-        try core.flushResults(into: output)
+        try core.emitWindow(
+            chunk, count: count, start: shape.start(ofWindow: end), end: end, into: output)
         if count < Limits.firingRows {
             firing = nil
             fired = end

@@ -188,6 +188,7 @@ public final class StateTable {
         let slots = index.slots
         let shift = index.shift
         let mask = index.capacity &- 1
+        let body = layout.bodyBytes
         var slot = begin
         while slot < end {
             let row = rows == nil ? slot : Int(rows.unsafelyUnwrapped[slot])
@@ -209,6 +210,8 @@ public final class StateTable {
             if let header {
                 millrace_prefetch(header)
                 millrace_prefetch(UnsafeRawPointer(header) + 64)
+                // The key lies behind the value, which may be longer than a cache line.
+                millrace_prefetch(UnsafeRawPointer(header) + body)
             }
             entries[slot].header = header
             slot &+= 1
