@@ -29,6 +29,8 @@ struct JobPlan: Equatable, Sendable {
 /// How the job as a whole runs.
 struct JobSettings: Equatable, Sendable {
     let name: String
+    /// The file's directory, which its paths were resolved against; empty for the current one.
+    let directory: String
     /// The directory of checkpoints, state and the online store, as resolved against the file's directory.
     let stateDirectory: String
     /// The budget for caches, hot state, queues and batches; nil when the file does not say.

@@ -58,7 +58,7 @@ extension JobPlan {
             switch source.location {
             case .topic(let connection, let topic):
                 [("topic", .string(topic)), ("connection", .string(connection))]
-            case .files(let path): [("files", .string(path))]
+            case .files(let path): [("files", .string(written(path)))]
             }
         return .object(
             [("name", .string(source.name))] + place + [
@@ -79,6 +79,16 @@ extension JobPlan {
                 ("idle", source.idle.map { .string($0.text) } ?? .null),
                 ("on_error", .string(text(of: source.onError))),
             ])
+    }
+
+    /// A path as the file has it: the same wherever the file is.
+    private func written(_ path: String) -> String {
+        var path = path
+        let prefix = settings.directory + "/"
+        if !settings.directory.isEmpty, path.hasPrefix(prefix) {
+            path = String(path.dropFirst(prefix.count))
+        }
+        return path.hasPrefix("./") ? String(path.dropFirst(2)) : path
     }
 
     private func description(of field: PlannedField) -> String {

@@ -59,14 +59,25 @@ extension JobPlan {
         var lines = [
             "  \(step.verb) (line \(step.line)): \(step.operation.text)",
             "      \(facts.joined(separator: ", ")); from \(step.inputs.map(nodeName).joined(separator: ", "))",
-            "      gives \(JobPlan.columns(step.schema.fields))",
+            "      " + result(of: step),
         ]
         let sides = step.outputs.dropFirst().map(\.name)
         if !sides.isEmpty { lines.append("      besides \(sides.joined(separator: ", "))") }
         return lines
     }
 
+    /// The step's columns, told by what is new in them where that is shorter.
+    private func result(of step: PlannedStep) -> String {
+        let given = step.schema.fields
+        let taken = step.inputSchema.fields
+        if given == taken { return "gives the same columns" }
+        if Array(given.prefix(taken.count)) == taken {
+            return "adds " + JobPlan.columns(Array(given.dropFirst(taken.count)))
+        }
+        return "gives " + JobPlan.columns(given)
+    }
+
     private static func columns(_ fields: [Field]) -> String {
-        fields.map { "\($0.name) \($0.type)" }.joined(separator: ", ")
+        fields.map { "\($0.name) \($0.type.brief)" }.joined(separator: ", ")
     }
 }

@@ -21,7 +21,7 @@ struct PlannedRows {
 
     /// The columns with their types, for messages.
     var columns: String {
-        schema.fields.map { "\($0.name) \($0.type)" }.joined(separator: ", ")
+        schema.fields.map { "\($0.name) \($0.type.brief)" }.joined(separator: ", ")
     }
 
     /// The same rows under another schema, out of one place.
@@ -68,4 +68,18 @@ struct PlannedName {
     var policy: PolicySpec?
     /// The topic connections its rows come from.
     var connections: [String]
+}
+
+extension ColumnType {
+    /// The type as a message has room for it: of a large struct only the names.
+    var brief: String {
+        let text = "\(self)"
+        if text.utf8.count <= 60 { return text }
+        switch self {
+        case .structure(let fields):
+            return "struct<" + fields.map(\.name).joined(separator: ", ") + ">"
+        case .list(let element): return "list<" + element.brief + ">"
+        default: return text
+        }
+    }
 }

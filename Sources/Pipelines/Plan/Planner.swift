@@ -42,6 +42,7 @@ final class Planner {
         let job = spec.job
         settings = JobSettings(
             name: job.name ?? (SpecScalars.isName(stem) ? stem : "job"),
+            directory: directory,
             stateDirectory: Planner.resolve(job.state ?? "./data/state", in: directory),
             memoryBytes: job.memoryBytes, workers: job.workers,
             checkpointEvery: job.checkpointEvery ?? .seconds(10),

@@ -34,8 +34,14 @@ enum StepFactory {
                 window: self.window(window), plan: try aggregates(items, step),
                 allowedLateness: lateness.micros, latePort: latePort, onError: onError
             ).makeOperator(input: schema)
-        case .rolling:
-            throw refused(step, "\(step.verb) is not in this build")
+        case .rolling(let shape):
+            var widths: [(over: Duration, plan: AggregatePlan)] = []
+            for width in shape.widths {
+                widths.append((over: width.over, plan: try aggregates(width.items, step)))
+            }
+            return try Rolling(
+                schema: schema, keys: step.keys, widths: widths, includesSelf: shape.includesSelf,
+                delay: shape.delay, onError: onError)
         }
     }
 

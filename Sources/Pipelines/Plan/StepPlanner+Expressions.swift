@@ -45,22 +45,10 @@ extension StepPlanner {
                 ? []
                 : [
                     "types: "
-                        + types.map { "\($0.name) is \(StepPlanner.brief($0.type))" }.joined(
+                        + types.map { "\($0.name) is \($0.type.brief)" }.joined(
                             separator: ", ")
                 ],
             fix: fix)
-    }
-
-    /// A type as a message has room for it.
-    private static func brief(_ type: ColumnType) -> String {
-        let text = "\(type)"
-        if text.utf8.count <= 60 { return text }
-        switch type {
-        case .structure(let fields):
-            return "struct<" + fields.map(\.name).joined(separator: ", ") + ">"
-        case .list(let element): return "list<" + brief(element) + ">"
-        default: return text
-        }
     }
 
     /// The words of an expression that may be names of columns.

@@ -79,6 +79,7 @@ import Testing
                   - select: {id: id, user: user, item: item, ts: ts}
                   - deduplicate: {id: a, by: [id, item], within: 1h}
                   - latest: {id: b, by: id, order: ts, stale: {to: {topic: stale}}}
+                  - rolling: {id: c, by: user, over: [1h, 1d], select: {"n_{over}": count(*)}, delay: 1m}
                   - rebatch: {id: d, by: user, size: 3, linger: 1m}
                   - extend: {at: first_event_time}
                   - aggregate: {id: e, by: user, window: {tumble: 1m}, select: {n: sum(size)}, late: drop}
@@ -90,7 +91,7 @@ import Testing
             """)
         #expect(file.problems.map { $0.rendered(in: file.source) } == [])
         let plan = try #require(file.plan)
-        #expect(plan.steps.count == 14)
+        #expect(plan.steps.count == 15)
         for step in plan.steps {
             let made = try StepFactory.makeOperator(step)
             #expect(made.needsOrderedInput == step.needsOrderedInput, "\(step.verb)")
