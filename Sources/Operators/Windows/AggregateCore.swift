@@ -52,6 +52,10 @@ final class AggregateCore {
         _ batch: ColumnBatch, into output: any Output
     ) throws(JobFailure) -> (ColumnBatch, [PreparedArguments]) {
         try checkChanges(batch)
+        if batch.keys == nil {
+            precondition(keyFields.isEmpty, "rows come to an aggregate with their keys")
+            batch.keys = KeyEncoder(columns: []).encode([], count: batch.count)
+        }
         var errors = RejectedRows()
         let arguments = layout.arguments(of: batch, errors: &errors)
         if errors.rejects.isEmpty { return (batch, arguments) }

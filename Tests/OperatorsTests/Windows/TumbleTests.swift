@@ -160,6 +160,43 @@ import Testing
             """, port: 2)
     }
 
+    @Test func `without a key all rows are together`() throws {
+        let harness = try aggregateHarness(
+            "time v:int64", by: [], .tumble(size: 10 * second), select: [("s", "sum(v)")])
+        try harness.send(
+            """
+            time   v
+            00:01  1
+            00:02  2
+            """)
+        try harness.finish()
+        try harness.expect(
+            """
+            window_start  window_end  s
+            00:00         00:10       3
+            """)
+    }
+
+    @Test func `keys of several types and null keys come out as they went in`() throws {
+        let harness = try aggregateHarness(
+            "time a:string b:decimal(10,2) c:bool d:double e:int64",
+            by: ["a", "b", "c", "d", "e"], .tumble(size: 10 * second), select: [("n", "count(*)")])
+        try harness.send(
+            """
+            time   a     b      c      d     e
+            00:01  null  null   null   null  null
+            00:02  x     -1.50  true   -2.5  -7
+            00:03  x     -1.50  true   -2.5  -7
+            """)
+        try harness.finish()
+        #expect(
+            Set(harness.rows(["a", "b", "c", "d", "e", "n"]))
+                == [
+                    ["null", "null", "null", "null", "null", "1"],
+                    ["x", "-1.50", "true", "-2.5", "-7", "2"],
+                ])
+    }
+
     @Test func `a large firing comes out whole and in key order`() throws {
         let harness = try aggregateHarness(
             "time k:int64", by: ["k"], .tumble(size: 10 * second), select: [("n", "count(*)")])
