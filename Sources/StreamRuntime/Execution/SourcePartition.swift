@@ -11,26 +11,17 @@ final class SourcePartition {
 
     init(_ reader: any PartitionReader) { self.reader = reader }
 
-    /// Offset and newest event time, little-endian, as a checkpoint keeps them.
-    var position: [UInt8] {
-        var bytes: [UInt8] = []
-        for word in [reader.position, newest] {
-            withUnsafeBytes(of: word.littleEndian) { bytes.append(contentsOf: $0) }
-        }
-        return bytes
-    }
+    /// Where reading continues, as a checkpoint keeps it.
+    var position: [UInt8] { SourcePosition(offset: reader.position, newest: newest).bytes }
 
     /// Continues where a checkpoint stood.
     func restore(_ position: [UInt8], of source: String) throws(JobFailure) {
-        guard position.count == 16 else {
+        guard let position = SourcePosition(position) else {
             throw JobFailure(
                 .corruption, "the checkpoint's position of \(reader.name) is not 16 bytes",
                 at: source, remedy: "restore an older checkpoint")
         }
-        let words = position.withUnsafeBytes { bytes in
-            (0..<2).map { bytes.loadUnaligned(fromByteOffset: $0 * 8, as: Int64.self) }
-        }
-        try reader.seek(to: Int64(littleEndian: words[0]))
-        newest = Int64(littleEndian: words[1])
+        try reader.seek(to: position.offset)
+        newest = position.newest
     }
 }

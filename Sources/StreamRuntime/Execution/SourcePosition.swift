@@ -1,0 +1,31 @@
+/// Where a partition's reading continues, as a checkpoint keeps it.
+///
+/// - Shape: 16 bytes: the offset of the next record and the newest event time in microseconds
+///   (Int64.min before the first row), both little-endian.
+public struct SourcePosition: Equatable, Sendable {
+    public let offset: Int64
+    public let newest: Int64
+
+    init(offset: Int64, newest: Int64) {
+        self.offset = offset
+        self.newest = newest
+    }
+
+    /// Reads a position; nil when the bytes are none.
+    public init?(_ bytes: [UInt8]) {
+        guard bytes.count == 16 else { return nil }
+        let words = bytes.withUnsafeBytes { raw in
+            (0..<2).map { raw.loadUnaligned(fromByteOffset: $0 * 8, as: Int64.self) }
+        }
+        offset = Int64(littleEndian: words[0])
+        newest = Int64(littleEndian: words[1])
+    }
+
+    var bytes: [UInt8] {
+        var bytes: [UInt8] = []
+        for word in [offset, newest] {
+            withUnsafeBytes(of: word.littleEndian) { bytes.append(contentsOf: $0) }
+        }
+        return bytes
+    }
+}
