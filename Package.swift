@@ -69,7 +69,7 @@ let package = Package(
         .executableTarget(
             name: "millrace",
             dependencies: [
-                "Pipelines", "SampleData",
+                "Pipelines", "SampleData", "StreamRuntime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -77,7 +77,10 @@ let package = Package(
 
         .executableTarget(
             name: "EngineBenchmarks",
-            dependencies: ["Pipelines", "SampleData", "Connectors", "StreamRuntime"],
+            dependencies: [
+                "Pipelines", "SampleData", "StreamRuntime", "Operators", "Connectors",
+                "FeatureServe", "Codecs",
+            ],
             path: "Benchmarks/Engine", swiftSettings: strict),
 
         .testTarget(name: "RocksDBTests", dependencies: ["RocksDB"], swiftSettings: strict),

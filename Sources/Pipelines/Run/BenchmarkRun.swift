@@ -1,0 +1,42 @@
+import StreamRuntime
+
+/// Runs a pipelines file to the end of its input and tells what that took: for benchmarks and tools.
+public enum BenchmarkRun {
+    /// What a run took.
+    public struct Report: Sendable {
+        /// Records read.
+        public let rows: Int64
+        /// Rows the sinks took.
+        public let rowsOut: Int64
+        public let seconds: Double
+        public let checkpoints: Int
+        public let longestPauseMillis: Double
+        /// The longest time from a barrier to its manifest.
+        public let checkpointMillis: Double
+    }
+
+    /// Runs the file at `path` without serving.
+    ///
+    /// - Throws: `JobFailure`; an invalid file is one too, with its errors as the problem.
+    public static func run(
+        path: String, workers: Int, batchRows: Int? = nil
+    ) throws(JobFailure) -> Report {
+        let plan: JobPlan
+        switch PlanReader.read(path: path, only: []) {
+        case .success(let read): plan = read
+        case .failure(let outcome):
+            throw JobFailure(.environment, outcome.text, at: path, remedy: "correct the file")
+        }
+        var options = RunOptions(untilEnd: true, workers: workers, serves: false)
+        options.batchRows = batchRows
+        options.isQuiet = true
+        let summary = try JobRunner(plan: plan, options: options).run { false }
+        if case .failed(let failure) = summary.outcome { throw failure }
+        return Report(
+            rows: summary.rows,
+            rowsOut: plan.sinks.reduce(0) { $0 + (summary.figures[$1.id]?[.rowsIn] ?? 0) },
+            seconds: Double(summary.nanos) / 1e9, checkpoints: summary.checkpoints.count,
+            longestPauseMillis: Double(summary.checkpoints.longestPauseNanos) / 1e6,
+            checkpointMillis: Double(summary.checkpoints.lastNanos) / 1e6)
+    }
+}

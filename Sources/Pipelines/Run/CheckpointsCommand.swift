@@ -1,0 +1,136 @@
+import StreamRuntime
+
+/// `millrace checkpoints`.
+public enum CheckpointsCommand {
+    /// Every checkpoint of the file's job, the newest first.
+    public static func list(path: String, json: Bool) -> CommandOutput {
+        withStore(path) { (store) throws(JobFailure) in
+            let listings = store.list().sorted { $0.checkpoint > $1.checkpoint }
+            if json {
+                return JSONText.array(listings.map(summary)).text
+            }
+            var table = TextTable(["checkpoint", "written", "state bytes", "files", "is whole"])
+            for listing in listings {
+                switch listing.manifest {
+                case .success(let manifest):
+                    table.append([
+                        "\(listing.checkpoint)", moment(manifest.createdMillis),
+                        Grouped.text(manifest.stateBytes), "\(manifest.files.count)", "yes",
+                    ])
+                case .failure(let failure):
+                    table.append(["\(listing.checkpoint)", "", "", "", "no: \(failure.problem)"])
+                }
+            }
+            return listings.isEmpty ? "no checkpoints in \(store.directory)\n" : table.rendered()
+        }
+    }
+
+    /// What checkpoint `checkpoint` holds.
+    public static func inspect(path: String, checkpoint: Int64, json: Bool) -> CommandOutput {
+        withStore(path) { (store) throws(JobFailure) in
+            let manifest = try store.inspect(checkpoint)
+            return json ? details(manifest).text : text(manifest)
+        }
+    }
+
+    private static func withStore(
+        _ path: String, _ body: (CheckpointStore) throws(JobFailure) -> String
+    ) -> CommandOutput {
+        switch PlanReader.read(path: path) {
+        case .failure(let output): return output
+        case .success(let plan):
+            do throws(JobFailure) {
+                let store = try CheckpointStore(reading: plan.settings.stateDirectory)
+                return CommandOutput(text: try body(store), exitCode: 0)
+            } catch {
+                return CommandOutput(text: "error: \(error)\n", exitCode: error.exitCode)
+            }
+        }
+    }
+
+    private static func moment(_ millis: Int64) -> String {
+        var text: [UInt8] = []
+        ValueText.append(timestamp: millis * 1000, to: &text)
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    private static func summary(_ listing: CheckpointStore.Listing) -> JSONText {
+        switch listing.manifest {
+        case .success(let manifest):
+            .object([
+                ("checkpoint", .integer(Int(listing.checkpoint))), ("whole", .boolean(true)),
+                ("written", .string(moment(manifest.createdMillis))),
+                ("state_bytes", .integer(Int(manifest.stateBytes))),
+                ("files", .integer(manifest.files.count)),
+            ])
+        case .failure(let failure):
+            .object([
+                ("checkpoint", .integer(Int(listing.checkpoint))), ("whole", .boolean(false)),
+                ("problem", .string(failure.problem)),
+            ])
+        }
+    }
+
+    private static func details(_ manifest: CheckpointManifest) -> JSONText {
+        let positions = manifest.positions.sorted { $0.key < $1.key }.map {
+            position(named: $0.key, $0.value)
+        }
+        let states = manifest.states.records.map(state)
+        let files = manifest.files.map { file in
+            JSONText.object([("name", .string(file.name)), ("bytes", .integer(Int(file.bytes)))])
+        }
+        return .object([
+            ("checkpoint", .integer(Int(manifest.checkpoint))), ("job", .string(manifest.job)),
+            ("fingerprint", .string(manifest.fingerprint)),
+            ("written", .string(moment(manifest.createdMillis))),
+            ("positions", .array(positions)), ("sinks", .strings(manifest.tokens.keys.sorted())),
+            ("states", .array(states)), ("files", .array(files)),
+        ])
+    }
+
+    private static func position(named name: String, _ bytes: [UInt8]) -> JSONText {
+        let position = SourcePosition(bytes)
+        let newest: JSONText = newest(position).map { .string($0) } ?? .null
+        return .object([
+            ("partition", .string(name)), ("offset", .integer(Int(position?.offset ?? -1))),
+            ("newest_event_time", newest),
+        ])
+    }
+
+    private static func state(_ record: StateRegistry.Record) -> JSONText {
+        .object([
+            ("state", .string(record.address)), ("number", .integer(Int(record.number))),
+            ("fixed_bytes", .integer(record.fixedBytes)), ("blobs", .integer(record.blobs)),
+            ("version", .integer(record.version)),
+        ])
+    }
+
+    private static func text(_ manifest: CheckpointManifest) -> String {
+        var text =
+            "checkpoint \(manifest.checkpoint) of job \(manifest.job), written "
+            + "\(moment(manifest.createdMillis)), \(Grouped.text(manifest.stateBytes)) bytes of state\n\n"
+        var positions = TextTable(["partition", "next offset", "newest event time"])
+        for (name, bytes) in manifest.positions.sorted(by: { $0.key < $1.key }) {
+            let position = SourcePosition(bytes)
+            positions.append([
+                name, position.map { Grouped.text($0.offset) } ?? "?", newest(position) ?? "-",
+            ])
+        }
+        var states = TextTable(["state", "number", "fixed bytes", "byte strings", "version"])
+        for record in manifest.states.records {
+            states.append([
+                record.address, "\(record.number)", "\(record.fixedBytes)", "\(record.blobs)",
+                "\(record.version)",
+            ])
+        }
+        text += positions.rendered() + "\n" + states.rendered()
+        return text + "\nsinks: " + manifest.tokens.keys.sorted().joined(separator: ", ") + "\n"
+    }
+
+    private static func newest(_ position: SourcePosition?) -> String? {
+        guard let position, position.newest != .min else { return nil }
+        var text: [UInt8] = []
+        ValueText.append(timestamp: position.newest, to: &text)
+        return String(decoding: text, as: UTF8.self)
+    }
+}

@@ -1,0 +1,54 @@
+import FeatureServe
+import StreamRuntime
+
+/// The engine's figures under their Prometheus names.
+enum EngineMetrics {
+    /// Registers every figure of `job`; read when the endpoint is asked.
+    static func register(_ job: Job, in registry: MetricsRegistry, clock: any Clock) {
+        let totals: [(StepCounters.Figure, String, String)] = [
+            (.rowsIn, "millrace_rows_in_total", "Rows a step took."),
+            (.rowsOut, "millrace_rows_out_total", "Rows a step gave on its main output."),
+            (.late, "millrace_rows_late_total", "Rows that came too late for their window."),
+            (.rejected, "millrace_rows_rejected_total", "Records and rows that could not be used."),
+            (.duplicates, "millrace_rows_duplicate_total", "Rows dropped as duplicates."),
+            (.stale, "millrace_rows_stale_total", "Rows older than what was known."),
+        ]
+        for (step, workers) in job.counters.sorted(by: { $0.key < $1.key }) {
+            let labels = [MetricsRegistry.Label("step", step)]
+            for (figure, name, help) in totals {
+                registry.reading(name, help: help, labels: labels, grows: true) {
+                    Double(workers.reduce(0) { $0 + $1.read(figure) })
+                }
+            }
+            registry.reading(
+                "millrace_step_busy_seconds_total", help: "Time a step's tasks worked.",
+                labels: labels, grows: true
+            ) {
+                Double(workers.reduce(0) { $0 + $1.read(.busyNanos) }) / 1e9
+            }
+            registry.reading(
+                "millrace_watermark_lag_seconds",
+                help: "How far a step's event time is behind the clock.", labels: labels
+            ) {
+                let marks = workers.map { $0.read(.watermarkMicros) }.filter {
+                    $0 != 0 && $0 != .max
+                }
+                return marks.min().map { Double(clock.nowMicros - $0) / 1e6 }
+            }
+        }
+        registry.reading(
+            "millrace_checkpoints_total", help: "Checkpoints that became whole.", grows: true
+        ) { [weak job] in job.map { Double($0.checkpoints.count) } }
+        registry.reading(
+            "millrace_checkpoint_duration_seconds",
+            help: "From the barrier to the manifest, the last."
+        ) { [weak job] in job.map { Double($0.checkpoints.lastNanos) / 1e9 } }
+        registry.reading(
+            "millrace_checkpoint_pause_seconds",
+            help: "The longest a task stood still for the last checkpoint."
+        ) { [weak job] in job.map { Double($0.checkpoints.lastPauseNanos) / 1e9 } }
+        registry.reading(
+            "millrace_checkpoint_bytes", help: "Bytes the last checkpoint added."
+        ) { [weak job] in job.map { Double($0.checkpoints.lastBytes) } }
+    }
+}

@@ -1,0 +1,122 @@
+import FeatureServe
+import Glibc
+import StreamRuntime
+
+/// One run of a plan: opens state and the online store, serves, runs the job, shuts down in order.
+public final class JobRunner {
+    /// How a run went.
+    public struct Summary: Sendable {
+        public let outcome: Job.Outcome
+        /// Records read.
+        public let rows: Int64
+        public let nanos: Int64
+        public let checkpoints: CheckpointReport
+        /// Each step's figures, by its id: name of the figure → sum over workers.
+        public let figures: [String: [StepCounters.Figure: Int64]]
+    }
+
+    let plan: JobPlan
+    private let options: RunOptions
+    private let clock: any Clock
+    private(set) var online: OnlineStore?
+    private var server: FeatureServer?
+
+    /// A runner of a checked plan.
+    init(plan: JobPlan, options: RunOptions, clock: any Clock = SystemClock()) {
+        self.plan = plan
+        self.options = options
+        self.clock = clock
+    }
+
+    /// The port features are served on, once `run` is under way.
+    private(set) var servedPort: Int?
+
+    /// Runs to the end of the input, or until it is asked to stop.
+    ///
+    /// - Parameter isStopping: asked a few times a second.
+    func run(isStopping: () -> Bool) throws(JobFailure) -> Summary {
+        try Directories.make(plan.settings.stateDirectory)
+        let budget = MemoryBudget(total: plan.settings.memoryBytes)
+        let workers = options.workers ?? plan.settings.workers ?? JobRunner.cores
+        let storage = try DurableStorage(
+            DurableStorage.Settings(
+                directory: plan.settings.stateDirectory, job: plan.name,
+                fingerprint: plan.fingerprint, memoryBytes: budget.state,
+                retained: plan.settings.checkpointKeep))
+        for notice in storage.skipped { Terminal.error("warning: \(notice)\n") }
+        if !plan.featureViews.isEmpty {
+            online = try OnlineStores.open(plan, budget: budget.online)
+        }
+        let registry = MetricsRegistry()
+        let graph = GraphBuilder(plan: plan, isBounded: options.untilEnd, online: online).graph()
+        let settings = RunSettings(
+            workers: workers, batchRows: options.batchRows ?? Limits.batchRows,
+            checkpointNanos: plan.settings.checkpointEvery.micros * 1000)
+        let job = try Job(graph: graph, settings: settings, storage: storage, clock: clock)
+        EngineMetrics.register(job, in: registry, clock: clock)
+        if options.serves, let online {
+            var serving = FeatureServer.Options()
+            serving.host = plan.settings.serveHost
+            serving.port = options.port ?? plan.settings.servePort
+            let server = FeatureServer(store: online, metrics: registry, options: serving)
+            servedPort = try server.start()
+            self.server = server
+        }
+        try plan.remember()
+        let sources = plan.sources.map(\.name)
+        var progress = ProgressLine(sources: sources, json: options.json, now: clock.nanos)
+        let began = clock.nanos
+        try job.start()
+        var outcome: Job.Outcome?
+        while outcome == nil {
+            outcome = job.wait(nanos: 50_000_000)
+            if isStopping() { job.requestStop() }
+            if outcome == nil, !options.isQuiet { progress.show(job, now: clock.nanos) }
+        }
+        let nanos = clock.nanos - began
+        if !options.isQuiet { progress.show(job, now: clock.nanos, isLast: true) }
+        try online?.sync()
+        return Summary(
+            outcome: outcome!,
+            rows: sources.reduce(0) { $0 + JobRunner.sum(job.counters[$1] ?? [], .rowsIn) },
+            nanos: nanos, checkpoints: job.checkpoints,
+            figures: job.counters.mapValues { workers in
+                Dictionary(
+                    uniqueKeysWithValues: StepCounters.Figure.allCases.filter {
+                        $0 != .watermarkMicros
+                    }.map {
+                        ($0, JobRunner.sum(workers, $0))
+                    })
+            })
+    }
+
+    /// Stops serving: no new request, those under way are answered.
+    func stopServing() {
+        server?.stop()
+        server = nil
+    }
+
+    private static func sum(_ workers: [StepCounters], _ figure: StepCounters.Figure) -> Int64 {
+        workers.reduce(0) { $0 + $1.read(figure) }
+    }
+
+    private static var cores: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+}
+
+/// How the one number for memory is shared out.
+struct MemoryBudget {
+    let total: Int
+    /// State of all workers together: tables, snapshots, and the database's caches and buffers.
+    let state: Int
+    /// The online store's rows in memory.
+    let online: Int
+
+    /// Without a number in the file: 512 MiB.
+    init(total: Int?) {
+        let total = total ?? 512 << 20
+        self.total = total
+        // What is left, a quarter, is for batches under way, sorters and the log's buffers.
+        state = total / 8 * 5
+        online = total / 8
+    }
+}

@@ -1,0 +1,55 @@
+import FeatureServe
+import Glibc
+import StreamRuntime
+
+/// The online store of a plan.
+enum OnlineStores {
+    /// What the plan serves.
+    static func catalog(_ plan: JobPlan) throws(JobFailure) -> FeatureCatalog {
+        let entities = plan.entities.map { Entity(name: $0.name, keys: $0.keys) }
+        let views = plan.featureViews.map { view in
+            FeatureView(
+                name: view.name, entity: entities[view.entity].name, features: view.features,
+                ttlMicros: view.ttl?.micros ?? 0)
+        }
+        let services = plan.services.map { service in
+            FeatureService(
+                name: service.name,
+                parts: service.features.map {
+                    FeatureService.Part(
+                        view: plan.featureViews[$0.view].name, features: [$0.feature])
+                })
+        }
+        return try FeatureCatalog(entities: entities, views: views, services: services)
+    }
+
+    /// Opens the store in the plan's state directory, made if it is not there.
+    static func open(_ plan: JobPlan, budget: Int) throws(JobFailure) -> OnlineStore {
+        let path = directory(of: plan)
+        try Directories.make(path)
+        return try OnlineStore(
+            catalog: try catalog(plan),
+            rows: try RocksRows(path: path, blockCacheBytes: budget / 4),
+            budgetBytes: budget)
+    }
+
+    /// Where the rows at rest are.
+    static func directory(of plan: JobPlan) -> String { plan.settings.stateDirectory + "/online" }
+}
+
+/// Directories on disk.
+enum Directories {
+    /// Makes `path` and what is missing above it.
+    static func make(_ path: String) throws(JobFailure) {
+        var made = path.hasPrefix("/") ? "" : "."
+        for part in path.split(separator: "/") {
+            made += "/" + part
+            if mkdir(made, 0o755) != 0, errno != EEXIST {
+                throw JobFailure(
+                    .environment,
+                    "the directory \(made) cannot be made: \(String(cString: strerror(errno)))",
+                    at: path, remedy: "make it, or give the user the right to write there")
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+import Connectors
+import FeatureServe
+import StreamRuntime
+
+/// What a bounded run brought forth, as tables a person can read.
+struct ResultReport {
+    private let runner: JobRunner
+    private let summary: JobRunner.Summary
+    private let plan: JobPlan
+    /// Rows shown of each topic.
+    private static let rowsShown = 5
+
+    /// A report of a run that has ended; its server, if any, is still up.
+    init(runner: JobRunner, summary: JobRunner.Summary) {
+        self.runner = runner
+        self.summary = summary
+        plan = runner.plan
+    }
+
+    /// The whole report.
+    func text() throws(JobFailure) -> String {
+        var text = heading("What was read") + inputs() + heading("What the steps did") + steps()
+        for sink in plan.sinks {
+            guard let (topic, root) = embeddedTopic(of: sink) else { continue }
+            text += try output(sink, topic: topic, root: root)
+        }
+        if let port = runner.servedPort { text += try lookups(port: port) }
+        return text
+    }
+
+    private func heading(_ title: String) -> String { "\n\(title)\n\n" }
+
+    // MARK: counts
+
+    private func inputs() -> String {
+        var table = TextTable(["stream", "records", "rejected"])
+        for source in plan.sources {
+            table.append([
+                source.name, Grouped.text(figure(source.name, .rowsIn)),
+                Grouped.text(figure(source.name, .rejected)),
+            ])
+        }
+        return table.rendered(indent: 2)
+    }
+
+    private func steps() -> String {
+        var table = TextTable([
+            "step", "verb", "in", "out", "duplicates", "stale", "late", "rejected",
+        ])
+        let figures: [StepCounters.Figure] = [
+            .rowsIn, .rowsOut, .duplicates, .stale, .late, .rejected,
+        ]
+        for step in plan.steps {
+            table.append(
+                [step.id, step.verb]
+                    + figures.map { figure in
+                        let value = self.figure(step.id, figure)
+                        return value == 0 ? "" : Grouped.text(value)
+                    })
+        }
+        return table.rendered(indent: 2)
+    }
+
+    private func figure(_ id: String, _ figure: StepCounters.Figure) -> Int64 {
+        summary.figures[id]?[figure] ?? 0
+    }
+
+    // MARK: topics
+
+    /// The embedded topic a sink writes, and the directory of its log.
+    private func embeddedTopic(of sink: PlannedSink) -> (topic: String, root: String)? {
+        guard case .topic(let name, let topic, _, _) = sink.target,
+            case .embedded(let root) = plan.connection(name)?.kind
+        else { return nil }
+        return (topic, root)
+    }
+
+    private func output(
+        _ sink: PlannedSink, topic: String, root: String
+    ) throws(JobFailure) -> String {
+        let log = EmbeddedLog(root: root)
+        let records = try log.extents(topic).reduce(0) { $0 + $1.records }
+        let title = "Topic \(topic): \(Grouped.text(records)) records"
+        guard let sample = try sample(sink.schema, topic: topic, log: log), sample.count > 0 else {
+            return heading(title)
+        }
+        var table = TextTable(sink.schema.fields.map(\.name), widthMax: 26)
+        for row in 0..<min(sample.count, ResultReport.rowsShown) {
+            table.append(sample.columns.map { $0.valueText(row) })
+        }
+        return heading(title) + table.rendered(indent: 2)
+    }
+
+    /// The first records of a topic, decoded as the rows that were written.
+    private func sample(
+        _ schema: Schema, topic: String, log: EmbeddedLog
+    ) throws(JobFailure) -> DecodedRows? {
+        let source = try log.source(topic, bounded: true)
+        let decoder = JSONRecordDecoder(
+            fields: schema.fields.map { RecordField($0.name, $0.type, unit: .automatic) })
+        for partition in try source.partitions() {
+            let reader = try source.reader(partition: partition)
+            guard
+                case .records(let batch) = try reader.read(
+                    maxRecords: ResultReport.rowsShown, maxBytes: 1 << 20)
+            else { continue }
+            let rows = DecodedRows(schema: schema, capacity: batch.count)
+            var rejected = RejectedRows()
+            decoder.decode(batch, into: rows, rejects: &rejected)
+            return rows
+        }
+        return nil
+    }
+
+    // MARK: lookups
+
+    private func lookups(port: Int) throws(JobFailure) -> String {
+        var text = heading(
+            "Features, asked of http://\(plan.settings.serveHost):\(port)/get-online-features")
+        let catalog = try OnlineStores.catalog(plan)
+        for (index, view) in plan.featureViews.enumerated() {
+            guard let key = try entityKey(of: view, at: index) else { continue }
+            let lookup = try Lookup.onServer(
+                host: plan.settings.serveHost, port: port, catalog: catalog, view: view.name,
+                keys: key)
+            text += lookup.table + "\n"
+        }
+        return text
+    }
+
+    /// The key of an entity that has features in `view`: one that the view's pipeline wrote to a topic.
+    private func entityKey(of view: PlannedFeatureView, at index: Int) throws(JobFailure)
+        -> [String]?
+    {
+        guard
+            let features = plan.sinks.first(where: {
+                if case .features(let at) = $0.target { at == index } else { false }
+            }),
+            let topicSink = plan.sinks.first(where: { sink in
+                if case .topic = sink.target {
+                    sink.inputs.contains { input in
+                        features.inputs.contains { $0.from == input.from && $0.port == input.port }
+                    }
+                } else {
+                    false
+                }
+            }),
+            let (topic, root) = embeddedTopic(of: topicSink),
+            let rows = try sample(topicSink.schema, topic: topic, log: EmbeddedLog(root: root)),
+            rows.count > 0
+        else { return nil }
+        return view.keyColumns.map { rows.columns[$0].valueText(rows.count - 1) }
+    }
+}

@@ -1,0 +1,38 @@
+import StreamRuntime
+
+/// `millrace run`.
+public enum RunCommand {
+    /// Runs the file's pipelines and returns the exit code.
+    public static func run(path: String, options: RunOptions) -> Int32 {
+        let plan: JobPlan
+        switch PlanReader.read(path: path, only: options.only) {
+        case .success(let read): plan = read
+        case .failure(let outcome):
+            Terminal.error(outcome.text)
+            return outcome.exitCode
+        }
+        StopSignal.install()
+        let runner = JobRunner(plan: plan, options: options)
+        defer { runner.stopServing() }
+        do throws(JobFailure) {
+            let summary = try runner.run { StopSignal.isRaised }
+            if case .failed(let failure) = summary.outcome { return report(failure, options) }
+            if options.show {
+                Terminal.print(try ResultReport(runner: runner, summary: summary).text())
+            }
+            if options.keepServing, let port = runner.servedPort, !StopSignal.isRaised {
+                Terminal.error(
+                    "serving features on http://\(plan.settings.serveHost):\(port) until stopped\n")
+                StopSignal.wait()
+            }
+            return 0
+        } catch {
+            return report(error, options)
+        }
+    }
+
+    private static func report(_ failure: JobFailure, _ options: RunOptions) -> Int32 {
+        Terminal.error(options.json ? failure.json + "\n" : "error: \(failure)\n")
+        return failure.exitCode
+    }
+}

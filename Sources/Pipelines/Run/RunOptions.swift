@@ -1,0 +1,36 @@
+/// How `millrace run` was asked to run.
+public struct RunOptions: Sendable {
+    /// Pipelines to run, with what they read; empty for all.
+    public var only: [String]
+    /// Whether the inputs end at what they hold now.
+    public var untilEnd: Bool
+    /// Whether features are served on after the end of the input.
+    public var keepServing: Bool
+    /// Whether results are shown as tables after the end.
+    public var show: Bool
+    public var workers: Int?
+    public var batchRows: Int?
+    public var port: Int?
+    public var serves: Bool
+    public var json: Bool
+    /// Whether no progress is shown.
+    public var isQuiet: Bool
+
+    /// The options of a run; what is left out is as the file says.
+    public init(
+        only: [String] = [], untilEnd: Bool = false, keepServing: Bool = false, show: Bool = false,
+        workers: Int? = nil, batchRows: Int? = nil, port: Int? = nil, serves: Bool = true,
+        json: Bool = false, isQuiet: Bool = false
+    ) {
+        self.only = only
+        self.untilEnd = untilEnd
+        self.keepServing = keepServing
+        self.show = show
+        self.workers = workers
+        self.batchRows = batchRows
+        self.port = port
+        self.serves = serves
+        self.json = json
+        self.isQuiet = isQuiet
+    }
+}

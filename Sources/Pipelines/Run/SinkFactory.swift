@@ -1,0 +1,60 @@
+import Connectors
+import FeatureServe
+import StreamRuntime
+
+/// Opens where rows leave.
+struct SinkFactory {
+    private let plan: JobPlan
+    private let online: OnlineStore?
+
+    /// A factory for the sinks of `plan`; feature sinks write to `online`.
+    init(plan: JobPlan, online: OnlineStore?) {
+        self.plan = plan
+        self.online = online
+    }
+
+    /// The runtime's node of a planned sink.
+    func node(_ sink: PlannedSink, ordinal: Int64) -> JobGraph.SinkNode {
+        JobGraph.SinkNode(
+            id: sink.id, ordinal: ordinal, isOrdered: true, schema: sink.schema,
+            make: { () throws(JobFailure) in try self.open(sink) })
+    }
+
+    private func open(_ sink: PlannedSink) throws(JobFailure) -> any Sink {
+        switch sink.target {
+        case .features(let view):
+            let view = plan.featureViews[view]
+            let entity = plan.entities[view.entity]
+            var columns: [String: String] = [:]
+            for (key, column) in zip(entity.keys, view.keyColumns) {
+                columns[key.name] = sink.schema.fields[column].name
+            }
+            for (feature, column) in zip(view.features, view.featureColumns) {
+                columns[feature.name] = sink.schema.fields[column].name
+            }
+            return FeatureSink(
+                try FeatureWriter(
+                    store: online!, view: view.name, schema: sink.schema, columns: columns))
+        case .files(let path, let format):
+            return format == .csv
+                ? FileSink(csv: path, schema: sink.schema)
+                : FileSink(jsonLines: path, schema: sink.schema)
+        case .topic(let name, let topic, let keys, let partitions):
+            let connection = plan.connection(name)!
+            let encoder = JSONRecordEncoder(schema: sink.schema)
+            switch connection.kind {
+            case .embedded(let root):
+                let log = EmbeddedLog(root: root)
+                try log.ensureTopic(topic, TopicSettings(partitions: partitions ?? 1))
+                return TopicSink(
+                    try log.writer(topic), encoder: encoder, schema: sink.schema, key: keys)
+            case .kafka(let bootstrap, let properties):
+                return try KafkaSink(
+                    KafkaConnection(bootstrap: bootstrap, planned: properties), topic: topic,
+                    encoder: encoder, schema: sink.schema, key: keys)
+            case .files:
+                preconditionFailure("the planner refuses topics on a files connection")
+            }
+        }
+    }
+}

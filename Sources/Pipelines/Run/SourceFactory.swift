@@ -1,0 +1,118 @@
+import Connectors
+import StreamRuntime
+
+/// Opens what streams are read from.
+struct SourceFactory {
+    private let plan: JobPlan
+    private let isBounded: Bool
+
+    /// A factory for the sources of `plan`; bounded ones end at what is there when they are opened.
+    init(plan: JobPlan, isBounded: Bool) {
+        self.plan = plan
+        self.isBounded = isBounded
+    }
+
+    /// The runtime's node of a planned source.
+    func node(_ source: PlannedSource) -> JobGraph.SourceNode {
+        JobGraph.SourceNode(
+            name: source.name, ordinal: Int64(source.ordinal),
+            time: TimeRule(
+                column: source.timeColumn, outOfOrdernessMicros: source.outOfOrderness.micros,
+                idleNanos: source.idle.map { $0.micros * 1000 } ?? .max),
+            policy: source.onError,
+            open: { () throws(JobFailure) in try self.open(source) },
+            decoder: { DecoderFactory.decoder(source) })
+    }
+
+    private func open(_ source: PlannedSource) throws(JobFailure) -> any RecordSource {
+        switch source.location {
+        case .topic(let name, let topic):
+            let connection = plan.connection(name)!
+            switch connection.kind {
+            case .embedded(let root):
+                return try EmbeddedLog(root: root).source(topic, bounded: isBounded)
+            case .kafka(let bootstrap, let properties):
+                return try KafkaSource(
+                    KafkaConnection(bootstrap: bootstrap, planned: properties), topic: topic,
+                    bounded: isBounded)
+            case .files:
+                preconditionFailure("the planner refuses topics on a files connection")
+            }
+        case .files(let path):
+            let isCSV = source.format.kind == .csv
+            return FileSource(
+                path: path,
+                layout: isCSV ? .csv(DecoderFactory.dialect(source.format)) : .lines)
+        }
+    }
+}
+
+/// Makes the decoders that planned formats ask for.
+enum DecoderFactory {
+    static func decoder(_ source: PlannedSource) -> any RecordDecoder {
+        let fields = source.fields.map { field in
+            RecordField(
+                field.name, field.type, path: field.path.joined(separator: "."),
+                from: origin(field.from), isRequired: field.isRequired, unit: unit(field.unit))
+        }
+        switch source.format.kind {
+        case .json: return JSONRecordDecoder(fields: fields)
+        case .csv: return CSVRecordDecoder(fields: fields, dialect: dialect(source.format))
+        case .debezium: return DebeziumRecordDecoder(fields: fields)
+        case .raw: return RawRecordDecoder(fields: fields)
+        }
+    }
+
+    static func dialect(_ format: PlannedFormat) -> CSVDialect {
+        CSVDialect(
+            delimiter: format.option("delimiter")?.first ?? ",",
+            quote: format.option("quote")?.first ?? "\"",
+            escape: format.option("escape")?.first,
+            header: format.option("header").map(header) ?? .firstLine,
+            nullText: format.option("null") ?? "",
+            encoding: format.option("encoding").flatMap { .init(rawValue: $0) } ?? .utf8)
+    }
+
+    /// `true`, or the names with commas between them.
+    private static func header(_ text: String) -> CSVDialect.Header {
+        text == "true"
+            ? .firstLine : .names(text.split(separator: ",").map { String($0).trimmed })
+    }
+
+    private static func origin(_ origin: PlannedField.Origin) -> RecordField.Origin {
+        switch origin {
+        case .value: .value
+        case .key: .key
+        case .timestamp: .timestamp
+        case .offset: .offset
+        case .partition: .partition
+        case .header(let name): .header(name)
+        }
+    }
+
+    private static func unit(_ unit: PlannedField.TimeUnit?) -> TimeUnit {
+        switch unit {
+        case nil: .automatic
+        case .iso: .iso
+        case .s: .seconds
+        case .ms: .milliseconds
+        case .us: .microseconds
+        }
+    }
+}
+
+extension String {
+    /// Without spaces at either end.
+    fileprivate var trimmed: String {
+        String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+    }
+}
+
+extension KafkaConnection {
+    /// The connection that a pipelines file describes.
+    init(bootstrap: String, planned properties: [PlannedConnection.Property]) {
+        self.init(
+            bootstrap: bootstrap,
+            properties: Dictionary(properties.map { ($0.name, $0.value) }) { $1 })
+    }
+}

@@ -1,0 +1,106 @@
+import ArgumentParser
+import Pipelines
+
+struct Topics: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List, write and read the topics of the embedded log.",
+        subcommands: [List.self, Produce.self, Consume.self])
+
+    /// Where the topics are.
+    struct Place: ParsableArguments {
+        @Option(help: "The pipelines file whose embedded connection is meant.")
+        var file = "pipelines.yaml"
+        @Option(help: "The connection, when the file has several embedded ones.")
+        var connection: String?
+        @Option(help: "The directory of the topics, instead of a file's connection.")
+        var root: String?
+    }
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Every topic with its partitions, records and bytes.")
+        @OptionGroup var place: Place
+        @Flag(help: "Print JSON lines.")
+        var json = false
+
+        func run() throws {
+            try leave(
+                TopicsCommand(file: place.file, connection: place.connection, root: place.root)
+                    .list(json: json))
+        }
+    }
+
+    struct Produce: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Append the lines of standard input, one record a line.")
+        @Argument(help: "The topic; made when it is not there.")
+        var topic: String
+        @OptionGroup var place: Place
+        @Option(name: .customLong("key-separator"), help: "What parts a line's key from its value.")
+        var keySeparator: String?
+        @Option(help: "Partitions, when the topic has to be made.")
+        var partitions = 1
+
+        func run() throws {
+            try leave(
+                TopicsCommand(file: place.file, connection: place.connection, root: place.root)
+                    .produce(topic, keySeparator: keySeparator, partitions: partitions))
+        }
+    }
+
+    struct Consume: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Print a topic's records.")
+        @Argument(help: "The topic.")
+        var topic: String
+        @OptionGroup var place: Place
+        @Option(help: "Only this partition.")
+        var partition: Int?
+        @Option(help: "Begin at this offset.")
+        var from: Int64?
+        @Option(help: "Stop before this offset.")
+        var to: Int64?
+        @Option(help: "Stop after this many records.")
+        var count: Int?
+        @Flag(help: "Wait for records to come instead of stopping at the end.")
+        var follow = false
+        @Flag(help: "Print partition, offset, timestamp, key and value of each record as JSON.")
+        var json = false
+
+        func run() throws {
+            try leave(
+                TopicsCommand(file: place.file, connection: place.connection, root: place.root)
+                    .consume(
+                        topic, partition: partition, from: from, to: to, count: count,
+                        follow: follow, json: json))
+        }
+    }
+}
+
+struct Checkpoints: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List and inspect checkpoints.", subcommands: [List.self, Inspect.self])
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Every checkpoint that is kept.")
+        @OptionGroup var input: FileArgument
+        @Flag(help: "Print JSON lines.")
+        var json = false
+
+        func run() throws { try show(CheckpointsCommand.list(path: input.file, json: json)) }
+    }
+
+    struct Inspect: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "What a checkpoint holds: positions, sinks, state, files.")
+        @Argument(help: "The checkpoint's number.")
+        var checkpoint: Int64
+        @Option(help: "The pipelines file.")
+        var file = "pipelines.yaml"
+        @Flag(help: "Print JSON.")
+        var json = false
+
+        func run() throws {
+            try show(CheckpointsCommand.inspect(path: file, checkpoint: checkpoint, json: json))
+        }
+    }
+}
