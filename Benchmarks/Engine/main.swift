@@ -1,4 +1,16 @@
-// `EngineBenchmarks [NAME…]` runs the benchmarks named, or all of them.
-let wanted = CommandLine.arguments.dropFirst()
+// The benchmarks: `EngineBenchmarks NAME…` runs those, without names all of them. Each runs in a process of its
+// own when `scripts/bench` asks for it, so that one's memory is not another's.
 
-if wanted.isEmpty || wanted.contains("decode") { DecodeBenchmarks.run() }
+let benchmarks = Benchmark.kernels + EndToEndBenchmarks.all
+
+let asked = CommandLine.arguments.dropFirst()
+if asked.first == "list" {
+    for benchmark in benchmarks { print(benchmark.name) }
+} else {
+    for name in asked where !benchmarks.contains(where: { $0.name == name }) {
+        print("no benchmark \(name); there are: \(benchmarks.map(\.name).joined(separator: " "))")
+    }
+    for benchmark in benchmarks where asked.isEmpty || asked.contains(benchmark.name) {
+        try benchmark.run()
+    }
+}

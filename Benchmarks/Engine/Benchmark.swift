@@ -1,0 +1,14 @@
+/// A benchmark by its name on the command line.
+struct Benchmark {
+    let name: String
+    let run: () throws -> Void
+
+    /// Those of single parts, without a job around them.
+    static var kernels: [Benchmark] {
+        [
+            Benchmark(name: "decode") { DecodeBenchmarks.run() },
+            Benchmark(name: "rows") { RowBenchmarks.run() },
+            Benchmark(name: "serve") { ServeBenchmarks.run() },
+        ]
+    }
+}
