@@ -24,7 +24,7 @@ final class KafkaEvents: Sendable {
 final class KafkaClient: @unchecked Sendable {
     let handle: OpaquePointer
     let connection: KafkaConnection
-    private let events: KafkaEvents
+    let events: KafkaEvents
     private let kind: JobFailure.Kind
 
     /// A client of `connection`; `defaults` yield to the connection's properties, `fixed` do not.
@@ -121,7 +121,7 @@ final class KafkaClient: @unchecked Sendable {
     /// Runs the callbacks that are due.
     ///
     /// - Throws: when the client is done for, when a record could not be delivered, or when all brokers
-    ///   have been gone for longer than the connection allows.
+    ///   have been gone for longer than the connection allows and still do not answer.
     func serve(waitingMillis: Int32 = 0, topic: String) throws(JobFailure) {
         rd_kafka_poll(handle, waitingMillis)
         let told = events.told.withLock { $0 }
@@ -136,13 +136,23 @@ final class KafkaClient: @unchecked Sendable {
         if let (since, reason) = told.outage,
             KafkaClient.millis() - since >= Int64(connection.outageMillis)
         {
-            throw unreachable(topic, reason)
+            // The end of an outage is not told when there is nothing to read: so we ask.
+            guard isAnswered() else { throw unreachable(topic, reason) }
+            noteAnswer()
         }
     }
 
     /// Says that a broker has answered: an outage, if there was one, is over.
     func noteAnswer() {
         events.told.withLock { if $0.outage != nil { $0.outage = nil } }
+    }
+
+    private func isAnswered() -> Bool {
+        var metadata: UnsafePointer<rd_kafka_metadata>?
+        let code = rd_kafka_metadata(handle, 0, nil, &metadata, Int32(connection.requestMillis))
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata else { return false }
+        rd_kafka_metadata_destroy(metadata)
+        return true
     }
 
     // MARK: what there is

@@ -12,7 +12,7 @@ final class KafkaReader: PartitionReader {
     let name: String
     private(set) var position: Int64
 
-    private let client: KafkaClient
+    let client: KafkaClient
     private let topic: KafkaTopic
     private let limit: Int64?
     private var queue: OpaquePointer?
@@ -94,7 +94,7 @@ final class KafkaReader: PartitionReader {
             _ = rd_kafka_consume_callback_queue(queue, 0, { KafkaFill.take($0, $1) }, $0)
         }
         fill.close(batch)
-        client.noteAnswer()
+        if batch.count > 0 || fill.atEnd { client.noteAnswer() }
         position = fill.position
         atEnd = fill.atEnd
         held = fill.failure

@@ -35,4 +35,7 @@ public final class TopicSink: Sink {
     public func commit(checkpoint: Int64, token: [UInt8]) throws(JobFailure) {
         try writer.commit(token: token)
     }
+
+    /// Lets another writer have the topic.
+    public func close() { writer.close() }
 }

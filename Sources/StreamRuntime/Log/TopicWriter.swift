@@ -23,6 +23,7 @@ public final class TopicWriter {
     private var writers: [PartitionWriter] = []
     private var committed: CommittedEnds
     private var appendId: Int64 = 0
+    private var isClosed = false
 
     /// Takes the topic's writer lock.
     ///
@@ -64,6 +65,7 @@ public final class TopicWriter {
     /// - Throws: when what the token names is not there whole, or when another producer has appended
     ///   behind it meanwhile; nothing was changed then.
     public func recover(token: [UInt8]?) throws(JobFailure) {
+        precondition(!isClosed, "a closed writer has given its lock away")
         let target: CommittedEnds
         if let token {
             guard let named = CommittedEnds(bytes: token, partitions: partitions) else {
@@ -227,6 +229,13 @@ public final class TopicWriter {
         let token = try prepare(checkpoint: 0)
         appendId = producing
         try commit(token: token)
+    }
+
+    /// Lets another writer have the topic; what was not committed is cut off by the next one.
+    public func close() {
+        isClosed = true
+        writers = []
+        flock(lock.descriptor, LOCK_UN)
     }
 
     private func publish(_ ends: CommittedEnds) throws(JobFailure) {

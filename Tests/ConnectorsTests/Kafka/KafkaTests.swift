@@ -2,6 +2,7 @@ import CRdKafka
 import Codecs
 import Glibc
 import StreamRuntime
+import Synchronization
 import Testing
 
 @testable import Connectors
@@ -183,12 +184,36 @@ struct KafkaTests {
         try mock.produce("t", 0, [("a", "1")])
         var connection = mock.connection
         connection.outageMillis = 0
+        connection.requestMillis = 300
         let reader = try KafkaSource(connection, topic: "t", bounded: false).reader(partition: 0)
         #expect(try drain(reader).records.count == 1)
         mock.stop()
         var told: JobFailure?
         while told == nil { told = failure { _ = try reader.read(maxRecords: 1, maxBytes: 1) } }
         #expect(told?.problem.hasPrefix("no Kafka broker can be reached") == true)
+    }
+
+    @Test func `an outage that is over stops nothing`() throws {
+        mock.create("t", partitions: 1)
+        try mock.produce("t", 0, [("a", "1")])
+        var connection = mock.connection
+        connection.outageMillis = 0
+        connection.properties = ["reconnect.backoff.ms": "10", "reconnect.backoff.max.ms": "50"]
+        let source = try KafkaSource(connection, topic: "t", bounded: false)
+        let reader = try #require(try source.reader(partition: 0) as? KafkaReader)
+        #expect(try drain(reader).records.count == 1)
+        mock.stop()
+        while reader.client.events.told.withLock({ $0.outage == nil }) {
+            rd_kafka_poll(reader.client.handle, 5)
+        }
+        mock.start()
+        while reader.client.events.told.withLock({ $0.outage != nil }) {
+            _ = try reader.read(maxRecords: 1, maxBytes: 1)
+        }
+        try mock.produce("t", 0, [("b", "2")])
+        var more: [Received] = []
+        while more.isEmpty { more += try drain(reader).records }
+        #expect(more.map(\.value) == ["2"])
     }
 
     @Test func `a wrong property is named and a secret is never shown`() {

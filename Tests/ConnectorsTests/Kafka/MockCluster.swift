@@ -41,6 +41,8 @@ final class MockCluster {
         rd_kafka_mock_topic_set_error(cluster, topic, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
     }
 
+    func start() { rd_kafka_mock_broker_set_up(cluster, 1) }
+
     func stop() { rd_kafka_mock_broker_set_down(cluster, 1) }
 
     /// Puts records in a partition as some other program would; a nil key or value is null.

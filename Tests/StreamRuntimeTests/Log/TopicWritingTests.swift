@@ -137,7 +137,8 @@ private func crashed(_ scratch: ScratchLog) throws -> (first: [UInt8], second: [
     #expect(told.problem == "topic t already has a writer, process \(getpid())")
     let deleting = try #require(failure { try scratch.log.deleteTopic("t") })
     #expect(deleting.problem == told.problem)
-    withExtendedLifetime(writer) {}
+    writer.close()
+    try scratch.log.deleteTopic("t")
 }
 
 /// A disk that has room for `left` more bytes.
