@@ -3,11 +3,7 @@ enum Formats {
     static let options: [(format: PlannedFormat.Kind, keys: [KeyShape], meaning: String)] = [
         (
             .json,
-            [
-                KeyShape(
-                    name: "strict", shape: .text(.boolean),
-                    meaning: "Check the whole document, not only the fields that are needed.")
-            ], "A JSON object a record."
+            [], "A JSON object a record; the whole document is checked."
         ),
         (
             .csv,

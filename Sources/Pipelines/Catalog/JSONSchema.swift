@@ -117,7 +117,7 @@ enum JSONSchema {
         case .topic: orVariable(SpecScalars.topicPattern)
         case .duration: orVariable(SpecScalars.durationPattern)
         case .size: orVariable(SpecScalars.sizePattern)
-        case .fieldOrigin: orVariable("^(key|timestamp|offset|partition|header:.+)$")
+        case .fieldOrigin: orVariable("^(value|key|timestamp|offset|partition|header:.+)$")
         case .integer(let range):
             orVariable(
                 .object([

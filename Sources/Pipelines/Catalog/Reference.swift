@@ -81,7 +81,9 @@ enum Reference {
         case .text(let kind): kind.description
         case .list(let item, _): "list of \(value(item))"
         case .mapping: "mapping"
-        case .table(let table): "mapping of \(table.what)s"
+        case .table(let table):
+            "mapping of "
+                + (table.what.hasSuffix("y") ? table.what.dropLast() + "ies" : table.what + "s")
         case .either(let shapes): shapes.map(value).joined(separator: ", or ")
         case .step: "step"
         }

@@ -88,7 +88,7 @@ struct ScalarChecker {
                     fix: NearestWord.advice(text, among: words, what: "possible"))
             }
         case .fieldOrigin:
-            let known = ["key", "timestamp", "offset", "partition"]
+            let known = ["value", "key", "timestamp", "offset", "partition"]
             let isHeader = text.hasPrefix("header:") && text.utf8.count > 7
             if !known.contains(text), !isHeader {
                 bad(

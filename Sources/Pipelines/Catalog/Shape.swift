@@ -31,7 +31,7 @@ enum TextKind: Equatable, Sendable {
     case type
     case expression
     case words([String])
-    /// `key`, `timestamp`, `offset`, `partition` or `header:NAME`.
+    /// `value`, `key`, `timestamp`, `offset`, `partition` or `header:NAME`.
     case fieldOrigin
 }
 
@@ -90,12 +90,14 @@ extension TextKind {
         case .topic: "the name of a topic"
         case .duration: "a duration such as 5s, 10m, 1h, 30d"
         case .size: "a size such as 256MiB"
+        case .integer(let range) where range.lowerBound == range.upperBound:
+            "\(range.lowerBound)"
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .boolean: "true or false"
         case .type: "a type such as int64 or decimal(12,2)"
         case .expression: "an expression"
         case .words(let words): words.joined(separator: ", ")
-        case .fieldOrigin: "key, timestamp, offset, partition or header:NAME"
+        case .fieldOrigin: "value, key, timestamp, offset, partition or header:NAME"
         }
     }
 }

@@ -20,6 +20,13 @@ struct JobPlan: Equatable, Sendable {
 
     var name: String { settings.name }
 
+    /// The steps that take over another id's state, by their new id.
+    var renames: [String: String] {
+        var renames: [String: String] = [:]
+        for step in steps { renames[step.id] = step.formerId }
+        return renames
+    }
+
     /// The connection called `name`.
     func connection(_ name: String) -> PlannedConnection? {
         connections.first { $0.name == name }

@@ -77,6 +77,12 @@ extension Planner {
         case .topic(let topic):
             let found = topicConnection(
                 stream.connection, near: [], at: topic.position, topic: topic.value)
+            if stream.format.kind == .csv, (stream.format.option("header") ?? "true") == "true" {
+                diagnostics.report(
+                    .missingKey,
+                    "the CSV records of topic \"\(topic.value)\" have no line of names",
+                    at: topic.position, fix: "name the columns: format: {csv: {header: [a, b, c]}}")
+            }
             if let found {
                 near = [found]
                 location = .topic(connection: found, topic: topic.value)

@@ -113,6 +113,11 @@ struct SpecReader {
                     .badValue, "\"\(option.key)\" must be one ASCII character", at: item.position,
                     fix: "write one character in quotes")
             }
+            if option.key == "header", option.value.text == "false" {
+                diagnostics.report(
+                    .badValue, "without a line of names it is not known which column is which",
+                    at: option.value.position, fix: "name the columns: header: [a, b, c]")
+            }
             guard !items.isEmpty else { return nil }
             return .init(name: option.key, value: items.joined(separator: ","))
         }

@@ -15,17 +15,20 @@ public final class DurableStorage: JobStorage {
         public var memoryBytes: Int
         /// How many checkpoints are kept.
         public var retained: Int
+        /// Steps that take over the state of another id, by their new id: declared renames.
+        public var renames: [String: String]
 
         /// Settings with three checkpoints kept.
         public init(
             directory: String, job: String, fingerprint: String = "", memoryBytes: Int,
-            retained: Int = 3
+            retained: Int = 3, renames: [String: String] = [:]
         ) {
             self.directory = directory
             self.job = job
             self.fingerprint = fingerprint
             self.memoryBytes = memoryBytes
             self.retained = retained
+            self.renames = renames
         }
     }
 
@@ -53,9 +56,12 @@ public final class DurableStorage: JobStorage {
         try StateBackend.fill(
             checkpoints.live,
             from: found.manifest.map { [checkpoints] in checkpoints.state(of: $0.checkpoint) })
+        var registry = found.manifest?.states ?? StateRegistry()
+        for (step, former) in settings.renames.sorted(by: { $0.key < $1.key }) {
+            registry.rename(step, from: former)
+        }
         backend = try StateBackend(
-            directory: checkpoints.live, memoryBytes: settings.memoryBytes,
-            registry: found.manifest?.states ?? StateRegistry())
+            directory: checkpoints.live, memoryBytes: settings.memoryBytes, registry: registry)
     }
 
     /// What the manifest says about sources and sinks.

@@ -27,6 +27,13 @@ public struct StateRegistry: Equatable, Sendable {
             self.version = version
             self.isRestored = isRestored
         }
+
+        /// The same state at another address.
+        func moved(to address: String) -> Record {
+            Record(
+                address: address, number: number, fixedBytes: fixedBytes, blobs: blobs,
+                version: version, isRestored: isRestored)
+        }
     }
 
     /// All states, by number.
@@ -35,6 +42,15 @@ public struct StateRegistry: Equatable, Sendable {
     /// A registry of the states of a checkpoint, or of none yet.
     public init(_ records: [Record] = []) {
         self.records = records.sorted { $0.number < $1.number }
+    }
+
+    /// Gives the states of step `former` to step `step`, unless that has states of its own.
+    public mutating func rename(_ step: String, from former: String) {
+        if records.contains(where: { $0.address.hasPrefix(step + "/") }) { return }
+        records = records.map { record in
+            guard record.address.hasPrefix(former + "/") else { return record }
+            return record.moved(to: step + record.address.dropFirst(former.count))
+        }
     }
 
     /// The record of the state at `address`, made when there is none.
