@@ -67,8 +67,10 @@ enum ServeBenchmarks {
 
     private static func load(_ name: String, port: Int, keys: Int, target: String) {
         let bodies = (0..<1000).map { body(first: $0 * 199, keys: keys) }
-        if let figures = wrk(port: port, bodies: bodies) {
-            report(name + " (wrk)", figures, target: target)
+        let cpu = cpuMicros()
+        if let (figures, requests) = wrk(port: port, bodies: bodies) {
+            let each = Double((cpuMicros() - cpu) * 10 / max(requests, 1)) / 10
+            report(name + " (wrk)", figures + ", \(each) µs CPU each", target: target)
         } else {
             report(name + " (own loop)", ownLoop(port: port, bodies: bodies), target: target)
         }
@@ -81,7 +83,7 @@ enum ServeBenchmarks {
     }
 
     /// Runs wrk on one thread and returns its figures; nil when there is none.
-    private static func wrk(port: Int, bodies: [String]) -> String? {
+    private static func wrk(port: Int, bodies: [String]) -> (figures: String, requests: Int)? {
         guard system("command -v wrk > /dev/null 2>&1") == 0 else { return nil }
         let path = "/tmp/millrace-wrk-\(getpid()).lua"
         var script = "local bodies = {\n"
@@ -107,6 +109,7 @@ enum ServeBenchmarks {
                 "wrk -t1 -c16 -d6s --latency -s \(path) http://127.0.0.1:\(port) 2>&1", "r")
         else { return nil }
         var figures: [String] = []
+        var requests = 0
         var line = [CChar](repeating: 0, count: 512)
         while fgets(&line, Int32(line.count), pipe) != nil {
             let text = String(
@@ -115,12 +118,13 @@ enum ServeBenchmarks {
             switch words.first {
             case "50%", "99%": figures.append("\(words[0]) \(words[1])")
             case "Requests/sec:": figures.append("\(words[1]) requests/s")
+            case _ where words.count > 1 && words[1] == "requests": requests = Int(words[0]) ?? 0
             case "Non-2xx": figures.append("NON-2xx ANSWERS: \(words.last ?? "")")
             default: break
             }
         }
         pclose(pipe)
-        return figures.isEmpty ? nil : figures.joined(separator: ", ")
+        return figures.isEmpty ? nil : (figures.joined(separator: ", "), requests)
     }
 
     /// Sixteen connections, each asked in turn before any answer is read.
@@ -176,6 +180,13 @@ enum ServeBenchmarks {
             }
         }
         return true
+    }
+
+    /// CPU time of this process, which while wrk runs is the server's.
+    private static func cpuMicros() -> Int {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return time.tv_sec * 1_000_000 + time.tv_nsec / 1000
     }
 
     private static func nanos() -> Int {

@@ -61,7 +61,8 @@ public enum HTTPAsk {
         return answer
     }
 
-    private static func connect(host: String, port: Int) throws(JobFailure) -> Int32 {
+    /// A connected socket that gives up after five seconds of silence; the caller closes it.
+    static func connect(host: String, port: Int) throws(JobFailure) -> Int32 {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var list: UnsafeMutablePointer<addrinfo>?

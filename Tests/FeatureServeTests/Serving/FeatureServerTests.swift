@@ -190,4 +190,57 @@ import Testing
             server.stop(graceMillis: 1000)
         }
     }
+
+    @Test func `a request that has begun to arrive is answered before the server stops`()
+        async throws
+    {
+        let store = try Shop.store()
+        try Shop.write([.init(user: 1, orders: 5, at: Shop.noon)], to: store)
+        var options = FeatureServer.Options()
+        options.port = 0
+        options.threads = 1
+        let server = FeatureServer(
+            store: store, metrics: MetricsRegistry(), options: options, now: { Shop.noon })
+        let port = try server.start()
+        let request = Array(post(lookup).utf8)
+        let client = try HTTPAsk.connect(host: "127.0.0.1", port: port)
+        defer { close(client) }
+        // An answered request first, so that the connection is known to be in the server's books.
+        _ = request.withUnsafeBytes { send(client, $0.baseAddress!, $0.count, 0) }
+        var answer = [UInt8](repeating: 0, count: 1 << 14)
+        #expect(recv(client, &answer, answer.count, 0) > 0)
+        let split = request.count - 10
+        _ = request.withUnsafeBytes { send(client, $0.baseAddress!, split, 0) }
+        let stopped = Task.detached { server.stop(graceMillis: 4000) }
+        // The listener is closed once the server is stopping.
+        while (try? HTTPAsk.send(port: port, path: "/health")) != nil { await Task.yield() }
+        _ = request.withUnsafeBytes { send(client, $0.baseAddress! + split, 10, 0) }
+        var text = ""
+        while case let count = recv(client, &answer, answer.count, 0), count > 0 {
+            text += String(decoding: answer[..<count], as: UTF8.self)
+        }
+        await stopped.value
+        #expect(text.hasPrefix("HTTP/1.1 200 OK"))
+        #expect(text.contains("{\"values\":[5]"))
+    }
+
+    @Test func `a lookup through the server reads like one of the store`() throws {
+        try serving { (port, _) throws in
+            let lookup = try Lookup.onServer(
+                port: port, catalog: try Shop.catalog(), view: "user_counters",
+                keys: ["user_id=1"], nowMicros: Shop.noon)
+            #expect(lookup.values[0].value == "5")
+            #expect(lookup.values[0].status == "PRESENT")
+            #expect(lookup.values[0].ageSeconds == 0)
+            let missing = try Lookup.onServer(
+                port: port, catalog: try Shop.catalog(), view: "availability",
+                keys: ["product_id=p", "store_id=s"])
+            #expect(
+                missing.values == [
+                    .init(
+                        feature: "p_found", value: "null", status: "NOT_FOUND", eventTime: nil,
+                        ageSeconds: nil)
+                ])
+        }
+    }
 }
