@@ -296,7 +296,7 @@ final class Binder {
     private func list(
         _ items: [Syntax], _ range: Range<Int>
     ) throws(ExpressionError) -> ExpressionNode {
-        guard !items.isEmpty else { return ListNode([], element: .int64).folded }
+        guard !items.isEmpty else { return Constants.emptyList(of: .int64) }
         var nodes: [(node: ExpressionNode, range: Range<Int>)] = []
         for item in items { nodes.append((try bind(item), item.range)) }
         let elements = try unified(nodes, "elements")

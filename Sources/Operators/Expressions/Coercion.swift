@@ -5,7 +5,7 @@ enum Coercion {
     /// The type that values of all of `nodes` can be given without losing anything; nil if there is none.
     static func common(_ nodes: [ExpressionNode]) -> ColumnType? {
         var common: ColumnType?
-        for node in nodes where !isUntyped(node) {
+        for node in nodes where !isUntyped(node) && !isEmptyList(node) {
             guard let soFar = common else {
                 common = shape(node)
                 continue
@@ -22,6 +22,7 @@ enum Coercion {
             }
             return common
         }
+        if let empty = nodes.first(where: { isEmptyList($0) }) { return empty.type }
         if nodes.contains(where: { ($0 as? ConstantNode)?.literal == .text }) { return .string }
         return nodes.isEmpty ? nil : .int64
     }
@@ -30,6 +31,11 @@ enum Coercion {
     static func isUntyped(_ node: ExpressionNode) -> Bool {
         guard let constant = node as? ConstantNode else { return false }
         return constant.literal == .null || constant.literal == .text
+    }
+
+    /// Whether the node is `[]`, which is a list of whatever is asked for.
+    static func isEmptyList(_ node: ExpressionNode) -> Bool {
+        (node as? ConstantNode)?.literal == .emptyList
     }
 
     /// The node's type; for an integer literal, the decimal it needs.
@@ -111,6 +117,9 @@ enum Coercion {
                 guard case .decimal = type, !isLossless(.int64, type) else { break }
                 let cast = CastKernels.node(node, as: type)
                 if cast is ConstantNode { return cast }
+            case .emptyList:
+                guard case .list(let element) = type else { break }
+                return Constants.emptyList(of: element)
             case .none: break
             }
         }

@@ -26,6 +26,12 @@ enum Constants {
         return ConstantNode(column)
     }
 
+    static func emptyList(of element: ColumnType) -> ConstantNode {
+        let column = Column(.list(element), capacity: 1)
+        column.appendList(from: 0)
+        return ConstantNode(column, literal: .emptyList)
+    }
+
     /// A number as written: whole, decimal with as many digits as written, or double with an exponent.
     static func number(
         _ digits: String, at range: Range<Int>

@@ -75,6 +75,7 @@ final class ConstantNode: ExpressionNode {
         case null
         case text
         case integer
+        case emptyList
     }
 
     /// One row.

@@ -215,7 +215,7 @@ struct TimeFormat {
         case "Y":
             let isNegative = at < bytes.count && bytes[at] == UInt8(ascii: "-")
             if isNegative { at += 1 }
-            guard take(6, &reading.year, &at) else { return false }
+            guard take(4, &reading.year, &at) else { return false }
             if isNegative { reading.year = -reading.year }
         case "y":
             guard take(2, &reading.year, &at) else { return false }

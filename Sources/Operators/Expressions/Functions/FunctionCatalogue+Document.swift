@@ -13,6 +13,7 @@ extension FunctionCatalogue {
             "- Whole numbers are `int64`, floating ones `double`. `sum(int64)` is `decimal(38,0)`.",
             "- Times are UTC; a zone written in a text is converted.",
             "- `hash(x)` is XXH3 of the value's text, as `int64`; it never changes.",
+            "- `ceil`, `floor`, `round` and `trunc` of a whole number stay whole.",
             "- `list_distinct` keeps the order in which elements first come.",
             "- Text and `null` literals take the type the other side asks for; any other cast that may lose something",
             "  is written.", "",

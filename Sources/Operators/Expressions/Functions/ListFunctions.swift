@@ -27,11 +27,15 @@ enum ListFunctions {
     static func listAndValue(
         _ list: Argument, _ value: Argument
     ) throws(ExpressionError) -> (ExpressionNode, ExpressionNode, ColumnType) {
-        let (node, element) = try self.list(list)
+        var (node, element) = try self.list(list)
+        if Coercion.isEmptyList(node), let wanted = Coercion.common([value.node]) {
+            element = wanted
+            node = Constants.emptyList(of: element)
+        }
         if Coercion.isUntyped(value.node) {
             return (node, try Coercion.implicit(value.node, as: element, at: value.range), element)
         }
-        guard let type = Coercion.join(element, Coercion.shape(value.node)) ?? nil else {
+        guard let type = Coercion.join(element, Coercion.shape(value.node)) else {
             throw ExpressionError(
                 "\(value.node.type) is no element of \(node.type)", at: value.range,
                 fix: CastKernels.isAllowed(value.node.type, element)
@@ -232,7 +236,9 @@ enum ListFunctions {
     ) throws(ExpressionError) -> ExpressionNode {
         var nodes: [ExpressionNode] = []
         var element: ColumnType?
-        for argument in arguments where (argument.node as? ConstantNode)?.literal != .null {
+        for argument in arguments {
+            let literal = (argument.node as? ConstantNode)?.literal
+            if literal == .null || literal == .emptyList { continue }
             let (node, type) = try list(argument)
             nodes.append(node)
             guard let soFar = element else {
@@ -331,7 +337,7 @@ enum ListFunctions {
             "list_value list_pack", "list_value(x, …)", "A list of the arguments. Also [x, …].",
             "list_value(1, 2)", "[1, 2]"
         ) { (arguments, range) throws(ExpressionError) in
-            guard !arguments.isEmpty else { return ListNode([], element: .int64).folded }
+            guard !arguments.isEmpty else { return Constants.emptyList(of: .int64) }
             let nodes = try ConditionFunctions.unified(arguments)
             return ListNode(nodes, element: nodes[0].type).folded
         },
@@ -393,8 +399,7 @@ enum ListFunctions {
         let list = call.arguments[0]
         let range = elements(list, row)
         return range.first {
-            list.children[0].isValid($0)
-                && RowComparison.compare(list.children[0], $0, call.arguments[1], row) == 0
+            RowComparison.compare(list.children[0], $0, call.arguments[1], row) == 0
         }.map { $0 - range.lowerBound + 1 }
     }
 
@@ -435,7 +440,11 @@ enum ListFunctions {
             "list_position([1, 2], 2)", "2",
             .int64
         ) { call in
-            let (result, live) = call.result()
+            // A null may be looked for, so only the list need be there.
+            let list = KernelCall(
+                arguments: [call.arguments[0]], count: call.count, type: .int64,
+                evaluation: call.evaluation)
+            let (result, live) = list.result()
             for row in 0..<call.count where live[row] != 0 {
                 if let place = position(call, row) {
                     result.int64s[row] = Int64(place)

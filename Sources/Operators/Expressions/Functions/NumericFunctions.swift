@@ -107,9 +107,11 @@ enum NumericFunctions {
             return try Arithmetic.bind(
                 "%", arguments[0].node, arguments[1].node, arguments[0].range, arguments[1].range)
         },
-        double2("fmod", "fmod(x, y)", "The remainder of x / y as a double.", "fmod(7.5, 2)", "1.5")
-        {
-            $0.mapDouble2 { Glibc.fmod($0, $1) }
+        double2(
+            "fmod", "fmod(x, y)", "The remainder of x / y as a double, with the sign of y.",
+            "fmod(7.5, 2)", "1.5"
+        ) {
+            $0.mapDouble2 { $0 - $1 * ($0 / $1).rounded(.down) }
         },
         extreme(
             "greatest", "The largest of the arguments that are not null.", "greatest(1, null, 3)",

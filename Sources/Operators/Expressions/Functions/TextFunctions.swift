@@ -310,7 +310,7 @@ enum TextFunctions {
     {
         var parts: [Range<Int>] = []
         forEachPart(bytes, separator) { parts.append($0) }
-        let index = number > 0 ? number - 1 : (number < 0 ? Int64(parts.count) + number : 0)
+        let index = number > 0 ? number - 1 : (number < 0 ? Int64(parts.count) + number : -1)
         guard index >= 0, index < parts.count else { return 0..<0 }
         return parts[Int(index)]
     }

@@ -1,0 +1,117 @@
+import Testing
+
+// Made with DuckDB 2.0; the few lines where it differs are listed in docs/FUNCTIONS.md.
+@Test func `functions of lists and structs give what DuckDB gives`() {
+    expectValues(
+        #"""
+        list_sum([1, 2, null]) => 3
+        list_sum([1.5, 2.5]) => 4.0
+        list_sum([1.5::double, null]) => 1.5
+        list_sum([]::int[]) => NULL
+        list_avg([1, 2]) => 1.5
+        list_avg([null, 2.5]) => 2.5
+        list_avg(null::int[]) => NULL
+        list_product([2, 3]) => 6.0
+        list_min([3, 1]) => 1
+        list_min(['b', 'a', null]) => a
+        list_min(null::int[]) => NULL
+        list_max(['a', 'b']) => b
+        list_max([1.5, null]) => 1.5
+        list_count([1, null]) => 1
+        list_count([]::int[]) => 0
+        list_unique([1, 1, 2, null]) => 2
+        list_sort([3, 1, null, 2]) => [1, 2, 3, NULL]
+        list_sort([3, 1, null, 2], 'DESC') => [3, 2, 1, NULL]
+        list_sort([3, 1, null, 2], 'DESC', 'NULLS FIRST') => [NULL, 3, 2, 1]
+        list_sort(['b', 'a']) => [a, b]
+        list_sort(null::int[]) => NULL
+        list_reverse_sort([3, 1, null, 2]) => [3, 2, 1, NULL]
+        list_reverse_sort(['a', 'b']) => [b, a]
+        list_reverse_sort([]::int[]) => []
+        list_reverse([1, 2, 3]) => [3, 2, 1]
+        list_reverse([]::int[]) => []
+        list_reverse(null::int[]) => NULL
+        list_distinct([1, 1]) => [1]
+        list_concat([1], [2, 3]) => [1, 2, 3]
+        list_concat([1], null) => [1]
+        [1] || [2] => [1, 2]
+        ['a'] || ['b'] => [a, b]
+        list_append([1], 2) => [1, 2]
+        list_append(['a'], null) => [a, NULL]
+        list_prepend(0, [1]) => [0, 1]
+        list_contains([1, 2], 2) => true
+        list_contains([1, null], 3) => false
+        list_contains([1, null], null) => NULL
+        list_contains(null::int[], 1) => NULL
+        2 in [1, 2] => true
+        list_position([1, 2], 2) => 2
+        list_position([1, 2], 5) => NULL
+        list_position([null, 2], null) => 1
+        list_slice([1, 2, 3, 4], 2, 3) => [2, 3]
+        list_slice([1, 2, 3, 4], -2, -1) => [3, 4]
+        [1, 2, 3, 4][2:] => [2, 3, 4]
+        [1, 2, 3, 4][:2] => [1, 2]
+        [1, 2, 3, 4][:-2] => [1, 2, 3]
+        [1, 2, 3, 4][3:2] => []
+        [1, 2, 3, 4][0:2] => [1, 2]
+        [1, 2, 3, 4][-10:2] => [1, 2]
+        [1, 2, 3, 4][2:10] => [2, 3, 4]
+        [1, 2, 3][1] => 1
+        [1, 2, 3][0] => NULL
+        [1, 2, 3][-1] => 3
+        [1, 2, 3][5] => NULL
+        'hello'[2] => e
+        'hello'[2:3] => el
+        'hello'[-2:] => lo
+        'hello'[0] => (empty)
+        'hello'[-1] => o
+        'hello'[10] => (empty)
+        range(3) => [0, 1, 2]
+        range(1, 4) => [1, 2, 3]
+        range(1, 10, 3) => [1, 4, 7]
+        range(5, 1, -2) => [5, 3]
+        range(0) => []
+        generate_series(1, 3) => [1, 2, 3]
+        generate_series(1, 10, 4) => [1, 5, 9]
+        generate_series(3, 1) => []
+        flatten([[1], [2, 3]]) => [1, 2, 3]
+        flatten([['a'], null, []]) => [a]
+        flatten(null::int[][]) => NULL
+        list_has_any([1, 2], [2]) => true
+        list_has_any([1, 2], [3]) => false
+        list_has_all([1, 2], [2]) => true
+        list_has_all([1, 2], [2, 3]) => false
+        list_has_all([1, 2], []::int[]) => true
+        list_first([1, 2]) => 1
+        list_first([]::int[]) => NULL
+        list_last([1, 2]) => 2
+        list_last(null::int[]) => NULL
+        list_any_value([null, 2]) => 2
+        list_any_value([null::int, null]) => NULL
+        array_to_string([1, null, 3], '-') => 1-3
+        array_to_string(['a', 'b'], ', ') => a, b
+        array_to_string([]::varchar[], '-') => (empty)
+        list_value(1, 2) => [1, 2]
+        list_value('a', null) => [a, NULL]
+        {'a': 1}.a => 1
+        {'a': {'b': 'x'}}.a.b => x
+        struct_extract({'a': 1}, 'a') => 1
+        {'a': 1, 'b': 'x'} => {'a': 1, 'b': x}
+        {'a': null, 'b': [1, 2]} => {'a': NULL, 'b': [1, 2]}
+        [{'a': 1}] => [{'a': 1}]
+        ['a', null] => [a, NULL]
+        ['a, b', 'c'] => ['a, b', c]
+        [''] => ['']
+        [' a'] => [' a']
+        ['null'] => ['null']
+        [[1, 2], [3]] => [[1, 2], [3]]
+        [timestamp '2024-01-01 00:00:00.5'] => ['2024-01-01 00:00:00.5']
+        [date '2024-01-01'] => [2024-01-01]
+        {'a': 1} = {'a': 1} => true
+        [1, 2] < [1, 3] => true
+        [1, 2] = [1, 2] => true
+        list_append([], 'a') => [a]
+        [] || ['a'] => [a]
+        coalesce(null, ['a'], []) => [a]
+        """#)
+}
