@@ -11,6 +11,15 @@ deps:
 build: deps
 	$(SWIFT) build -c $(CONFIG) --product millrace
 
+demo: deps
+	scripts/demo
+
+run: deps
+	scripts/demo --keep-serving
+
+bench: deps
+	scripts/bench
+
 test: deps
 	scripts/test
 
