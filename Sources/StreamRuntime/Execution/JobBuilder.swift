@@ -61,7 +61,7 @@ final class JobBuilder {
                 let (output, failure) = outputs[TaskPlace(node: .source(index), worker: worker)]!
                 add(
                     SourceTask(
-                        name: "\(node.name)@\(worker)", node: node,
+                        name: "source \(node.name)@\(worker)", node: node,
                         context: context(node.name, node.ordinal, worker),
                         restored: restored?.positions ?? [:], settings: settings, output: output,
                         failure: failure, control: control,
@@ -74,7 +74,7 @@ final class JobBuilder {
                 let (output, failure) = outputs[place]!
                 add(
                     StepTask(
-                        name: "\(node.id)@\(worker)", step: try node.make(),
+                        name: "step \(node.id)@\(worker)", step: try node.make(),
                         inputSchema: node.inputSchema,
                         context: context(node.id, node.ordinal, worker), inputs: rings[place] ?? [],
                         output: output, failure: failure, control: control, clock: clock),
@@ -85,7 +85,7 @@ final class JobBuilder {
             let place = TaskPlace(node: .sink(index), worker: 0)
             add(
                 SinkTask(
-                    name: "\(node.id)@0", sink: try node.make(),
+                    name: "sink \(node.id)@0", sink: try node.make(),
                     sorter: node.isOrdered ? RowSorter(schema: node.schema) : nil,
                     context: context(node.id, node.ordinal, 0), inputs: rings[place] ?? [],
                     restoredToken: restored?.tokens[node.id], control: control, clock: clock), to: 0

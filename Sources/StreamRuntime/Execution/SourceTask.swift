@@ -91,6 +91,8 @@ final class SourceTask: TaskLoop {
         case .caughtUp:
             if !partition.isCaughtUp { partition.caughtUpAt = now }
             partition.isCaughtUp = true
+            // Only a look at the log's end makes a partition idle, never the time since the last one.
+            if now - partition.caughtUpAt >= node.time.idleNanos { partition.isIdle = true }
             partition.pollAt = now + Int64(Limits.parkNanos)
         case .waiting: partition.pollAt = now + Int64(Limits.parkNanos)
         case .ended: partition.isEnded = true
@@ -152,9 +154,6 @@ final class SourceTask: TaskLoop {
         var isAnyIdle = false
         var aligned = Int64.max
         for partition in partitions where !partition.isEnded {
-            if partition.isCaughtUp, now - partition.caughtUpAt >= node.time.idleNanos {
-                partition.isIdle = true
-            }
             if !partition.isCaughtUp { aligned = min(aligned, partition.newest) }
             if partition.isIdle {
                 isAnyIdle = true

@@ -1,0 +1,162 @@
+import Synchronization
+import Testing
+
+@testable import StreamRuntime
+
+/// A clock that a test sets.
+private final class SetClock: Clock {
+    private let time = Atomic<Int64>(0)
+    var nanos: Int64 { time.load(ordering: .relaxed) }
+    var nowMicros: Int64 { nanos / 1000 }
+    func set(millis: Int64) { time.store(millis * 1_000_000, ordering: .relaxed) }
+}
+
+/// A live log of event times that a test appends to.
+private final class LiveLog: RecordSource {
+    fileprivate var rows: [[Int64]]
+    init(partitions: Int) { rows = Array(repeating: [], count: partitions) }
+    func partitions() throws(JobFailure) -> [Int32] { rows.indices.map { Int32($0) } }
+    func reader(partition: Int32) throws(JobFailure) -> any PartitionReader {
+        LiveReader(self, partition)
+    }
+}
+
+private final class LiveReader: PartitionReader {
+    private let log: LiveLog
+    let partition: Int32
+    private(set) var position: Int64 = 0
+    var name: String { "live/\(partition)" }
+
+    init(_ log: LiveLog, _ partition: Int32) {
+        self.log = log
+        self.partition = partition
+    }
+
+    func seek(to offset: Int64) throws(JobFailure) { position = offset }
+
+    func read(maxRecords: Int, maxBytes: Int) throws(JobFailure) -> ReadOutcome {
+        let rows = log.rows[Int(partition)]
+        guard position < rows.count else { return .caughtUp }
+        let batch = RecordBatch(partition: partition, capacity: 16)
+        while position < rows.count {
+            batch.keys.appendNull()
+            batch.values.appendNull()
+            batch.timestamps.append(rows[Int(position)])
+            batch.offsets.append(position)
+            position += 1
+        }
+        return .records(batch)
+    }
+}
+
+/// A row of no columns for every record: its time is the record's.
+private final class NoColumns: RecordDecoder {
+    let schema = Schema([])
+    func decode(_ records: RecordBatch, into rows: DecodedRows, rejects: inout RejectedRows) {
+        for row in 0..<records.count { rows.records.append(Int64(row)) }
+    }
+}
+
+/// A source task on its own, stepped by the test; what it sends is kept as words.
+private final class Bench {
+    let log: LiveLog
+    let clock = SetClock()
+    let control = JobControl()
+    private let task: SourceTask
+    private let channel: Channel
+
+    init(partitions: Int, disorder: Int64 = 10, idleMillis: Int64 = 1000) throws {
+        let log = LiveLog(partitions: partitions)
+        self.log = log
+        channel = Channel(consumer: WorkerSignal())
+        let failure = FailureSlot()
+        let counters = StepCounters()
+        let output = Fanout(failure: failure, counters: counters)
+        output.add(.exchange(Exchange(columns: nil, channels: [channel])), port: 0)
+        let node = JobGraph.SourceNode(
+            name: "live", ordinal: 0,
+            time: TimeRule(
+                column: nil, outOfOrdernessMicros: disorder, idleNanos: idleMillis * 1_000_000),
+            policy: .fail, open: { () throws(JobFailure) in log }, decoder: { NoColumns() })
+        task = SourceTask(
+            name: "live@0", node: node,
+            context: OperatorContext(
+                stepId: "live", ordinal: 0, worker: 0, workers: 1, state: StateStore(),
+                counters: counters),
+            restored: [:], settings: RunSettings(workers: 1), output: output, failure: failure,
+            control: control,
+            alignment: .init(alignment: SourceAlignment(members: 1), index: 0), clock: clock)
+        try task.open()
+    }
+
+    /// Steps often enough to read everything, at `millis`, and tells what was sent.
+    func sent(atMillis millis: Int64) throws -> [String] {
+        clock.set(millis: millis)
+        var words: [String] = []
+        for _ in 0..<8 {
+            _ = try task.step()
+            while let element = channel.ring.take() {
+                switch element {
+                case .batch(let batch): words.append("rows \(batch.count)")
+                case .watermark(let time): words.append("watermark \(time.micros)")
+                case .idle: words.append("idle")
+                case .barrier(let checkpoint): words.append("barrier \(checkpoint)")
+                case .end: words.append("end")
+                }
+            }
+            _ = channel.drain()
+        }
+        return words
+    }
+}
+
+@Test func `a partition that is read to its end holds event time back until it is idle`() throws {
+    let bench = try Bench(partitions: 2)
+    bench.log.rows[0] = [1_000_000, 5_000_000]
+    #expect(try bench.sent(atMillis: 0) == ["rows 2"])
+    #expect(try bench.sent(atMillis: 900) == [])
+    bench.log.rows[0] += [9_000_000]
+    // Partition 1 was at its end all the time, partition 0 was not.
+    let sent = try bench.sent(atMillis: 1100)
+    #expect(sent == ["watermark 4999990", "rows 1", "watermark 8999990"])
+}
+
+@Test func `a row after idleness brings the partition back and event time does not turn back`()
+    throws
+{
+    let bench = try Bench(partitions: 2)
+    bench.log.rows[0] = [5_000_000]
+    _ = try bench.sent(atMillis: 0)
+    bench.log.rows[0] += [9_000_000]
+    let sent = try bench.sent(atMillis: 1100)
+    #expect(sent == ["watermark 4999990", "rows 1", "watermark 8999990"])
+    bench.log.rows[1] = [6_000_000]
+    #expect(try bench.sent(atMillis: 1200) == ["rows 1"])
+    bench.log.rows[1] += [20_000_000]
+    bench.log.rows[0] += [12_000_000]
+    let words = try bench.sent(atMillis: 1300)
+    #expect(words.last == "watermark 11999990")
+}
+
+@Test func `when all partitions are idle event time goes on at the pace of the clock`() throws {
+    let bench = try Bench(partitions: 1)
+    bench.log.rows[0] = [5_000_000]
+    #expect(try bench.sent(atMillis: 0) == ["rows 1", "watermark 4999990"])
+    #expect(try bench.sent(atMillis: 999) == [])
+    #expect(try bench.sent(atMillis: 1001).contains("idle"))
+    let later = try bench.sent(atMillis: 3001)
+    #expect(later.contains("watermark 7001001"), "\(later)")
+    bench.log.rows[0] += [6_000_000]
+    #expect(try bench.sent(atMillis: 3100).first == "rows 1")
+}
+
+@Test func `a barrier is sent once, between rows, as soon as it is asked for`() throws {
+    let bench = try Bench(partitions: 1)
+    bench.log.rows[0] = [1_000_000]
+    _ = try bench.sent(atMillis: 0)
+    bench.control.requestedCheckpoint.store(1, ordering: .releasing)
+    bench.log.rows[0] += [2_000_000]
+    #expect(try bench.sent(atMillis: 10) == ["barrier 1", "rows 1", "watermark 1999990"])
+    let parts = bench.control.takeAcknowledgements()
+    #expect(parts.map { SourcePosition($0.positions["live/0"]!)!.offset } == [1])
+}
