@@ -8,7 +8,7 @@ import StreamRuntime
 /// string.
 ///
 /// - Shape: plain texts are views into the arena of the records' values; those with doubled quotes or
-///   in Latin-1 are appended to that arena.
+///   in Latin-1 move them to a copy of it; see `RecordText`.
 public final class CSVRecordDecoder: RecordDecoder {
     /// The declared fields.
     public let schema: Schema
@@ -42,11 +42,11 @@ public final class CSVRecordDecoder: RecordDecoder {
     public func decode(
         _ records: RecordBatch, into rows: DecodedRows, rejects: inout RejectedRows
     ) {
-        rows.fill(from: records, metadata: metadata) { rows in
+        rows.fill(from: records, metadata: metadata) { rows, text in
             for index in 0..<records.count {
                 let count = rows.count
                 do throws(ValueProblem) {
-                    try self.append(records, index, to: rows.columns)
+                    try self.append(records, text, index, to: rows.columns)
                     try self.metadata.append(records, index, to: rows.columns)
                     rows.records.append(Int64(index))
                 } catch {
@@ -58,13 +58,13 @@ public final class CSVRecordDecoder: RecordDecoder {
     }
 
     private func append(
-        _ records: RecordBatch, _ index: Int, to columns: [Column]
+        _ records: RecordBatch, _ text: RecordText, _ index: Int, to columns: [Column]
     ) throws(ValueProblem) {
         guard records.values.isValid(index) else {
             throw ValueProblem("the record has no value (a tombstone)")
         }
         if dialect.header == .firstLine { try readHeader(records, index) }
-        let arena = records.values.arena!
+        let arena = text.arena
         let view = records.values.views[index]
         let start = ByteView.start(view)
         var end = start + ByteView.length(view)
@@ -85,7 +85,7 @@ public final class CSVRecordDecoder: RecordDecoder {
         }
         for (position, (column, field)) in fields.enumerated() {
             do {
-                try append(row.cells[cells[position]], arena, field, to: columns[column])
+                try append(row.cells[cells[position]], text, field, to: columns[column])
             } catch {
                 throw error.inside(field.name)
             }
@@ -93,16 +93,18 @@ public final class CSVRecordDecoder: RecordDecoder {
     }
 
     private func append(
-        _ cell: CSVRow.Cell, _ arena: ByteArena, _ field: RecordField, to column: Column
+        _ cell: CSVRow.Cell, _ text: RecordText, _ field: RecordField, to column: Column
     ) throws(ValueProblem) {
         let isText = field.type == .string
         let isEmpty = cell.length == 0 && !isText
-        if isEmpty || (!cell.isQuoted && isNull(arena.base + cell.start, cell.length)) {
+        if isEmpty || (!cell.isQuoted && isNull(text.arena.base + cell.start, cell.length)) {
             guard !field.isRequired else { throw ValueProblem("is null") }
             return column.appendNull()
         }
-        let view = text(of: cell, arena)
+        let view = view(of: cell, text)
         if isText { return column.append(view: view) }
+        if field.type == .bytes { text.makeRoom(cell.length) }
+        let arena = text.arena
         var start = ByteView.start(view)
         var end = start + ByteView.length(view)
         while start < end, arena.base[start] == 0x20 { start += 1 }
@@ -117,21 +119,23 @@ public final class CSVRecordDecoder: RecordDecoder {
     }
 
     /// The text of a cell: where it lies or, when that is not its text yet, a copy behind the records.
-    private func text(of cell: CSVRow.Cell, _ arena: ByteArena) -> UInt64 {
+    private func view(of cell: CSVRow.Cell, _ text: RecordText) -> UInt64 {
         var start = cell.start
         var length = cell.length
         if cell.hasEscape {
-            arena.reserve(length)
+            text.makeRoom(length)
+            let arena = text.arena
             let made = CSVRow.unescape(
                 arena.base + start, length, dialect, into: arena.base + arena.count)
             start = arena.count
             length = made
             arena.count += made
         }
-        guard dialect.encoding == .latin1, !isASCII(arena.base + start, length) else {
+        guard dialect.encoding == .latin1, !isASCII(text.arena.base + start, length) else {
             return ByteView.pack(start: start, length: length)
         }
-        arena.reserve(length * 2)
+        text.makeRoom(length * 2)
+        let arena = text.arena
         let from = arena.count
         for at in start..<(start + length) {
             let byte = arena.base[at]
@@ -163,13 +167,13 @@ public final class CSVRecordDecoder: RecordDecoder {
         let line = headerText.bytes(0)
         if let header, header.count == line.count, header.elementsEqual(line) { return }
         header = Array(line)
-        let text = ByteArena(capacity: line.count * 2)
-        var from = 0
-        if line.starts(with: [0xEF, 0xBB, 0xBF]) { from = 3 }
-        text.append(line.baseAddress! + from, line.count - from)
-        var end = text.count
-        while end > 0, text.base[end - 1] == 0x0A || text.base[end - 1] == 0x0D { end -= 1 }
-        if let problem = row.split(UnsafePointer(text.base), 0, end, dialect) {
+        let lines = RecordBatch(partition: 0, capacity: 1)
+        lines.values.append(line)
+        let text = RecordText(lines, columns: [])
+        let start = line.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+        var end = line.count
+        while end > start, line[end - 1] == 0x0A || line[end - 1] == 0x0D { end -= 1 }
+        if let problem = row.split(UnsafePointer(text.arena.base), start, end, dialect) {
             names = []
             cells = []
             missing = ValueProblem("the header is malformed: \(problem)")
@@ -177,10 +181,10 @@ public final class CSVRecordDecoder: RecordDecoder {
         }
         match(
             row.cells.map { cell in
-                let view = self.text(of: cell, text)
+                let view = self.view(of: cell, text)
                 return String(
                     decoding: UnsafeBufferPointer(
-                        start: text.base + ByteView.start(view), count: ByteView.length(view)),
+                        start: text.arena.base + ByteView.start(view), count: ByteView.length(view)),
                     as: UTF8.self)
             })
     }

@@ -43,13 +43,14 @@ final class DebeziumEnvelope {
         reader = JSONDocumentReader(paths: all + all.map { ["payload"] + $0 } + [["payload"]])
     }
 
-    /// Takes the event at `start` of `arena` apart.
+    /// Takes the event at `start` of `text` apart.
     ///
     /// - Throws: when it is not JSON, or not a change event.
     func read(
-        _ arena: ByteArena, start: Int, length: Int
+        _ text: RecordText, start: Int, length: Int
     ) throws(ValueProblem) -> Change {
-        try reader.locate(arena, start: start, length: length)
+        try reader.locate(text, start: start, length: length)
+        let arena = text.arena
         let payload = reader.spans[count * 2]
         let isWrapped = payload.length > 0 && arena.base[payload.start] == 0x7B
         let base = isWrapped ? count : 0
@@ -72,8 +73,8 @@ final class DebeziumEnvelope {
         var change = Change(spans: [], image: image)
         for (index, path) in paths.enumerated() {
             switch path {
-            case ["ts_ms"]: change.spans.append(time(base, arena))
-            case ["position"]: change.spans.append(position(base, arena))
+            case ["ts_ms"]: change.spans.append(time(base, text.arena))
+            case ["position"]: change.spans.append(position(base, text))
             default: change.spans.append(reader.spans[base + Part.allCases.count + index])
             }
         }
@@ -100,14 +101,16 @@ final class DebeziumEnvelope {
     }
 
     /// A string of the event's place in the database's log, written behind the records.
-    private func position(_ base: Int, _ arena: ByteArena) -> JSONSpan {
+    private func position(_ base: Int, _ text: RecordText) -> JSONSpan {
+        var arena = text.arena
         let lsn = reader.spans[base + Part.lsn.rawValue]
         let parts =
             lsn.length > 0 && arena.base[lsn.start] != 0x6E ? [Part.lsn] : [.file, .pos, .row]
         let spans = parts.map { reader.spans[base + $0.rawValue] }
         guard spans.allSatisfy({ $0.length > 0 && !$0.hasEscape }) else { return .missing }
+        text.makeRoom(spans.reduce(2) { $0 + $1.length + 1 })
+        arena = text.arena
         let start = arena.count
-        arena.reserve(spans.reduce(2) { $0 + $1.length + 1 })
         func append(_ byte: UInt8) {
             arena.base[arena.count] = byte
             arena.count += 1

@@ -66,11 +66,11 @@ public final class DebeziumRecordDecoder: RecordDecoder {
     public func decode(
         _ records: RecordBatch, into rows: DecodedRows, rejects: inout RejectedRows
     ) {
-        rows.fill(from: records, metadata: metadata) { rows in
+        rows.fill(from: records, metadata: metadata) { rows, text in
             for index in 0..<records.count where records.values.isValid(index) {
                 let count = rows.count
                 do throws(ValueProblem) {
-                    try self.append(records, index, to: rows.columns, row: count)
+                    try self.append(records, text, index, to: rows.columns, row: count)
                     try self.metadata.append(records, index, to: rows.columns)
                     rows.records.append(Int64(index))
                 } catch {
@@ -82,28 +82,28 @@ public final class DebeziumRecordDecoder: RecordDecoder {
     }
 
     private func append(
-        _ records: RecordBatch, _ index: Int, to columns: [Column], row: Int
+        _ records: RecordBatch, _ text: RecordText, _ index: Int, to columns: [Column],
+        row: Int
     ) throws(ValueProblem) {
-        let arena = records.values.arena!
         let view = records.values.views[index]
         let change = try envelope.read(
-            arena, start: ByteView.start(view), length: ByteView.length(view))
+            text, start: ByteView.start(view), length: ByteView.length(view))
         for (position, leaf) in outer.enumerated() {
             try strict.append(
-                leaf, change.spans[position], of: arena, to: columns[leaf.column])
+                leaf, change.spans[position], of: text, to: columns[leaf.column])
         }
         guard let image = change.image else {
             for leaf in strict.leaves {
-                try strict.append(leaf, .missing, of: arena, to: columns[leaf.column])
+                try strict.append(leaf, .missing, of: text, to: columns[leaf.column])
             }
             return
         }
         if fast.isOn {
             fast.point(at: columns)
-            if fast.read(arena.base, start: image.start, length: image.length, row: row) {
+            if fast.read(text.arena.base, start: image.start, length: image.length, row: row) {
                 return fast.settle(columns, rows: row + 1)
             }
         }
-        try strict.read(arena, start: image.start, length: image.length, into: columns)
+        try strict.read(text, start: image.start, length: image.length, into: columns)
     }
 }

@@ -28,7 +28,8 @@ final class JSONDocumentReader {
     private let members = JSONMembers()
     /// A stack of spans: those of the document, then those of each struct being read.
     private(set) var spans: [JSONSpan] = []
-    private var arena = ByteArena(capacity: 1)
+    private var text: RecordText?
+    private var arena: ByteArena { text!.arena }
     private let pathCount: Int
 
     init(_ fields: [RecordField], columns: [Int], decimals: DebeziumDecimals = .text) {
@@ -44,21 +45,21 @@ final class JSONDocumentReader {
         for (leaf, path) in paths.enumerated() { members.add(path[...], leaf: leaf) }
     }
 
-    /// Appends the row of the document at `start` of `arena` to `columns`.
+    /// Appends the row of the document at `start` of `text` to `columns`.
     ///
     /// - Throws: what is wrong with the document or a value. Columns may then be longer than they were.
     func read(
-        _ arena: ByteArena, start: Int, length: Int, into columns: [Column]
+        _ text: RecordText, start: Int, length: Int, into columns: [Column]
     ) throws(ValueProblem) {
-        try locate(arena, start: start, length: length)
+        try locate(text, start: start, length: length)
         for (index, leaf) in leaves.enumerated() {
-            try append(leaf, spans[index], of: arena, to: columns[leaf.column])
+            try append(leaf, spans[index], of: text, to: columns[leaf.column])
         }
     }
 
-    /// Checks the document at `start` of `arena` and notes in `spans` where the wanted values lie.
-    func locate(_ arena: ByteArena, start: Int, length: Int) throws(ValueProblem) {
-        self.arena = arena
+    /// Checks the document at `start` of `text` and notes in `spans` where the wanted values lie.
+    func locate(_ text: RecordText, start: Int, length: Int) throws(ValueProblem) {
+        self.text = text
         var scanner = JSONScanner(UnsafePointer(arena.base), from: start, to: start + length)
         spans.removeAll(keepingCapacity: true)
         for _ in 0..<pathCount { spans.append(.missing) }
@@ -77,9 +78,9 @@ final class JSONDocumentReader {
 
     /// Appends the value of `leaf` that lies at `span`.
     func append(
-        _ leaf: JSONLeaf, _ span: JSONSpan, of arena: ByteArena, to column: Column
+        _ leaf: JSONLeaf, _ span: JSONSpan, of text: RecordText, to column: Column
     ) throws(ValueProblem) {
-        self.arena = arena
+        self.text = text
         if leaf.isRequired, !span.isBlocked {
             guard span.length > 0 else { throw ValueProblem("is missing", field: leaf.name) }
             guard arena.base[span.start] != 0x6E else {
@@ -178,6 +179,7 @@ final class JSONDocumentReader {
             if isText, shape.decimals == .base64, case .decimal(let precision, _) = shape.type {
                 return column.append(try unscaled(span, precision))
             }
+            if shape.type == .bytes { text!.makeRoom(span.length) }
             let view =
                 isText ? textView(span) : ByteView.pack(start: span.start, length: span.length)
             try TextValue.append(
@@ -195,7 +197,7 @@ final class JSONDocumentReader {
         let start = span.start + 1
         let length = span.length - 2
         guard span.hasEscape else { return ByteView.pack(start: start, length: length) }
-        arena.reserve(length)
+        text!.makeRoom(length)
         let made = JSONScanner.unescape(
             arena.base, start, start + length, into: arena.base + arena.count)
         let view = ByteView.pack(start: arena.count, length: made)

@@ -7,8 +7,8 @@ import StreamRuntime
 /// before it, takes `JSONFastReader`; whatever that one does not take goes to
 /// `JSONDocumentReader`, which alone decides what is wrong.
 ///
-/// - Shape: texts without escapes are views into the arena of the records' values; those with escapes
-///   are appended to that arena.
+/// - Shape: texts are views into the arena of the records' values, or into a copy of it when some have
+///   escapes; see `RecordText`.
 public final class JSONRecordDecoder: RecordDecoder {
     /// The declared fields.
     public let schema: Schema
@@ -32,17 +32,18 @@ public final class JSONRecordDecoder: RecordDecoder {
     public func decode(
         _ records: RecordBatch, into rows: DecodedRows, rejects: inout RejectedRows
     ) {
-        rows.fill(from: records, metadata: metadata) { rows in
-            self.append(records, into: rows, rejects: &rejects)
+        rows.fill(from: records, metadata: metadata) { rows, text in
+            self.append(records, text, into: rows, rejects: &rejects)
         }
     }
 
     private func append(
-        _ records: RecordBatch, into rows: DecodedRows, rejects: inout RejectedRows
+        _ records: RecordBatch, _ text: RecordText, into rows: DecodedRows,
+        rejects: inout RejectedRows
     ) {
         let count = records.count
         let columns = rows.columns
-        let arena = records.values.arena!
+        var arena = text.arena
         var row = rows.count
         fast.point(at: columns)
         let origins = rows.records.int64s
@@ -64,11 +65,13 @@ public final class JSONRecordDecoder: RecordDecoder {
                     guard hasValue else {
                         throw ValueProblem("the record has no value (a tombstone)")
                     }
-                    try strict.read(arena, start: start, length: length, into: columns)
+                    try strict.read(text, start: start, length: length, into: columns)
                 } catch {
+                    arena = text.arena
                     reject(error, index, columns, row, &rejects)
                     continue
                 }
+                arena = text.arena
             }
             do {
                 try metadata.append(records, index, to: columns)
@@ -100,7 +103,8 @@ extension DecodedRows {
     /// Rows that are there already from another batch of records share other arenas, so the new ones
     /// are made apart and copied behind them.
     func fill(
-        from records: RecordBatch, metadata: MetadataReader, _ fill: (DecodedRows) -> Void
+        from records: RecordBatch, metadata: MetadataReader,
+        _ fill: (DecodedRows, RecordText) -> Void
     ) {
         let isFresh = count == 0
         let target =
@@ -113,7 +117,7 @@ extension DecodedRows {
             column.adopt(metadata.arena(ofColumn: index, in: records))
         }
         target.records.reserve(records.count)
-        fill(target)
+        fill(target, RecordText(records, columns: target.columns))
         guard !isFresh else { return }
         for (column, made) in zip(columns, target.columns) { column.append(contentsOf: made) }
         self.records.append(contentsOf: target.records)

@@ -127,10 +127,39 @@ struct DecimalText {
     }
 }
 
+/// The digits of a number of at most 18 of them, without an exponent, and how many stand after the
+/// point; nil for any other text.
+private func plainNumber(
+    _ text: UnsafePointer<UInt8>, _ length: Int, scale: inout Int
+) -> Int64? {
+    guard length > 0, length <= 18 else { return nil }
+    var at = text[0] == 0x2D ? 1 : 0
+    guard at < length, text[at] &- 0x30 <= 9 else { return nil }
+    var value: Int64 = 0
+    var point = length
+    while at < length {
+        let digit = text[at] &- 0x30
+        if digit <= 9 {
+            value = value &* 10 &+ Int64(digit)
+        } else {
+            guard text[at] == 0x2E, point == length else { return nil }
+            point = at &+ 1
+        }
+        at &+= 1
+    }
+    scale = length &- point
+    return text[0] == 0x2D ? 0 &- value : value
+}
+
 /// Reads an int64; "17.0" and "1e3" are the integers they equal.
 func readInt64(
     _ text: UnsafePointer<UInt8>, _ length: Int, into value: inout Int64
 ) -> TextVerdict {
+    var scale = 0
+    if let plain = plainNumber(text, length, scale: &scale), scale == 0 {
+        value = plain
+        return .fine
+    }
     guard let number = DecimalText.read(text, length) else { return .malformed }
     var wide: Int128 = 0
     let verdict = number.scaled(0, precision: 38, into: &wide)
@@ -145,6 +174,16 @@ func readDecimal(
     _ text: UnsafePointer<UInt8>, _ length: Int, precision: Int, scale: Int,
     into value: inout Int128
 ) -> TextVerdict {
+    var written = 0
+    if let plain = plainNumber(text, length, scale: &written), written <= scale,
+        scale - written <= 18
+    {
+        let wide = Int128(plain) * powersOfTen[scale - written]
+        if wide.magnitude < powersOfTen[precision].magnitude {
+            value = wide
+            return .fine
+        }
+    }
     guard let number = DecimalText.read(text, length) else { return .malformed }
     return number.scaled(scale, precision: precision, into: &value)
 }

@@ -21,7 +21,7 @@ public final class RawRecordDecoder: RecordDecoder {
     public func decode(
         _ records: RecordBatch, into rows: DecodedRows, rejects: inout RejectedRows
     ) {
-        rows.fill(from: records, metadata: metadata) { rows in
+        rows.fill(from: records, metadata: metadata) { rows, _ in
             for index in 0..<records.count {
                 let count = rows.count
                 do throws(ValueProblem) {

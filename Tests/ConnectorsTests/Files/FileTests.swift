@@ -206,6 +206,26 @@ private func rows(_ numbers: Range<Int64>) -> ColumnBatch {
         #expect(read.failure?.problem == "the gzip file is corrupt")
     }
 
+    @Test func `rows across the steps in which a file is read stay whole`() throws {
+        let scratch = Scratch()
+        let rows = (0..<9000).map { "\($0),\"" + String(repeating: "x\n", count: $0 % 120) + "\"" }
+        let path = scratch.put("big.csv", "n,text\n" + rows.joined(separator: "\n"))
+        let source = FileSource(path: path, layout: .csv(CSVDialect()))
+        let reader = try source.reader(partition: 0)
+        var read: [String] = []
+        var lines: [Int64] = []
+        while case .records(let records) = try reader.read(maxRecords: 700, maxBytes: 100_000) {
+            for row in 0..<records.count {
+                read.append(records.values.string(row))
+                lines.append(records.offsets.int64s[row])
+            }
+        }
+        var expected: [Int64] = [1]
+        for row in 0..<8999 { expected.append(expected[row] + Int64(row % 120) + 1) }
+        #expect(read == rows)
+        #expect(lines == expected)
+    }
+
     @Test func `a line of 64 MB is one record`() throws {
         let scratch = Scratch()
         let long = [UInt8](repeating: 0x61, count: 64 << 20)

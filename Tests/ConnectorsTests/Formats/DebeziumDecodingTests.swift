@@ -130,4 +130,27 @@ import Testing
         #expect(decoded.rows == ["{x | 7b.78 | k", "null | null | null"])
         #expect(decoded.rejects == ["1 body: is not UTF-8"])
     }
+
+    @Test func `mutated events are read alike with and without payload, and never crash`() {
+        let seed: UInt64 = 2024
+        var random = Seeded(state: seed)
+        let marks = Array("{}[]\",:\\019ecrudtn ".utf8) + [0xFF]
+        for round in 0..<20 {
+            let events = (0..<50).map { _ -> [UInt8] in
+                var bytes = Array(
+                    event(["c", "u", "r"].randomElement(using: &random)!, after: row).utf8)
+                for _ in 0..<Int.random(in: 0...2, using: &random) {
+                    bytes[Int.random(in: 1..<bytes.count, using: &random)] =
+                        marks.randomElement(using: &random)!
+                }
+                return bytes
+            }
+            let bare = decode(DebeziumRecordDecoder(fields: fields), records(events))
+            let wrapped = decode(
+                DebeziumRecordDecoder(fields: fields),
+                records(events.map { Array("{\"payload\":".utf8) + $0 + [0x7D] }))
+            #expect(bare.rows.count + bare.rejects.count == 50, "seed \(seed) round \(round)")
+            #expect(bare.rows == wrapped.rows, "seed \(seed) round \(round)")
+        }
+    }
 }

@@ -349,4 +349,27 @@ private func value(_ type: ColumnType, _ text: String, unit: TimeUnit = .automat
         #expect((0..<rows.count).map { show(rows.columns[0], $0) } == ["a", "null", "b", "\n"])
         #expect((0..<4).map { rows.records.int64s[$0] } == [0, 1, 0, 1])
     }
+
+    @Test func `records that share their bytes with others on their way are never written to`() {
+        let fields = [
+            RecordField("v", .string), RecordField("k", .string, from: .key),
+            RecordField("l", .list(.string)), RecordField("b", .bytes),
+        ]
+        let texts = [
+            #"{"v":"plain","l":["x"]}"#, #"{"v":"tab\t","l":["\n","y"],"b":"AQI="}"#,
+            #"{"v":"after"}"#,
+        ]
+        let batch = records(texts.map { Array($0.utf8) }, keys: [Array("k1".utf8), nil, nil])
+        let arena = batch.values.arena!
+        let bytes = Array(UnsafeBufferPointer(start: arena.base, count: arena.count))
+        let base = arena.base
+        let decoded = decode(JSONRecordDecoder(fields: fields), batch)
+        #expect(
+            decoded.rows == [
+                "plain | k1 | [x] | null", "tab\t | null | [\n, y] | 1.2",
+                "after | null | null | null",
+            ])
+        #expect(arena.base == base)
+        #expect(Array(UnsafeBufferPointer(start: arena.base, count: arena.count)) == bytes)
+    }
 }
