@@ -18,6 +18,7 @@ enum RowBenchmarks {
             splitter()
             try deduplicate()
             try rebatch()
+            try rolling()
         } catch {
             print("row benchmarks: \(error)")
         }
@@ -25,7 +26,8 @@ enum RowBenchmarks {
 
     /// Batches of random rows; a thousand rows a second of event time.
     private static func batches(
-        _ count: Int, disorder: Int64, keys: [Int], keyCount: Int, uniqueEvery: Int = 1
+        _ count: Int, disorder: Int64, keys: [Int], keyCount: Int, uniqueEvery: Int = 1,
+        stepMicros: Int64 = 1000
     ) -> [ColumnBatch] {
         var state: UInt64 = 42
         func random(_ bound: Int) -> Int {
@@ -43,7 +45,7 @@ enum RowBenchmarks {
                     "update-\(uniqueEvery > 1 ? random(row / uniqueEvery + 1) : row)")
                 batch.columns[3].append(Int64(random(100)))
                 batch.columns[4].append(Int128(random(10_000)))
-                let clock = Int64(row) * 1000
+                let clock = Int64(row) * stepMicros
                 let time = clock - (disorder > 0 ? Int64(random(Int(disorder))) : 0)
                 batch.columns[5].append(time)
                 batch.order.append(
@@ -106,6 +108,34 @@ enum RowBenchmarks {
         let made = batches(500, disorder: 0, keys: [1], keyCount: 2000)
         let step = Rebatch(schema: schema, keys: [1], size: 50, linger: .seconds(600))
         try measure("rebatch to 50 per key", step, made, target: 4)
+    }
+
+    static func rolling() throws(JobFailure) {
+        let made = batches(
+            250, disorder: 0, keys: [1], keyCount: 10_000, stepMicros: 1_000_000)
+        try measure(
+            "rolling count, sum over 1 h, 24 h, 7 d",
+            rolling(["count(*)", "sum(quantity)"]), made, target: 0.8)
+        try measure(
+            "rolling count distinct, max over 1 h, 24 h, 7 d",
+            rolling(["count(distinct store)", "max(price)"]), made, target: 0.1)
+    }
+
+    private static func rolling(_ texts: [String]) throws(JobFailure) -> Rolling {
+        let compiler = ExpressionCompiler(schema: schema)
+        var widths: [(over: Duration, plan: AggregatePlan)] = []
+        for hours in [1, 24, 168] {
+            let items = texts.enumerated().map {
+                (name: "c\($0.offset)_\(hours)", text: $0.element)
+            }
+            do {
+                let plan = try compiler.compileAggregates(items, keys: ["product"])
+                widths.append((over: .seconds(hours * 3600), plan: plan))
+            } catch {
+                preconditionFailure("\(error)")
+            }
+        }
+        return try Rolling(schema: schema, keys: [1], widths: widths)
     }
 
     private static func clock() -> Double {

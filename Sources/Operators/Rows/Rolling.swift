@@ -17,30 +17,36 @@ public final class Rolling: StreamRuntime.Operator {
     /// What comes out.
     public let outputSchema: Schema
     private let keys: [Int]
-    private let widths: [RollingWidth]
+    let widths: [RollingWidth]
     private let arguments: RollingArguments
-    private let includesSelf: Bool
-    private let delay: Int64
+    let includesSelf: Bool
+    let delay: Int64
     /// How far back from a key's newest event time rows are kept.
-    private let reach: Int64
-    private let hasGroups: Bool
-    private let form: RollingRecord
+    let reach: Int64
+    let hasGroups: Bool
+    let form: RollingRecord
     private let firstSumWord: Int
-    private let wordCount: Int
+    let widthCount: Int
+    /// Positions in use: one for each width, and one more for the delay.
+    let positionCount: Int
+    let shapes: UnsafeMutablePointer<WidthShape>
+    /// Where the results of the sums of all widths are written.
+    let results: UnsafeMutablePointer<UnsafeMutableRawPointer>
+    let wordCount: Int
     private var rejection: Rejection
-    private let buffer = EntryBuffer()
+    let buffer = EntryBuffer()
     private var running: KeyedState?
-    private var log: RollingLog?
-    private var moved: [MovedRows] = []
-    private var fates: [[RowFate]] = []
-    private var sums: [[Column]] = []
-    private var errors = RejectedRows()
+    var log: RollingLog?
+    var moved: [MovedRows] = []
+    var fates: [[RowFate]] = []
+    var sums: [[Column]] = []
+    var errors = RejectedRows()
     private var nextSweep = Int64.min
     private var droppedBucket = Int64.min
 
     // The running words of a key: frontier (newest event time), first and last bucket of its log, rows of
     // the batch at hand, the positions of the widths and of the delay, the sums.
-    private static let positionsWord = 4
+    static let positionsWord = 4
 
     /// A row sees the rows before it in the order.
     public var needsOrderedInput: Bool { true }
@@ -77,15 +83,33 @@ public final class Rolling: StreamRuntime.Operator {
         reach = TimeMath.after(made.map(\.micros).max()!, delay)
         hasGroups = made.contains { !$0.groups.isEmpty }
         form = RollingRecord(arguments.schema, keepsPlace: hasGroups)
+        widthCount = made.count
+        positionCount = delay > 0 ? made.count + 1 : made.count
         firstSumWord = Rolling.positionsWord + 3 * (made.count + 1)
-        var words = firstSumWord
-        for width in made {
-            width.firstWord = words
-            words += width.sums.count * RollingSum.words
+        shapes = .allocate(capacity: made.count)
+        var sumCount = 0
+        for (index, width) in made.enumerated() {
+            let sums = UnsafeMutablePointer<SumShape>.allocate(capacity: max(width.sums.count, 1))
+            for (place, sum) in width.sums.enumerated() {
+                (sums + place).initialize(to: SumShape(sum, form))
+            }
+            (shapes + index).initialize(
+                to: WidthShape(
+                    micros: width.micros, firstWord: firstSumWord + sumCount * RollingSum.words,
+                    firstSum: sumCount, sumCount: width.sums.count,
+                    hasGroups: !width.groups.isEmpty, sums: sums))
+            sumCount += width.sums.count
         }
-        wordCount = words
+        wordCount = firstSumWord + sumCount * RollingSum.words
+        results = .allocate(capacity: max(sumCount, 1))
         rejection = Rejection(policy: onError)
         moved = made.map { _ in MovedRows(schema: arguments.schema) }
+    }
+
+    deinit {
+        for width in 0..<widthCount { shapes[width].sums.deallocate() }
+        shapes.deallocate()
+        results.deallocate()
     }
 
     /// Opens the state: each key's log and running windows.
@@ -104,7 +128,7 @@ public final class Rolling: StreamRuntime.Operator {
     }
 
     /// The value of a running word of a key without rows.
-    private func blank(_ word: Int) -> Int64 {
+    func blank(_ word: Int) -> Int64 {
         switch word {
         case 0: .min
         case 1, 2: RollingLog.none
@@ -150,10 +174,12 @@ public final class Rolling: StreamRuntime.Operator {
                 start = end
             }
         } else {
-            for row in 0..<work.count {
+            var row = 0
+            while row < work.count {
                 let record = log.turn(to: row, of: values)
                 try place(row, values.order, record, log)
                 try store(row, values.order, record, log)
+                row &+= 1
             }
         }
         try finish(work, places, into: output)
@@ -179,6 +205,7 @@ public final class Rolling: StreamRuntime.Operator {
                 return column
             }
         }
+        for (place, column) in sums.joined().enumerated() { results[place] = column.values }
     }
 
     /// The rows ordered so that each key comes once in every round; nil when there is one round only.
@@ -210,237 +237,6 @@ public final class Rolling: StreamRuntime.Operator {
             starts[turns[row]] += 1
         }
         return order
-    }
-
-    @inline(__always)
-    private func words(_ row: Int) -> UnsafeMutablePointer<Int64> {
-        buffer.entries[row].value.assumingMemoryBound(to: Int64.self)
-    }
-
-    /// Position i is that of width i; the last one is where the delay ends.
-    @inline(__always)
-    private func position(
-        _ words: UnsafeMutablePointer<Int64>, _ index: Int
-    ) -> RollingLog.Position {
-        RollingLog.Position(words: words + Rolling.positionsWord + 3 * index)
-    }
-
-    /// Everything at or before this has left window `index` (or is past the delay) at time `frontier`.
-    @inline(__always)
-    private func threshold(_ frontier: Int64, _ index: Int) -> Int64 {
-        let seen = TimeMath.before(frontier, delay)
-        return index < widths.count ? TimeMath.before(seen, widths[index].micros) : seen
-    }
-
-    // MARK: one round: every key at most once
-
-    private func run(
-        _ range: Range<Int>, _ values: ColumnBatch, _ log: RollingLog
-    ) throws(JobFailure) {
-        for index in moved.indices { moved[index].removeAll() }
-        for row in range {
-            let record = log.turn(to: row, of: values)
-            try place(row, values.order, record, log)
-        }
-        for (index, width) in widths.enumerated() {
-            for group in width.groups {
-                var failed = RejectedRows()
-                try group.run(
-                    values, range, moved[index], includesSelf: includesSelf, fates[index],
-                    errors: &failed
-                ) { (row, window) throws(JobFailure) in
-                    try self.collect(row, index, values.order, into: window)
-                }
-                for reject in failed.rejects {
-                    errors.append(
-                        row: range.lowerBound + reject.row, column: reject.column,
-                        reason: reject.reason)
-                }
-            }
-        }
-        for row in range {
-            let record = log.turn(to: row, of: values)
-            try store(row, values.order, record, log)
-        }
-    }
-
-    /// The rows in window `index` of a row that is not late, without the row itself.
-    private func collect(
-        _ row: Int, _ index: Int, _ order: RowOrder, into window: ColumnBatch
-    ) throws(JobFailure) {
-        guard let log else { return }
-        log.turn(to: row)
-        let words = words(row)
-        let time = order.eventTimes.int64s[row]
-        try log.scan(
-            from: words[1], after: threshold(time, index), upTo: TimeMath.before(time, delay)
-        ) { _, entry, at in log.decode(entry, at, into: window) }
-    }
-
-    // MARK: one row
-
-    /// Brings the windows of a row's key up to it and writes its sums.
-    private func place(
-        _ row: Int, _ order: RowOrder, _ record: UnsafePointer<Int64>, _ log: RollingLog
-    ) throws(JobFailure) {
-        let words = words(row)
-        let time = order.eventTimes.int64s[row]
-        if words[1] != RollingLog.none, order.time(row) >= TimeMath.after(words[0], reach) {
-            try reset(row, log)
-        }
-        if words[1] != RollingLog.none, time < words[0] {
-            return try placeLate(row, time, words, record, log)
-        }
-        words[0] = time
-        if delay > 0 { try enter(row, time, words, log) }
-        for index in 0..<widths.count {
-            let width = widths[index]
-            let sums = words + width.firstWord
-            let position = position(words, index)
-            let limit = threshold(time, index)
-            while position.time <= limit {
-                let entry = try known(position, log)
-                let leaving = log.records(entry).base + position.index * form.stride
-                apply(width, leaving, to: sums, removes: true)
-                if hasGroups, !width.groups.isEmpty {
-                    moved[index].append(.leave(row), log, entry, position.index)
-                }
-                try log.step(position, in: entry)
-            }
-            if includesSelf { apply(width, record, to: sums, removes: false) }
-            write(index, row, sums)
-            if !includesSelf && delay == 0 {
-                apply(width, record, to: sums, removes: false)
-                if hasGroups { fates[index][row] = .joinsAfter }
-            }
-        }
-        try release(words, log)
-    }
-
-    /// Lets the rows into the windows that are past the delay.
-    private func enter(
-        _ row: Int, _ time: Int64, _ words: UnsafeMutablePointer<Int64>, _ log: RollingLog
-    ) throws(JobFailure) {
-        let position = position(words, widths.count)
-        let limit = threshold(time, widths.count)
-        while position.time <= limit {
-            let entry = try known(position, log)
-            let entering = log.records(entry).base + position.index * form.stride
-            for (index, width) in widths.enumerated() {
-                apply(width, entering, to: words + width.firstWord, removes: false)
-                if !width.groups.isEmpty {
-                    moved[index].append(.enter(row), log, entry, position.index)
-                }
-            }
-            try log.step(position, in: entry)
-        }
-    }
-
-    private func known(
-        _ position: RollingLog.Position, _ log: RollingLog
-    ) throws(JobFailure) -> StateEntry {
-        guard let entry = try log.entry(position.bucket) else {
-            preconditionFailure("a position is in a bucket that is there")
-        }
-        return entry
-    }
-
-    /// Removes the buckets that every window has left.
-    private func release(
-        _ words: UnsafeMutablePointer<Int64>, _ log: RollingLog
-    ) throws(JobFailure) {
-        var oldest = RollingLog.none
-        for index in 0..<(delay > 0 ? widths.count + 1 : widths.count) {
-            oldest = min(oldest, position(words, index).bucket)
-        }
-        if oldest == RollingLog.none || words[1] >= oldest { return }
-        words[1] = try log.removeAll(from: words[1], before: oldest)
-    }
-
-    /// The results of a row that is older than its key's newest one, from the log.
-    private func placeLate(
-        _ row: Int, _ time: Int64, _ words: UnsafeMutablePointer<Int64>,
-        _ record: UnsafePointer<Int64>, _ log: RollingLog
-    ) throws(JobFailure) {
-        let floor = TimeMath.before(words[0], reach)
-        for (index, width) in widths.enumerated() {
-            let count = max(width.sums.count * RollingSum.words, 1)
-            let scratch = UnsafeMutablePointer<Int64>.allocate(capacity: count)
-            defer { scratch.deallocate() }
-            scratch.initialize(repeating: 0, count: count)
-            try log.scan(
-                from: words[1], after: max(threshold(time, index), floor),
-                upTo: TimeMath.before(time, delay)
-            ) { member, entry, at in
-                apply(width, member, to: scratch, removes: false)
-                if !width.groups.isEmpty { moved[index].append(.belong(row), log, entry, at) }
-            }
-            if includesSelf { apply(width, record, to: scratch, removes: false) }
-            write(index, row, scratch)
-            if hasGroups {
-                fates[index][row] = joins(time, words[0], index) ? [.isLate, .joinsAfter] : .isLate
-            }
-        }
-    }
-
-    /// Whether a late row is in the running window `index` of its key.
-    @inline(__always)
-    private func joins(_ time: Int64, _ frontier: Int64, _ index: Int) -> Bool {
-        time > threshold(frontier, index) && time <= TimeMath.before(frontier, delay)
-    }
-
-    /// Writes a row to its key's log.
-    private func store(
-        _ row: Int, _ order: RowOrder, _ record: UnsafePointer<Int64>, _ log: RollingLog
-    ) throws(JobFailure) {
-        let words = words(row)
-        let time = order.eventTimes.int64s[row]
-        let frontier = words[0]
-        if time <= TimeMath.before(frontier, reach) { return }
-        let bucket = log.bucket(time)
-        let index = try log.insert(bucket, first: &words[1], last: &words[2])
-        let isLate = time < frontier
-        for place in 0..<(delay > 0 ? widths.count + 1 : widths.count) {
-            let position = position(words, place)
-            if isLate, time <= threshold(frontier, place) {
-                if position.bucket == bucket, index <= position.index { position.words[1] += 1 }
-            } else if time < position.time {
-                position.set(bucket, index, time)
-            }
-        }
-        guard isLate else { return }
-        for (index, width) in widths.enumerated() where joins(time, frontier, index) {
-            apply(width, record, to: words + width.firstWord, removes: false)
-        }
-    }
-
-    @inline(__always)
-    private func apply(
-        _ width: RollingWidth, _ record: UnsafePointer<Int64>,
-        to words: UnsafeMutablePointer<Int64>, removes: Bool
-    ) {
-        var words = words
-        for sum in width.sums {
-            sum.apply(record, form, to: words, removes: removes)
-            words += RollingSum.words
-        }
-    }
-
-    private func write(_ index: Int, _ row: Int, _ words: UnsafePointer<Int64>) {
-        var words = words
-        let width = widths[index]
-        for call in 0..<width.sums.count {
-            width.sums[call].finish(words, sums[index][call], row, errors: &errors)
-            words += RollingSum.words
-        }
-    }
-
-    /// Forgets all rows of a row's key.
-    private func reset(_ row: Int, _ log: RollingLog) throws(JobFailure) {
-        let words = words(row)
-        _ = try log.removeAll(from: words[1], before: RollingLog.none)
-        for word in 0..<wordCount { words[word] = blank(word) }
-        for width in widths { for group in width.groups { group.reset(row) } }
     }
 
     // MARK: rows out

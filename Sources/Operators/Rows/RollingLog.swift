@@ -29,11 +29,12 @@ final class RollingLog {
     let form: RollingRecord
     private let state: KeyedState
     private let bucketWidth: Int64
-    private var tables: [(bucket: Int64, table: StateTable)] = []
+    private let layout: StateLayout
+    private let stride: Int
     private var keys: KeyColumn?
-    private var row: Int32 = 0
-    /// Entries of the key at hand, found before.
-    private var known: [(bucket: Int64, entry: StateEntry)] = []
+    private let row = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
+    private let known = KnownEntries()
+    private let tables = KnownTables()
     private let found = UnsafeMutablePointer<StateEntry>.allocate(capacity: 1)
     private let apart = ByteArena(capacity: 256)
     private let record: UnsafeMutablePointer<Int64>
@@ -42,11 +43,14 @@ final class RollingLog {
         self.form = form
         self.state = state
         self.bucketWidth = bucketWidth
+        layout = state.layout
+        stride = form.stride
         record = .allocate(capacity: form.stride)
     }
 
     deinit {
         found.deallocate()
+        row.deallocate()
         record.deallocate()
     }
 
@@ -61,13 +65,13 @@ final class RollingLog {
     /// Begins a batch.
     func begin(_ keys: KeyColumn) {
         self.keys = keys
-        tables.removeAll(keepingCapacity: true)
+        tables.removeAll()
     }
 
     /// Turns to the key of `row`.
     func turn(to row: Int) {
-        self.row = Int32(truncatingIfNeeded: row)
-        known.removeAll(keepingCapacity: true)
+        self.row.pointee = Int32(truncatingIfNeeded: row)
+        known.removeAll()
     }
 
     /// Turns to the key of `row`, whose arguments are in `batch`, and returns its record.
@@ -80,40 +84,44 @@ final class RollingLog {
 
     @inline(__always) func bucket(_ time: Int64) -> Int64 { TimeMath.bucket(time, bucketWidth) }
 
+    @inline(__always)
     private func table(_ bucket: Int64) throws(JobFailure) -> StateTable {
-        for known in tables where known.bucket == bucket { return known.table }
+        if let table = tables.table(bucket) { return table }
         let table = try state.table(bucket)
-        if tables.count == 8 { tables.removeFirst() }
-        tables.append((bucket, table))
+        tables.keep(table, for: bucket)
         return table
     }
 
     /// The key's entry in `bucket`, to be read; nil when there is none.
     func entry(_ bucket: Int64) throws(JobFailure) -> StateEntry? {
-        for known in known where known.bucket == bucket { return known.entry }
-        try table(bucket).find(keys!, rows: &row, count: 1, into: found)
+        if let entry = known.entry(bucket) { return entry }
+        try table(bucket).find(keys!, rows: row, count: 1, into: found)
         let entry = found[0]
         guard entry.exists else { return nil }
-        known.append((bucket, entry))
+        known.keep(entry, for: bucket)
         return entry
     }
 
     /// The key's entry in `bucket`, to be changed.
     private func changed(_ bucket: Int64) throws(JobFailure) -> StateEntry {
-        try table(bucket).resolve(keys!, rows: &row, count: 1, into: found)
+        let table = try table(bucket)
+        if let entry = known.entry(bucket) {
+            table.markChanged(entry)
+            return entry
+        }
+        try table.resolve(keys!, rows: row, count: 1, into: found)
         let entry = found[0]
         entry.settle()
-        known.removeAll { $0.bucket == bucket }
-        known.append((bucket, entry))
+        known.keep(entry, for: bucket)
         return entry
     }
 
     func records(_ entry: StateEntry) -> (base: UnsafePointer<Int64>, count: Int) {
-        let bytes = entry.blob(0, of: state.layout)
+        let bytes = entry.blob(0, of: layout)
         guard let base = bytes.baseAddress else { return (UnsafePointer(record), 0) }
         return (
             UnsafeRawPointer(base).assumingMemoryBound(to: Int64.self),
-            bytes.count / (form.stride * 8)
+            bytes.count / (stride * 8)
         )
     }
 
@@ -124,13 +132,13 @@ final class RollingLog {
     /// Appends the row that the record at `position` holds to `batch`.
     func decode(_ entry: StateEntry, _ index: Int, into batch: ColumnBatch) {
         form.decode(
-            records(entry).base + index * form.stride,
-            apart: entry.blob(1, of: state.layout).baseAddress, into: batch)
+            records(entry).base + index * stride,
+            apart: entry.blob(1, of: layout).baseAddress, into: batch)
     }
 
     private func remove(_ bucket: Int64) throws(JobFailure) {
         guard let entry = try entry(bucket) else { return }
-        known.removeAll { $0.bucket == bucket }
+        known.forget(bucket)
         try table(bucket).remove(entry)
     }
 
@@ -154,7 +162,7 @@ final class RollingLog {
         let (base, count) = records(entry)
         let index = position.index + 1
         if index < count {
-            return position.set(position.bucket, index, base[index * form.stride])
+            return position.set(position.bucket, index, base[index * stride])
         }
         let after = next(entry).pointee
         if after == RollingLog.none { return position.set(position.bucket, count, .max) }
@@ -175,8 +183,8 @@ final class RollingLog {
         {
             let (base, count) = records(entry)
             var index = bound(base, count, after)
-            while index < count, base[index * form.stride] <= upTo {
-                body(base + index * form.stride, entry, index)
+            while index < count, base[index * stride] <= upTo {
+                body(base + index * stride, entry, index)
                 index += 1
             }
             bucket = next(entry).pointee
@@ -189,15 +197,34 @@ final class RollingLog {
         var high = count
         while low < high {
             let middle = (low + high) / 2
-            if base[middle * form.stride] <= time { low = middle + 1 } else { high = middle }
+            if base[middle * stride] <= time { low = middle + 1 } else { high = middle }
         }
         return low
     }
 
     // MARK: writing
 
-    /// Puts the record of the row at hand into bucket `bucket` and returns where; links the bucket to the key's
-    /// others. `first` and `last` are the key's first and last bucket, `none` when it has no records.
+    /// Puts the record of the row at hand behind all others of its key, in bucket `bucket`, and returns its
+    /// index there. `first` and `last` are the key's first and last bucket, `none` without records.
+    func append(
+        _ bucket: Int64, first: inout Int64, last: inout Int64
+    ) throws(JobFailure) -> Int {
+        let entry = try changed(bucket)
+        let count = records(entry).count
+        place(entry, count, count)
+        if bucket == last { return count }
+        if first == RollingLog.none {
+            first = bucket
+        } else {
+            next(try changed(last)).pointee = bucket
+        }
+        last = bucket
+        return count
+    }
+
+    /// Puts the record of the row at hand among those of its key, behind others of its event time.
+    ///
+    /// - Precondition: the key has records, and later ones.
     func insert(
         _ bucket: Int64, first: inout Int64, last: inout Int64
     ) throws(JobFailure) -> Int {
@@ -207,29 +234,23 @@ final class RollingLog {
         let index = bound(base, count, record[0])
         place(entry, index, count)
         guard isNew else { return index }
-        if first == RollingLog.none {
-            first = bucket
-            last = bucket
-        } else if bucket > last {
-            next(try changed(last)).pointee = bucket
-            last = bucket
-        } else if bucket < first {
+        precondition(bucket < last, "the key's newest record is in its last bucket")
+        if bucket < first {
             next(entry).pointee = first
             first = bucket
-        } else {
-            var before = first
-            while let passed = try self.entry(before), next(passed).pointee < bucket {
-                before = next(passed).pointee
-            }
-            let link = next(try changed(before))
-            next(entry).pointee = link.pointee
-            link.pointee = bucket
+            return index
         }
+        var before = first
+        while let passed = try self.entry(before), next(passed).pointee < bucket {
+            before = next(passed).pointee
+        }
+        let link = next(try changed(before))
+        next(entry).pointee = link.pointee
+        link.pointee = bucket
         return index
     }
 
     private func place(_ entry: StateEntry, _ index: Int, _ count: Int) {
-        let layout = state.layout
         if apart.count > 0 {
             let old = entry.blob(1, of: layout).count
             (entry.resizeBlob(1, to: old + apart.count, of: layout) + old)
@@ -239,7 +260,7 @@ final class RollingLog {
                 if form.isValid(record, argument) { record[form.word(argument)] &+= Int64(old) }
             }
         }
-        let bytes = form.stride * 8
+        let bytes = stride * 8
         let raw = entry.resizeBlob(0, to: (count + 1) * bytes, of: layout)
         if index < count {
             memmove(raw + (index + 1) * bytes, raw + index * bytes, (count - index) * bytes)
@@ -252,5 +273,92 @@ final class RollingLog {
     /// Forgets the buckets that end at or before `time`.
     func drop(before time: Int64) throws(JobFailure) {
         for bucket in state.namespaces where bucket < self.bucket(time) { try state.drop(bucket) }
+    }
+}
+
+/// The entries of one key that were found before, a few of them.
+private final class KnownEntries {
+    private static let room = 8
+    private let buckets = UnsafeMutablePointer<Int64>.allocate(capacity: room)
+    private let entries = UnsafeMutablePointer<StateEntry>.allocate(capacity: room)
+    private var count = 0
+    private var oldest = 0
+
+    deinit {
+        buckets.deallocate()
+        entries.deallocate()
+    }
+
+    @inline(__always)
+    func removeAll() {
+        count = 0
+        oldest = 0
+    }
+
+    @inline(__always)
+    func entry(_ bucket: Int64) -> StateEntry? {
+        let count = count
+        var slot = 0
+        while slot < count {
+            if buckets[slot] == bucket { return entries[slot] }
+            slot &+= 1
+        }
+        return nil
+    }
+
+    @inline(__always)
+    func keep(_ entry: StateEntry, for bucket: Int64) {
+        var slot = count
+        if count < KnownEntries.room {
+            count += 1
+        } else {
+            slot = oldest
+            oldest = (oldest + 1) % KnownEntries.room
+        }
+        buckets[slot] = bucket
+        entries[slot] = entry
+    }
+
+    func forget(_ bucket: Int64) {
+        for slot in 0..<count where buckets[slot] == bucket {
+            count -= 1
+            buckets[slot] = buckets[count]
+            entries[slot] = entries[count]
+            return
+        }
+    }
+}
+
+/// The tables of the buckets that a batch has touched, by the low bits of the bucket.
+private final class KnownTables {
+    private static let room = 32
+    private let buckets = UnsafeMutablePointer<Int64>.allocate(capacity: room)
+    private let tables = UnsafeMutablePointer<Unmanaged<StateTable>>.allocate(capacity: room)
+    /// What keeps them alive.
+    private var held: [StateTable] = []
+
+    init() { buckets.initialize(repeating: .min, count: KnownTables.room) }
+
+    deinit {
+        buckets.deallocate()
+        tables.deallocate()
+    }
+
+    func removeAll() {
+        buckets.update(repeating: .min, count: KnownTables.room)
+        held.removeAll(keepingCapacity: true)
+    }
+
+    @inline(__always)
+    func table(_ bucket: Int64) -> StateTable? {
+        let slot = Int(bucket & Int64(KnownTables.room - 1))
+        return buckets[slot] == bucket ? tables[slot].takeUnretainedValue() : nil
+    }
+
+    func keep(_ table: StateTable, for bucket: Int64) {
+        let slot = Int(bucket & Int64(KnownTables.room - 1))
+        buckets[slot] = bucket
+        tables[slot] = Unmanaged.passUnretained(table)
+        held.append(table)
     }
 }

@@ -38,9 +38,6 @@ final class RollingWidth {
     /// All other aggregates.
     private(set) var groups: [RollingGroup] = []
 
-    /// Where its `sums` begin in the running words of a key.
-    var firstWord = 0
-
     init(
         _ over: Duration, _ plan: AggregatePlan, _ arguments: inout RollingArguments
     ) throws(JobFailure) {
@@ -86,112 +83,6 @@ final class RollingWidth {
             filter: filter.map {
                 CompiledExpression(text: "filter", node: ColumnNode(index: $0, type: .bool))
             }, parameter: call.parameter, resultType: call.resultType, text: call.text)
-    }
-}
-
-/// A count, or an exact sum of integers or decimals, in four words: the number of values, and the sum as
-/// 192 bits, which no number of rows can overflow.
-struct RollingSum {
-    static let words = 4
-
-    let isCount: Bool
-    let isWide: Bool
-    let argument: Int?
-    let filter: Int?
-    let text: String
-    let resultType: ColumnType
-
-    /// The sum that computes `call`, or nil when it is another kind of aggregate.
-    init?(_ call: AggregateCall, _ argument: Int?, _ filter: Int?) {
-        guard !call.isDistinct else { return nil }
-        self.argument = argument
-        self.filter = filter
-        text = call.text
-        resultType = call.resultType
-        switch (call.function, call.arguments.first?.type) {
-        case (.count, _):
-            isCount = true
-            isWide = false
-        case (.sum, .int64?):
-            isCount = false
-            isWide = false
-        case (.sum, .decimal?):
-            isCount = false
-            isWide = true
-        default: return nil
-        }
-    }
-
-    /// Adds what the record `record` contributes, or takes it out again.
-    @inline(__always)
-    func apply(
-        _ record: UnsafePointer<Int64>, _ form: RollingRecord,
-        to words: UnsafeMutablePointer<Int64>,
-        removes: Bool
-    ) {
-        if let filter {
-            if !form.isValid(record, filter) || record[form.word(filter)] & 1 == 0 { return }
-        }
-        guard let argument else {
-            words[0] &+= removes ? -1 : 1
-            return
-        }
-        if !form.isValid(record, argument) { return }
-        words[0] &+= removes ? -1 : 1
-        if isCount { return }
-        let at = form.word(argument)
-        let low = UInt64(bitPattern: record[at])
-        let sign = record[isWide ? at &+ 1 : at] &>> 63
-        let middle = UInt64(bitPattern: isWide ? record[at &+ 1] : sign)
-        let sums = UnsafeMutableRawPointer(words + 1).assumingMemoryBound(to: UInt64.self)
-        if removes {
-            let (first, borrow) = sums[0].subtractingReportingOverflow(low)
-            let (half, borrowHalf) = sums[1].subtractingReportingOverflow(middle)
-            let (second, borrowRest) = half.subtractingReportingOverflow(borrow ? 1 : 0)
-            sums[0] = first
-            sums[1] = second
-            words[3] &-= sign &+ (borrowHalf ? 1 : 0) &+ (borrowRest ? 1 : 0)
-        } else {
-            let (first, carry) = sums[0].addingReportingOverflow(low)
-            let (half, carryHalf) = sums[1].addingReportingOverflow(middle)
-            let (second, carryRest) = half.addingReportingOverflow(carry ? 1 : 0)
-            sums[0] = first
-            sums[1] = second
-            words[3] &+= sign &+ (carryHalf ? 1 : 0) &+ (carryRest ? 1 : 0)
-        }
-    }
-
-    private static let limit: Int128 = (0..<38).reduce(1) { power, _ in power * 10 }
-
-    /// Writes the result at `row` of `column`.
-    @inline(__always)
-    func finish(
-        _ words: UnsafePointer<Int64>, _ column: Column, _ row: Int, errors: inout RejectedRows
-    ) {
-        if isCount {
-            column.int64s[row] = words[0]
-            return
-        }
-        if words[0] == 0 {
-            column.ensureValidity()[row] = 0
-            zero(column, row)
-            return
-        }
-        let total = Int128(words[2]) << 64 | Int128(UInt64(bitPattern: words[1]))
-        let fits = words[3] == words[2] >> 63
-        if resultType == .int64, fits, let narrow = Int64(exactly: total) {
-            column.int64s[row] = narrow
-        } else if resultType != .int64, fits, total < RollingSum.limit, total > -RollingSum.limit {
-            column.decimals[row] = total
-        } else {
-            column.ensureValidity()[row] = 0
-            zero(column, row)
-            errors.append(row: row, column: text, reason: "the sum does not fit \(resultType)")
-        }
-    }
-
-    private func zero(_ column: Column, _ row: Int) {
-        if resultType == .int64 { column.int64s[row] = 0 } else { column.decimals[row] = 0 }
     }
 }
 
