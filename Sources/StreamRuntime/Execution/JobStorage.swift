@@ -32,6 +32,16 @@ public struct CheckpointParts: Sendable {
     public let snapshots: [StateSnapshot]
     public let positions: [String: [UInt8]]
     public let tokens: [String: [UInt8]]
+
+    public init(
+        checkpoint: Int64, snapshots: [StateSnapshot], positions: [String: [UInt8]],
+        tokens: [String: [UInt8]]
+    ) {
+        self.checkpoint = checkpoint
+        self.snapshots = snapshots
+        self.positions = positions
+        self.tokens = tokens
+    }
 }
 
 /// What a checkpoint cost.
