@@ -144,10 +144,9 @@ enum StateBenchmarks {
             if first & 0xF_FFFF == 0 { residentMax = max(residentMax, residentBytes()) }
         }
         print("state, 256 MiB, insert 5 M keys: \(rate(keys, now() - began))")
+        let before = residentBytes()
         let batches = KeyBatches.skewed(1024, rows: batchRows, of: keys)
-        let made = residentBytes()
-        residentMax = max(residentMax, made)
-        let batchBytes = 1024 * batchRows * 48
+        let batchBytes = residentBytes() - before
         began = now()
         for round in 0..<2 {
             for (at, batch) in batches.enumerated() {

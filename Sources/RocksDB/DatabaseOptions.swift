@@ -12,6 +12,9 @@ public struct DatabaseOptions: Sendable {
     public var createIfMissing = true
     /// Bits a key takes in the Bloom filters; 0 for none.
     public var bloomBits = 10
+    /// Whether filters and indexes share the block cache; otherwise they stay in memory beside it, about
+    /// two bytes a key, and are never read twice.
+    public var filtersInCache = true
     /// Size of a block before compression: what one read from disk brings in.
     public var blockBytes = 4096
     /// Whether blocks are compressed.
@@ -54,7 +57,8 @@ struct NativeOptions: ~Copyable {
         let table = rocksdb_block_based_options_create()
         rocksdb_block_based_options_set_block_cache(table, cache)
         rocksdb_block_based_options_set_block_size(table, options.blockBytes)
-        rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1)
+        rocksdb_block_based_options_set_cache_index_and_filter_blocks(
+            table, options.filtersInCache ? 1 : 0)
         rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1)
         rocksdb_block_based_options_set_format_version(table, 5)
         if options.bloomBits > 0 {

@@ -168,6 +168,7 @@ public final class KeyedState {
                     Int64(bitPattern: hash), value: cursor.value)
             } else {
                 current!.spilled += 1
+                current!.filter.add(Int64(bitPattern: hash))
             }
             cursor.next()
         }

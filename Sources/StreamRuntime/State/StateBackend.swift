@@ -37,6 +37,7 @@ public final class StateBackend: Sendable {
     private static func options(memoryBytes: Int) -> DatabaseOptions {
         var options = DatabaseOptions()
         options.writeAheadLog = false
+        options.filtersInCache = false
         options.blockCacheBytes = min(max(memoryBytes / 16, 4 << 20), 1 << 30)
         options.writeBufferBytes = min(max(memoryBytes / 32, 2 << 20), 64 << 20)
         return options

@@ -121,11 +121,15 @@ public final class StateStore {
     @discardableResult
     public func relieve() throws(JobFailure) -> Pressure {
         memory.tick += 1
+        if bytes <= budgetBytes, memory.tick & 15 != 0 { return .none }
         for state in states.values { state.refresh() }
-        if memory.tick & 63 == 0 {
-            for state in states.values { state.discardEmptyTables() }
-        }
         collectGarbage()
+        if memory.tick & 255 == 0 {
+            for state in states.values {
+                state.discardEmptyTables()
+                for table in state.tables.values { try table.refreshFilter() }
+            }
+        }
         guard bytes > budgetBytes, let backend else { return .none }
         try evict(to: budgetBytes - budgetBytes / 16, backend)
         let isStuck = bytes > budgetBytes + budgetBytes / 4

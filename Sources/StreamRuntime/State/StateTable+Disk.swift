@@ -68,6 +68,19 @@ extension StateTable {
         }
     }
 
+    /// Makes the filter anew when most keys in it are no longer on disk.
+    func refreshFilter() throws(JobFailure) {
+        guard filter.added > 4 * (spilled + resident) + (64 << 10) else { return }
+        filter.removeAll()
+        guard spilled > 0, let backend = place.backend else { return }
+        let cursor = backend.database.cursor(from: place.lower, to: place.upper)
+        while cursor.isValid {
+            filter.add(Int64(bitPattern: StatePlace.hash(of: cursor.key)))
+            cursor.next()
+        }
+        do { try cursor.check() } catch { throw JobFailure(error) }
+    }
+
     // MARK: leaving memory
 
     /// What may leave memory when a segment is emptied.
@@ -114,6 +127,7 @@ extension StateTable {
             if !isRemoved {
                 resident -= 1
                 spilled += 1
+                filter.add(header.pointee.hash)
             }
         }
         log.release(number)

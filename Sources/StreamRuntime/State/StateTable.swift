@@ -22,6 +22,8 @@ public final class StateTable {
     var resident = 0
     /// Entries on disk that are not in memory.
     var spilled = 0
+    /// Tells most keys that are nowhere from spilled ones.
+    let filter: SpillFilter
     /// Entries changed since the last snapshot.
     var dirty = 0
     /// Entries the last snapshot took; they may not leave memory before it is on disk.
@@ -40,6 +42,7 @@ public final class StateTable {
         tracks = place.backend != nil
         index = EntryIndex(meter: meter)
         log = EntryLog(meter: meter)
+        filter = SpillFilter(meter: meter)
         initial = .allocate(byteCount: max(layout.fixedStride, 8), alignment: 8)
         memset(initial, 0, max(layout.fixedStride, 8))
         layout.initial.withUnsafeBytes {
@@ -94,7 +97,7 @@ public final class StateTable {
                     }
                 } else if let header = present(key, length, hashes[row], changing: true) {
                     entries[slot].header = header
-                } else if spilled > 0 {
+                } else if spilled > 0, filter.mayContain(hashes[row]) {
                     missing.add(slot)
                 } else {
                     entries[slot].header = insert(key, length, hashes[row])
@@ -135,7 +138,7 @@ public final class StateTable {
                     entries[slot].header = isThere ? header : nil
                 } else {
                     entries[slot].header = nil
-                    if spilled > 0 { missing.add(slot) }
+                    if spilled > 0, filter.mayContain(hashes[row]) { missing.add(slot) }
                 }
                 slot &+= 1
             }
@@ -308,6 +311,7 @@ public final class StateTable {
         freeAllBlobs()
         index.removeAll()
         log.releaseAll()
+        filter.removeAll()
         resident = 0
         spilled = 0
         dirty = 0
