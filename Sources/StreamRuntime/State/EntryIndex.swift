@@ -119,6 +119,12 @@ final class EntryIndex {
         count = 0
     }
 
+    /// Gives memory back after most entries have left.
+    func shrink(_ log: EntryLog) {
+        guard capacity > EntryIndex.capacityMin * 4, (count + 1) * 8 < capacity else { return }
+        rebuild(from: log, except: nil)
+    }
+
     private func resize(_ wanted: Int) {
         LargeMemory.free(slots, capacity * 8)
         meter.bytes.pointee += (wanted - capacity) * 8
@@ -130,7 +136,7 @@ final class EntryIndex {
     /// Makes the index as large as its entries need, without gone slots.
     ///
     /// Entries are read from the log in the order they lie in memory, so that none is waited for.
-    private func rebuild(from log: EntryLog, except newest: UnsafeMutablePointer<Header>) {
+    private func rebuild(from log: EntryLog, except newest: UnsafeMutablePointer<Header>?) {
         resize(max(EntryIndex.capacityMin, ((count + 1) * 2).nextPowerOfTwo))
         let slots = self.slots
         let mask = capacity &- 1

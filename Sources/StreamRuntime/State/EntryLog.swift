@@ -25,7 +25,9 @@ final class EntryLog {
     private var room: Int
     private var numbersUsed = 0
     private var numbersFree: [Int] = []
-    /// The segments in use, oldest first; entries are appended to the last.
+    /// The segment entries are appended to, or -1 when the next one opens a new segment.
+    private var tail = -1
+    /// The segments in use, oldest first.
     private(set) var order: [Int] = []
     /// Bytes of garbage in all segments.
     private(set) var garbage = 0
@@ -46,10 +48,11 @@ final class EntryLog {
     /// Memory for an entry of `size` bytes; all but `size` and `segment` of its header is undefined.
     @inline(__always)
     func append(_ size: Int) -> UnsafeMutablePointer<Header> {
-        if let last = order.last, segments[last].capacity &- segments[last].used >= size {
-            return place(size, last)
+        if tail >= 0, segments[tail].capacity &- segments[tail].used >= size {
+            return place(size, tail)
         }
-        return place(size, addSegment(atLeast: size))
+        tail = addSegment(atLeast: size)
+        return place(size, tail)
     }
 
     @inline(__always)
@@ -64,7 +67,7 @@ final class EntryLog {
 
     private func addSegment(atLeast size: Int) -> Int {
         // 4 KiB first, so that a table of a few keys stays small; then up to a huge page.
-        let usual = min(LargeMemory.hugePage, max(4096, held.nextPowerOfTwo))
+        let usual = min(LargeMemory.hugePage, max(4096, (held / 2).nextPowerOfTwo))
         let capacity = max(usual, (size + 4095) & ~4095)
         let number: Int
         if let free = numbersFree.popLast() {
@@ -126,8 +129,7 @@ final class EntryLog {
         let number = Int(header.pointee.segment)
         addGarbage(header, Int(header.pointee.size))
         segments[number].dead += Int(header.pointee.size)
-        guard segments[number].dead == segments[number].used else { return }
-        if number != order.last || order.count == 1 { release(number) }
+        if segments[number].dead == segments[number].used { release(number) }
     }
 
     /// Calls `body` for every entry of a segment that is not dead, in the order they were appended.
@@ -159,6 +161,7 @@ final class EntryLog {
 
     private func free(_ number: Int) {
         let segment = segments[number]
+        if number == tail { tail = -1 }
         meter.giveBack(segment.base, segment.capacity)
         Glibc.free(segment.changes)
         held -= segment.capacity
@@ -166,8 +169,10 @@ final class EntryLog {
         numbersFree.append(number)
     }
 
-    /// Starts a new segment, so that the last one may be emptied.
-    func seal() { _ = addSegment(atLeast: 32) }
+    /// Appends no more to `number`, so that it may be emptied.
+    func seal(_ number: Int) {
+        if number == tail { tail = -1 }
+    }
 }
 
 extension Int {

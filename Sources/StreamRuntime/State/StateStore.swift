@@ -162,6 +162,7 @@ public final class StateStore {
             state.tables.values.map { EvictionCandidate(state: state, table: $0) }
         }
         eviction.run(candidates)
+        for candidate in candidates { candidate.table.index.shrink(candidate.table.log) }
         guard !eviction.pieces.isEmpty else { return }
         // What was dropped must be gone before newer entries of the same namespace arrive.
         var drops: [DroppedNamespace] = []

@@ -100,7 +100,7 @@ extension StateTable {
     func empty(
         _ number: Int, _ eviction: Eviction, state: KeyedState, records: RecordBuffer
     ) {
-        if number == log.order.last { log.seal() }
+        log.seal(number)
         log.forEach(in: number) { header in
             let flags = header.pointee.flags
             let isRemoved = flags & Flag.removed != 0
