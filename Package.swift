@@ -65,7 +65,8 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
-        .target(name: "SampleData", dependencies: ["StreamRuntime", "Codecs"], swiftSettings: strict),
+        .target(
+            name: "SampleData", dependencies: ["StreamRuntime", "Codecs"], swiftSettings: strict),
         .executableTarget(
             name: "millrace",
             dependencies: [
@@ -91,7 +92,8 @@ let package = Package(
         .testTarget(
             name: "ConnectorsTests", dependencies: ["Connectors", "Codecs", "CSimdJSON"],
             swiftSettings: strict),
-        .testTarget(name: "FeatureServeTests", dependencies: ["FeatureServe"], swiftSettings: strict),
+        .testTarget(
+            name: "FeatureServeTests", dependencies: ["FeatureServe"], swiftSettings: strict),
         .testTarget(
             name: "PipelinesTests", dependencies: ["Pipelines", "SampleData"],
             swiftSettings: strict),

@@ -9,7 +9,7 @@ struct BenchmarkFile {
     var stores = 250
     var products = 500
     var users = 10_000
-    var rowsPerSecond = 1000
+    var rowsPerSecond = 20_000
 
     /// Writes the file under `directory`, unless it is there from an earlier run; returns its path.
     func path(under directory: String) throws -> String {

@@ -131,16 +131,19 @@ enum EndToEndBenchmarks {
         try remove(state)
     }
 
+    /// `RUSAGE_SELF`, whose Swift type differs between C libraries.
+    private static let thisProcess: Int32 = 0
+
     private static var cpuSeconds: Double {
         var usage = rusage()
-        getrusage(0 /* this process */, &usage)
+        getrusage(thisProcess, &usage)
         return Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
             + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
     }
 
     private static var peakMegabytes: Int {
         var usage = rusage()
-        getrusage(0 /* this process */, &usage)
+        getrusage(thisProcess, &usage)
         return usage.ru_maxrss / 1024
     }
 

@@ -12,7 +12,9 @@ extension PipelinesSpec {
         while let name = open.popLast() {
             guard let pipeline = known[name], kept.insert(name).inserted else { continue }
             // "pipeline.route" reads a named output of a pipeline.
-            open += pipeline.from.compactMap { $0.value.split(separator: ".").first.map(String.init) }
+            open += pipeline.from.compactMap {
+                $0.value.split(separator: ".").first.map(String.init)
+            }
         }
         var spec = self
         spec.pipelines = pipelines.filter { kept.contains($0.name.value) }

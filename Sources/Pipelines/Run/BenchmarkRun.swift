@@ -8,8 +8,11 @@ public enum BenchmarkRun {
         public let rows: Int64
         /// Rows the sinks took.
         public let rowsOut: Int64
+        /// How long the run took, from the start of the workers to their end.
         public let seconds: Double
+        /// Checkpoints that became whole.
         public let checkpoints: Int
+        /// The longest any task stood still for a checkpoint.
         public let longestPauseMillis: Double
         /// The longest time from a barrier to its manifest.
         public let checkpointMillis: Double

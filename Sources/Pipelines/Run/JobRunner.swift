@@ -6,10 +6,13 @@ import StreamRuntime
 public final class JobRunner {
     /// How a run went.
     public struct Summary: Sendable {
+        /// How the run ended.
         public let outcome: Job.Outcome
         /// Records read.
         public let rows: Int64
+        /// How long it took, in nanoseconds.
         public let nanos: Int64
+        /// What its checkpoints cost.
         public let checkpoints: CheckpointReport
         /// Each step's figures, by its id: name of the figure → sum over workers.
         public let figures: [String: [StepCounters.Figure: Int64]]

@@ -8,10 +8,15 @@ public struct RunOptions: Sendable {
     public var keepServing: Bool
     /// Whether results are shown as tables after the end.
     public var show: Bool
+    /// Worker threads; nil for what the file says.
     public var workers: Int?
+    /// Rows a source reads at once; nil for the usual number.
     public var batchRows: Int?
+    /// Port to serve on; nil for the file's.
     public var port: Int?
+    /// Whether features are served at all.
     public var serves: Bool
+    /// Whether progress and failures are told as JSON lines.
     public var json: Bool
     /// Whether no progress is shown.
     public var isQuiet: Bool

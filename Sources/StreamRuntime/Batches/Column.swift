@@ -7,12 +7,19 @@ import Glibc
 ///   `children[0]`. A struct's fields are `children`, each of `count` rows.
 /// - Note: owned by one thread at a time; after a batch is emitted its columns are only read.
 public final class Column {
+    /// What the values are.
     public let type: ColumnType
+    /// The rows' values, `type.stride` bytes each.
     public internal(set) var values: UnsafeMutableRawPointer
+    /// A byte a row, 1 for a value and 0 for null; nil when no row is null.
     public internal(set) var validity: UnsafeMutablePointer<UInt8>?
+    /// The bytes that string and bytes views point into.
     public var arena: ByteArena?
+    /// The elements of a list, or the fields of a struct.
     public var children: [Column]
+    /// The rows there is room for.
     public internal(set) var capacity: Int
+    /// The rows there are.
     public internal(set) var count = 0
 
     /// An empty column with room for `capacity` rows.
@@ -48,25 +55,32 @@ public final class Column {
 
     // MARK: typed memory
 
+    /// Values of an int64, timestamp or date column.
     @inline(__always) public var int64s: UnsafeMutablePointer<Int64> {
         values.assumingMemoryBound(to: Int64.self)
     }
+    /// Values of a double column.
     @inline(__always) public var float64s: UnsafeMutablePointer<Double> {
         values.assumingMemoryBound(to: Double.self)
     }
+    /// Values of a bool column, one byte each.
     @inline(__always) public var bools: UnsafeMutablePointer<UInt8> {
         values.assumingMemoryBound(to: UInt8.self)
     }
+    /// Unscaled values of a decimal column.
     @inline(__always) public var decimals: UnsafeMutablePointer<Int128> {
         values.assumingMemoryBound(to: Int128.self)
     }
+    /// Values of an interval column.
     @inline(__always) public var intervals: UnsafeMutablePointer<Interval> {
         values.assumingMemoryBound(to: Interval.self)
     }
+    /// Views of a string, bytes or list column.
     @inline(__always) public var views: UnsafeMutablePointer<UInt64> {
         values.assumingMemoryBound(to: UInt64.self)
     }
 
+    /// Whether a row has a value.
     @inline(__always) public func isValid(_ row: Int) -> Bool {
         guard let validity else { return true }
         return validity[row] != 0
@@ -130,6 +144,7 @@ public final class Column {
         for child in children { child.removeAll() }
     }
 
+    /// Appends a null.
     public func appendNull() {
         reserve(1)
         ensureValidity()[count] = 0
@@ -142,36 +157,42 @@ public final class Column {
 
     @inline(__always) private func markValid() { if let validity { validity[count] = 1 } }
 
+    /// Appends a value of an int64, timestamp or date column.
     public func append(_ value: Int64) {
         reserve(1)
         int64s[count] = value
         markValid()
         count += 1
     }
+    /// Appends a value of a double column.
     public func append(_ value: Double) {
         reserve(1)
         float64s[count] = value
         markValid()
         count += 1
     }
+    /// Appends a value of a bool column.
     public func append(_ value: Bool) {
         reserve(1)
         bools[count] = value ? 1 : 0
         markValid()
         count += 1
     }
+    /// Appends an unscaled value of a decimal column.
     public func append(_ value: Int128) {
         reserve(1)
         decimals[count] = value
         markValid()
         count += 1
     }
+    /// Appends a value of an interval column.
     public func append(_ value: Interval) {
         reserve(1)
         intervals[count] = value
         markValid()
         count += 1
     }
+    /// Appends a value of a string or bytes column; the bytes are copied.
     public func append(_ bytes: UnsafeBufferPointer<UInt8>) {
         reserve(1)
         let start = bytes.baseAddress ?? UnsafePointer(arena!.base)
@@ -179,6 +200,7 @@ public final class Column {
         markValid()
         count += 1
     }
+    /// Appends a value of a string column.
     public func append(_ text: String) {
         var text = text
         text.withUTF8 { append($0) }

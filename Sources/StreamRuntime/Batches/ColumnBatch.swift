@@ -5,13 +5,19 @@
 /// - Note: one owner at a time. A batch is filled by the task that makes it and is never written
 ///   again once it was emitted, which is why it may cross threads.
 public final class ColumnBatch: @unchecked Sendable {
+    /// The columns' names and types.
     public let schema: Schema
+    /// The columns, in the order of the schema.
     public var columns: [Column]
+    /// Each row's place in the total order.
     public var order: RowOrder
+    /// Each row's kind; nil when all are inserts.
     public var changes: Column?
+    /// Each row's key, after a keyed exchange.
     public var keys: KeyColumn?
     /// The raw record each row came from, kept as far as dead letters may need it.
     public var raw: Column?
+    /// The number of rows.
     public var count: Int
 
     /// An empty batch with room for `capacity` rows.
@@ -35,6 +41,7 @@ public final class ColumnBatch: @unchecked Sendable {
         self.count = count
     }
 
+    /// The column called `name`, or nil.
     public func column(_ name: String) -> Column? { schema.index(of: name).map { columns[$0] } }
 
     /// The rows at `rows`, in that order; memory of strings and lists is shared.
@@ -58,7 +65,9 @@ public final class ColumnBatch: @unchecked Sendable {
 
     /// Appends row `row` of `other`, a batch of the same schema; keys and raw bytes stay behind.
     public func append(from other: ColumnBatch, row: Int) {
-        for (column, source) in zip(columns, other.columns) { column.append(from: source, row: row) }
+        for (column, source) in zip(columns, other.columns) {
+            column.append(from: source, row: row)
+        }
         order.append(from: other.order, row: row)
         if let theirs = other.changes {
             changes = changes ?? RowChange.inserts(count)

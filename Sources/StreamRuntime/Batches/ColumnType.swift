@@ -35,9 +35,12 @@ public indirect enum ColumnType: Hashable, Sendable {
 
 /// A named, typed column of a schema or a struct.
 public struct Field: Hashable, Sendable {
+    /// What it is called.
     public let name: String
+    /// What its values are.
     public let type: ColumnType
 
+    /// A field of this name and type.
     public init(_ name: String, _ type: ColumnType) {
         self.name = name
         self.type = type

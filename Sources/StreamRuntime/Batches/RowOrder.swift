@@ -9,10 +9,13 @@
 ///   plan shifted left by 32, plus the partition; `offsets` the record's offset there. Rows that an
 ///   operator makes carry `RowOrder.derived` plus the step's ordinal, and a key hash.
 public struct RowOrder {
+    /// The rows' event times.
     public let eventTimes: Column
     /// W(p, o): the largest event time of the row's partition before the row, less the disorder bound.
     public let watermarks: Column
+    /// Where each row comes from: a partition of a source, or a step.
     public let origins: Column
+    /// Each record's offset in its partition, or a made row's key hash.
     public let offsets: Column
     /// Which element of its record each row is, after an unnest; nil where a record is one row. Breaks
     /// the tie of rows that share an origin and an offset.

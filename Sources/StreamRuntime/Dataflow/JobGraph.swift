@@ -8,11 +8,16 @@ public struct JobGraph {
         public let name: String
         /// Its position in the plan, below 2^30: the high half of its rows' origins.
         public let ordinal: Int64
+        /// How the source tells time.
         public let time: TimeRule
+        /// What becomes of records that cannot be read.
         public let policy: FailurePolicy
+        /// Opens the source, once for each task.
         public let open: () throws(JobFailure) -> any RecordSource
+        /// Makes a decoder, once for each task.
         public let decoder: () -> any RecordDecoder
 
+        /// A source of this name and ordinal.
         public init(
             name: String, ordinal: Int64, time: TimeRule, policy: FailurePolicy,
             open: @escaping () throws(JobFailure) -> any RecordSource,
@@ -29,12 +34,18 @@ public struct JobGraph {
 
     /// What happens to rows. A step without state runs inside the task before it.
     public struct StepNode {
+        /// The step's stable id: the address of its state.
         public let id: String
+        /// Its position in the plan, after the sources; origin of the rows it makes.
         public let ordinal: Int64
+        /// Whether it remembers rows: then it is a task of its own, behind a keyed exchange.
         public let isStateful: Bool
+        /// The schema of its input.
         public let inputSchema: Schema
+        /// Makes the step, once for each worker (for each way in, without state).
         public let make: () throws(JobFailure) -> any Operator
 
+        /// A step of this id and ordinal.
         public init(
             id: String, ordinal: Int64, isStateful: Bool, inputSchema: Schema,
             make: @escaping () throws(JobFailure) -> any Operator
@@ -50,12 +61,18 @@ public struct JobGraph {
     /// Where rows leave. An ordered sink gets them in total order, so that its bytes are the same in
     /// every run; an unordered one gets them at once.
     public struct SinkNode {
+        /// The sink's stable id: the address of its token.
         public let id: String
+        /// Its position in the plan, after the steps.
         public let ordinal: Int64
+        /// Whether rows must come in total order.
         public let isOrdered: Bool
+        /// The schema of its input.
         public let schema: Schema
+        /// Makes the sink, once.
         public let make: () throws(JobFailure) -> any Sink
 
+        /// A sink of this id and ordinal.
         public init(
             id: String, ordinal: Int64, isOrdered: Bool, schema: Schema,
             make: @escaping () throws(JobFailure) -> any Sink
@@ -87,11 +104,16 @@ public struct JobGraph {
 
     /// Rows of `port` of `from` go to `to`.
     public struct Edge {
+        /// Where the rows come from.
         public let from: Node
+        /// The output they leave by.
         public let port: Int
+        /// Where they go.
         public let to: Node
+        /// How they get there.
         public let exchange: Exchange
 
+        /// An edge between two nodes.
         public init(from: Node, port: Int, to: Node, exchange: Exchange) {
             self.from = from
             self.port = port
@@ -100,11 +122,16 @@ public struct JobGraph {
         }
     }
 
+    /// The sources, in the order of their ordinals.
     public var sources: [SourceNode]
+    /// The steps, in topological order.
     public var steps: [StepNode]
+    /// The sinks.
     public var sinks: [SinkNode]
+    /// The edges.
     public var edges: [Edge]
 
+    /// A graph of these nodes and edges.
     public init(
         sources: [SourceNode], steps: [StepNode], sinks: [SinkNode], edges: [Edge]
     ) {
@@ -124,6 +151,7 @@ public struct TimeRule: Equatable, Sendable {
     /// How long a partition must be at the end of its log to count as idle.
     public let idleNanos: Int64
 
+    /// A rule; the bound and the idle time are not negative.
     public init(column: Int?, outOfOrdernessMicros: Int64, idleNanos: Int64) {
         precondition(outOfOrdernessMicros >= 0)
         self.column = column

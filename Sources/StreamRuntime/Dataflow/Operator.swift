@@ -26,11 +26,15 @@ public protocol Operator: AnyObject {
 }
 
 extension Operator {
+    /// Most steps take rows in any order.
     public var needsOrderedInput: Bool { false }
+    /// A step without state has nothing to open.
     public func open(_ context: OperatorContext) throws(JobFailure) {}
+    /// A step without windows or timers has nothing due.
     public func advance(
         to watermark: EventTime, into output: any Output
     ) throws(JobFailure) -> Progress { .done }
+    /// A step that keeps all it knows in its tables has nothing to move.
     public func flush() throws(JobFailure) {}
 }
 
@@ -48,6 +52,7 @@ public protocol Output: AnyObject {
 }
 
 extension Output {
+    /// Hands `batch` on at the main output.
     public func emit(_ batch: ColumnBatch) { emit(batch, port: 0) }
 }
 
@@ -57,14 +62,18 @@ public struct OperatorContext {
     public let stepId: String
     /// The step's position in the plan; origin of the rows it makes.
     public let ordinal: Int64
+    /// The worker this instance belongs to, from 0.
     public let worker: Int
+    /// How many workers the job has.
     public let workers: Int
     /// The worker's share of the state.
     public let state: StateStore
+    /// The figures the step keeps.
     public let counters: StepCounters
     /// The name of each source of the plan, by its ordinal.
     public let sources: [Int64: String]
 
+    /// The place of one instance of a step.
     public init(
         stepId: String, ordinal: Int64, worker: Int, workers: Int, state: StateStore,
         counters: StepCounters, sources: [Int64: String] = [:]
@@ -81,5 +90,6 @@ public struct OperatorContext {
     /// The source a row with this origin came from, or the step that made it.
     public func sourceName(origin: Int64) -> String { sources[origin >> 32] ?? stepId }
 
+    /// The key groups whose keys come to this worker.
     public var keyGroups: Range<Int> { KeyGroup.range(worker: worker, of: workers) }
 }

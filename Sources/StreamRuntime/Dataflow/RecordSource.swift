@@ -5,14 +5,20 @@
 /// - Note: owned by the reader's task. Columns decoded from it may share its arenas, so a reader makes
 ///   a new batch for every read instead of refilling one that was handed on.
 public final class RecordBatch {
+    /// The partition the records are of.
     public let partition: Int32
+    /// The records' keys; null for none.
     public let keys: Column
+    /// The records' values; null for tombstones.
     public let values: Column
+    /// The records' timestamps, in microseconds.
     public let timestamps: Column
+    /// The records' offsets, ascending.
     public let offsets: Column
     /// Each record's headers, encoded as the log does, or nil when no record has any.
     public var headers: Column?
 
+    /// No records yet of this partition, with room for `capacity`.
     public init(partition: Int32, capacity: Int) {
         self.partition = partition
         keys = Column(.bytes, capacity: capacity)
@@ -32,6 +38,7 @@ public final class RecordBatch {
         self.offsets = offsets
     }
 
+    /// The number of records.
     public var count: Int { offsets.count }
 }
 
@@ -85,15 +92,18 @@ public protocol RecordDecoder: AnyObject {
 
 /// What a decoder fills: columns, and which record each row came from.
 public final class DecodedRows {
+    /// The columns of the schema, each of `count` rows.
     public let columns: [Column]
     /// An int64 column: for each row the index of its record.
     public let records: Column
 
+    /// No rows yet, with room for `capacity`.
     public init(schema: Schema, capacity: Int) {
         columns = schema.fields.map { Column($0.type, capacity: capacity) }
         records = Column(.int64, capacity: capacity)
     }
 
+    /// The number of rows.
     public var count: Int { records.count }
 }
 
@@ -105,11 +115,15 @@ public struct RejectedRows {
         public let row: Int
         /// The field or expression at fault, or empty.
         public let column: String
+        /// What is wrong, in the words of the domain.
         public let reason: String
     }
+    /// What was rejected, in the order it was met.
     public private(set) var rejects: [Reject] = []
 
+    /// Nothing rejected yet.
     public init() {}
+    /// Notes that row `row` cannot be used because of `column`.
     public mutating func append(row: Int, column: String, reason: String) {
         rejects.append(Reject(row: row, column: column, reason: reason))
     }

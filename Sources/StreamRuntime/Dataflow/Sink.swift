@@ -28,6 +28,8 @@ public protocol Sink: AnyObject {
 }
 
 extension Sink {
+    /// A sink that takes rows at any time is always ready.
     public var isReady: Bool { true }
+    /// A sink that holds nothing open has nothing to close.
     public func close() {}
 }

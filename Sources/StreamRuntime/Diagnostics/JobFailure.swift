@@ -12,12 +12,18 @@ public struct JobFailure: Error, Equatable, Sendable {
         case stopAndAsk
     }
 
+    /// The boundary at which it happened.
     public let kind: Kind
+    /// What is wrong.
     public let problem: String
+    /// Where: the file, topic, partition and offset, step or directory.
     public let place: String
+    /// What the user can do about it.
     public let remedy: String
+    /// What may be done without the user.
     public let recovery: Recovery
 
+    /// A failure at the boundary `kind`.
     public init(
         _ kind: Kind, _ problem: String, at place: String, remedy: String,
         recovery: Recovery = .stopAndAsk

@@ -13,6 +13,7 @@ public final class StepCounters: @unchecked Sendable {
 
     private let cells: UnsafeMutablePointer<UInt64>
 
+    /// All figures at zero.
     public init() {
         cells = .allocate(capacity: Figure.allCases.count)
         cells.initialize(repeating: 0, count: Figure.allCases.count)
@@ -20,15 +21,19 @@ public final class StepCounters: @unchecked Sendable {
 
     deinit { cells.deallocate() }
 
+    /// Adds to a figure; by the step's worker only.
     public func add(_ figure: Figure, _ amount: Int) {
         let cell = cells + figure.rawValue
-        millrace_store_relaxed(cell, millrace_load_relaxed(cell) &+ UInt64(bitPattern: Int64(amount)))
+        let grown = millrace_load_relaxed(cell) &+ UInt64(bitPattern: Int64(amount))
+        millrace_store_relaxed(cell, grown)
     }
 
+    /// Sets a figure; by the step's worker only.
     public func set(_ figure: Figure, _ value: Int64) {
         millrace_store_relaxed(cells + figure.rawValue, UInt64(bitPattern: value))
     }
 
+    /// A recent value of a figure; from any thread.
     public func read(_ figure: Figure) -> Int64 {
         Int64(bitPattern: millrace_load_relaxed(cells + figure.rawValue))
     }

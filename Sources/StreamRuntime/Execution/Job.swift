@@ -209,13 +209,18 @@ public final class Job: @unchecked Sendable {
 
 /// What a job's checkpoints cost so far.
 public struct CheckpointReport: Sendable {
+    /// Checkpoints that became whole.
     public var count = 0
+    /// The number of the last one.
     public var lastNumber: Int64 = 0
     /// From the barrier's start to the durable manifest.
     public var lastNanos: Int64 = 0
     /// The longest any task stood still for the last one, and for any.
     public var lastPauseNanos: Int64 = 0
+    /// The longest any task stood still for one, in nanoseconds.
     public var longestPauseNanos: Int64 = 0
+    /// Bytes that the last one added.
     public var lastBytes: Int64 = 0
+    /// Time spent on all of them, in nanoseconds.
     public var totalNanos: Int64 = 0
 }

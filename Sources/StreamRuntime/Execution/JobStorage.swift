@@ -13,12 +13,14 @@ public protocol JobStorage: AnyObject, Sendable {
 
 /// What a checkpoint says about sources and sinks.
 public struct RestoredCheckpoint: Sendable {
+    /// The checkpoint's number.
     public let checkpoint: Int64
     /// Source positions, by "source/partition".
     public let positions: [String: [UInt8]]
     /// Sink tokens, by the sink's id.
     public let tokens: [String: [UInt8]]
 
+    /// A checkpoint of this number, with its source positions and sink tokens.
     public init(checkpoint: Int64, positions: [String: [UInt8]], tokens: [String: [UInt8]]) {
         self.checkpoint = checkpoint
         self.positions = positions
@@ -28,9 +30,13 @@ public struct RestoredCheckpoint: Sendable {
 
 /// All that the tasks handed over for one checkpoint.
 public struct CheckpointParts: Sendable {
+    /// The checkpoint's number.
     public let checkpoint: Int64
+    /// The changed state of every step and sink.
     public let snapshots: [StateSnapshot]
+    /// Source positions, by "source/partition".
     public let positions: [String: [UInt8]]
+    /// Sink tokens, by the sink's id.
     public let tokens: [String: [UInt8]]
 
     public init(
@@ -48,16 +54,21 @@ public struct CheckpointParts: Sendable {
 public struct CheckpointSummary: Sendable {
     /// Bytes that this checkpoint added.
     public let bytes: Int64
+    /// A checkpoint that added this many bytes.
     public init(bytes: Int64) { self.bytes = bytes }
 }
 
 /// State in memory and no checkpoints: for tests and for jobs that need not survive.
 public final class MemoryStorage: JobStorage {
+    /// Storage that begins and ends empty.
     public init() {}
+    /// Nothing: memory does not outlive its job.
     public var restored: RestoredCheckpoint? { nil }
+    /// An empty store.
     public func openStore(worker: Int, of workers: Int) throws(JobFailure) -> StateStore {
         StateStore()
     }
+    /// Nothing to do: nothing outlives the job.
     public func complete(_ parts: CheckpointParts) throws(JobFailure) -> CheckpointSummary {
         CheckpointSummary(bytes: 0)
     }

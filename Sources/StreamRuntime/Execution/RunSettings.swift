@@ -9,6 +9,7 @@ public struct RunSettings: Sendable {
     /// Whether each worker keeps to a core of its own.
     public var pinsThreads: Bool
 
+    /// Settings; what is left out is as a job of its own would want it.
     public init(
         workers: Int, batchRows: Int = Limits.batchRows, checkpointNanos: Int64 = 10_000_000_000,
         pinsThreads: Bool = false

@@ -3,7 +3,9 @@
 /// - Shape: 16 bytes: the offset of the next record and the newest event time in microseconds
 ///   (Int64.min before the first row), both little-endian.
 public struct SourcePosition: Equatable, Sendable {
+    /// The offset of the next record.
     public let offset: Int64
+    /// The largest event time read so far, in microseconds; Int64.min before the first row.
     public let newest: Int64
 
     init(offset: Int64, newest: Int64) {

@@ -2,17 +2,22 @@
 ///
 /// - Shape: `bytes` is a bytes column, `hashes` an int64 column, both of the batch's rows.
 public struct KeyColumn {
+    /// The keys' bytes.
     public let bytes: Column
+    /// The keys' hashes.
     public let hashes: Column
 
+    /// Keys with their hashes.
     public init(bytes: Column, hashes: Column) {
         precondition(bytes.count == hashes.count, "a hash for every key")
         self.bytes = bytes
         self.hashes = hashes
     }
 
+    /// The number of keys.
     public var count: Int { bytes.count }
 
+    /// The keys of the rows at `rows`, in that order.
     public func gathered(_ rows: UnsafePointer<Int32>, count: Int) -> KeyColumn {
         KeyColumn(
             bytes: bytes.gathered(rows, count: count), hashes: hashes.gathered(rows, count: count))
@@ -21,6 +26,7 @@ public struct KeyColumn {
 
 /// One of the 1,024 shares that keys are divided into, for good; workers own ranges of them.
 public enum KeyGroup {
+    /// The number of groups; fixed for life.
     public static let count = 1024
 
     /// The group of a key, from the top ten bits of its hash.

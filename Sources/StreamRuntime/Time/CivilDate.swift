@@ -2,14 +2,17 @@
 ///
 /// - Source: Howard Hinnant, "chrono-compatible low-level date algorithms".
 public struct CivilDate: Hashable, Sendable {
+    /// The year, negative before year 0 (which is 1 BC).
     public var year: Int64
     /// 1 to 12.
     public var month: Int64
     /// 1 to 31.
     public var day: Int64
 
+    /// Microseconds of a day.
     public static let microsPerDay: Int64 = 86_400_000_000
 
+    /// A date of the proleptic Gregorian calendar.
     public init(year: Int64, month: Int64, day: Int64) {
         self.year = year
         self.month = month
@@ -40,6 +43,7 @@ public struct CivilDate: Hashable, Sendable {
         return era &* 146_097 &+ dayOfEra &- 719_468
     }
 
+    /// Whether February has 29 days in `year`.
     public static func isLeap(_ year: Int64) -> Bool {
         year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
     }

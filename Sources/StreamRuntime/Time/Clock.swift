@@ -10,9 +10,12 @@ public protocol Clock: AnyObject, Sendable {
 
 /// The machine's clocks.
 public final class SystemClock: Clock {
+    /// The clocks of this machine.
     public init() {}
 
+    /// The monotonic clock.
     public var nanos: Int64 { SystemClock.read(CLOCK_MONOTONIC) }
+    /// The time of day.
     public var nowMicros: Int64 { SystemClock.read(CLOCK_REALTIME) / 1000 }
 
     private static func read(_ clock: clockid_t) -> Int64 {
