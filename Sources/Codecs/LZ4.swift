@@ -7,6 +7,10 @@ public enum LZ4 {
     /// The most bytes one block may hold.
     public static let inputMax = 0x7E00_0000
 
+    /// How much faster than its best the compressor works: four times the stride between two tries
+    /// costs a few percent of size and saves half of the time on rows of text.
+    private static let acceleration: Int32 = 4
+
     /// The most bytes that `count` bytes can become.
     public static func compressedMax(_ count: Int) -> Int { count + count / 255 + 16 }
 
@@ -22,7 +26,7 @@ public enum LZ4 {
         let room = Int32(min(capacity, Int(Int32.max)))
         let from = UnsafeRawPointer(source).assumingMemoryBound(to: CChar.self)
         let to = UnsafeMutableRawPointer(target).assumingMemoryBound(to: CChar.self)
-        let written = LZ4_compress_default(from, to, Int32(count), room)
+        let written = LZ4_compress_fast(from, to, Int32(count), room, LZ4.acceleration)
         return written > 0 ? Int(written) : nil
     }
 
