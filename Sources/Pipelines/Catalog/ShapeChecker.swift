@@ -17,14 +17,14 @@ struct ShapeChecker {
         if node.isNull, node.scalar?.isQuoted != true {
             diagnostics.report(
                 .wrongKind,
-                key.isEmpty ? "\(place) is empty" : "\"\(key)\" in \(place) has no value",
+                key.isEmpty ? "\(place) is empty" : "\(named(key, in: place)) has no value",
                 at: owner, fix: "write \(ShapeChecker.describe(shape))")
             return
         }
         guard let fitting = fitting(shape, node) else {
             diagnostics.report(
                 .wrongKind,
-                "\(key.isEmpty ? place : "\"\(key)\" in \(place)") is \(node.kindName)",
+                "\(key.isEmpty ? place : named(key, in: place)) is \(node.kindName)",
                 at: node.position, fix: "write \(ShapeChecker.describe(shape))")
             return
         }
@@ -44,7 +44,7 @@ struct ShapeChecker {
         case .table(let table):
             if node.entries.count < table.min {
                 diagnostics.report(
-                    .wrongKind, "\"\(key)\" in \(place) is empty", at: owner,
+                    .wrongKind, "\(named(key, in: place)) is empty", at: owner,
                     fix: "declare at least one \(table.what)")
             }
             for entry in node.entries {
@@ -61,6 +61,11 @@ struct ShapeChecker {
         case .step: checkStep(node, in: place)
         case .either: break
         }
+    }
+
+    /// A key and what it is in; a part of the file itself has no need of that.
+    private func named(_ key: String, in place: String) -> String {
+        key == place ? "\"\(key)\"" : "\"\(key)\" in \(place)"
     }
 
     private func fitting(_ shape: Shape, _ node: SpecNode) -> Shape? {

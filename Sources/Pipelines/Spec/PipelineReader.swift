@@ -52,9 +52,13 @@ struct PipelineReader {
         guard node.entries.count == 1, let entry = node.entries.first,
             let action = action(entry.key, entry.value)
         else { return nil }
+        // Elsewhere these are names of columns.
+        let isStateful = Verb.named(entry.key)?.isStateful ?? false
+        let by = isStateful ? entry.value["by"]?.oneOrMore ?? [] : []
         return StepSpec(
-            verb: entry.name, id: entry.value["id"]?.located, formerId: entry.value["was"]?.text,
-            by: (entry.value["by"]?.oneOrMore ?? []).compactMap(\.located), action: action)
+            verb: entry.name, id: isStateful ? entry.value["id"]?.located : nil,
+            formerId: isStateful ? entry.value["was"]?.text : nil, by: by.compactMap(\.located),
+            action: action)
     }
 
     private func action(_ verb: String, _ node: SpecNode) -> StepSpec.Action? {

@@ -61,7 +61,7 @@ import Testing
                       | ^
                   fix: add pipelines: PIPELINE: {from: …}
 
-                pipelines.yaml:2:1: error[E108]: "streams" in streams is empty
+                pipelines.yaml:2:1: error[E108]: "streams" is empty
                     2 | streams: {}
                       | ^~~~~~~
                   fix: declare at least one stream
