@@ -21,6 +21,7 @@ final class HTTPConnection: ChannelInboundHandler {
     private var chunks: ChunkedBody?
     private var isClosing = false
     private var hasClosed = false
+    private var isInputClosed = false
     private var isDraining = false
     private var isStalled = false
     private var lastByte = NIODeadline.now()
@@ -64,6 +65,7 @@ final class HTTPConnection: ChannelInboundHandler {
         if let event = event as? ChannelEvent, event == .inputClosed {
             // Nothing more comes: what has been asked is answered by now.
             if hasClosed { return context.close(promise: nil) }
+            isInputClosed = true
             isClosing = true
             return send(context)
         }
@@ -180,9 +182,14 @@ final class HTTPConnection: ChannelInboundHandler {
     private func close(_ context: ChannelHandlerContext) {
         guard !hasClosed else { return }
         hasClosed = true
+        let loop = context.eventLoop
+        let flushed = loop.makePromise(of: Void.self)
+        if isInputClosed {
+            flushed.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
+        }
         // The half-close lets a client that is still sending read why it was refused.
-        context.close(mode: .output, promise: nil)
-        context.eventLoop.assumeIsolated().scheduleTask(in: limits.lingering) {
+        context.close(mode: .output, promise: flushed)
+        loop.assumeIsolated().scheduleTask(in: limits.lingering) {
             context.close(promise: nil)
         }
     }
