@@ -8,6 +8,7 @@ struct Benchmark {
         [
             Benchmark(name: "decode") { DecodeBenchmarks.run() },
             Benchmark(name: "rows") { RowBenchmarks.run() },
+            Benchmark(name: "log") { LogBenchmarks.run() },
             Benchmark(name: "windows") { WindowBenchmarks.run() },
             Benchmark(name: "state") { StateBenchmarks.run() },
             Benchmark(name: "serve") { ServeBenchmarks.run() },

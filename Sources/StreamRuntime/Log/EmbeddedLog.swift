@@ -79,7 +79,7 @@ public struct EmbeddedLog: Sendable {
     /// - Throws: when there is none, or while it has a writer.
     public func deleteTopic(_ name: String) throws(JobFailure) {
         _ = try settings(name)
-        let lock = try TopicWriter.lock(directory(name), topic: name)
+        let lock = try WriterLock(directory(name), topic: name)
         let doomed = root + "/.old-\(getpid())-" + String(name.prefix(200))
         try LogDirectory.removeTree(doomed)
         try LogDirectory.rename(directory(name), to: doomed)

@@ -29,7 +29,7 @@ final class PartitionWriter {
         activeIndex = SegmentIndex(base: end.segment)
         try LogDirectory.create(files.directory)
         for base in try files.bases() where base < end.segment {
-            let (index, rebuilt) = try files.sealedIndex(base)
+            let (index, rebuilt) = try files.sealedIndex(base, checkedFrom: trusted.offset)
             sealed.append(index)
             if rebuilt { try writeIndex(index) }
         }
@@ -79,7 +79,8 @@ final class PartitionWriter {
                 .sink, "a record of \(bytes) bytes is too large for the log", at: files.name,
                 remedy: "keep records under \(LogLimits.recordBytesMax) bytes")
         }
-        if builder.count > 0 && builder.bytes + bytes > LogLimits.blockBytes {
+        // A block that could not be written is still full.
+        if builder.isFull || (builder.count > 0 && builder.bytes + bytes > LogLimits.blockBytes) {
             try flush(appendId: appendId, scratch: scratch)
         }
         builder.append(key: key, value: value, timestamp: timestamp, headers: headers)

@@ -146,18 +146,24 @@ struct PartitionFiles {
 
     /// The index of a full segment: its file if that is right, or a walk over its blocks.
     ///
+    /// - Parameter checkedFrom: blocks from this offset on are read and their checksums tried.
     /// - Returns: the index, and whether it had to be made anew.
-    func sealedIndex(_ base: Int64) throws(JobFailure) -> (index: SegmentIndex, rebuilt: Bool) {
+    func sealedIndex(
+        _ base: Int64, checkedFrom: Int64 = .max
+    ) throws(JobFailure) -> (index: SegmentIndex, rebuilt: Bool) {
         let file = try LogFile(segment(base), O_RDONLY)
         let size = try file.size()
         if let bytes = try LogDirectory.bytes(index(base)),
-            let index = SegmentIndex(fileBytes: bytes, base: base, segmentBytes: size)
+            let index = SegmentIndex(fileBytes: bytes, base: base, segmentBytes: size),
+            index.nextOffset <= checkedFrom
         {
             return (index, false)
         }
         var index = SegmentIndex(base: base)
         var scan = SegmentScan(file, offset: base, position: 0, limit: Int64(size))
-        while let header = try scan.next() { index.append(header) }
+        while let header = try scan.next(checking: scan.offset >= checkedFrom) {
+            index.append(header)
+        }
         guard index.bytes == Int64(size) else {
             throw corruption(base, offset: index.nextOffset, position: index.bytes)
         }

@@ -18,7 +18,7 @@ public final class TopicWriter {
     private let settings: TopicSettings
     private let syncing: Bool
     private let write: FileWrite
-    private let lock: LogFile
+    private let lock: WriterLock
     private let scratch = BlockScratch()
     private var writers: [PartitionWriter] = []
     private var committed: CommittedEnds
@@ -36,24 +36,8 @@ public final class TopicWriter {
         self.settings = settings
         self.syncing = syncing
         self.write = write
-        lock = try TopicWriter.lock(directory, topic: topic)
+        lock = try WriterLock(directory, topic: topic)
         committed = try CommittedEnds.read(directory, partitions: settings.partitions)
-    }
-
-    static func lock(_ directory: String, topic: String) throws(JobFailure) -> LogFile {
-        let path = directory + "/lock"
-        let file = try LogFile(path, O_RDWR | O_CREAT)
-        guard flock(file.descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            guard errno == EWOULDBLOCK else { throw LogFile.failure("lock", path) }
-            let bytes = try LogDirectory.bytes(path) ?? []
-            let holder = String(decoding: bytes, as: UTF8.self).filter { $0.isNumber }
-            throw JobFailure(
-                .sink, "topic \(topic) already has a writer, process \(holder)", at: path,
-                remedy: "stop that process, or write to another topic")
-        }
-        try file.truncate(to: 0)
-        try FileWrite.system.all(Array("\(getpid())\n".utf8), to: file)
-        return file
     }
 
     // MARK: recovery
@@ -235,7 +219,7 @@ public final class TopicWriter {
     public func close() {
         isClosed = true
         writers = []
-        flock(lock.descriptor, LOCK_UN)
+        lock.release()
     }
 
     private func publish(_ ends: CommittedEnds) throws(JobFailure) {

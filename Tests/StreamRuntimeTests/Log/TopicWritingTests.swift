@@ -189,6 +189,40 @@ private final class SmallDisk {
     }
 }
 
+@Test func `a full block that the disk refuses is kept and nothing is added to it`() throws {
+    let scratch = ScratchLog()
+    let disk = SmallDisk(left: 0)
+    let writer = try scratch.topic("t", write: disk.write)
+    let records = (0..<LogLimits.blockRecords).map { TestRecord(key: nil, value: "\($0)") }
+    #expect(failure { try writer.send(records) } != nil)
+    for _ in 0..<3 { #expect(failure { try writer.send("not yet") } != nil) }
+    disk.left = 1 << 20
+    try writer.send("after")
+    try writer.commit()
+    #expect(try scratch.log.records("t") == records + [TestRecord(key: nil, value: "after")])
+}
+
+@Test func `a flipped byte is also found in a segment that was filled since the commit`() throws {
+    let scratch = ScratchLog()
+    var token: [UInt8] = []
+    do {
+        let writer = try scratch.topic("t", TopicSettings(partitions: 1, segmentBytes: 1))
+        for number in 1...3 {
+            try writer.send("value \(number)")
+            token = try writer.prepare(checkpoint: Int64(number))
+        }
+    }
+    var bytes = try contents(scratch.segment("t", base: 1))
+    bytes[60] ^= 1
+    try overwrite(scratch.segment("t", base: 1), bytes)
+    let told = failure { try scratch.log.writer("t", syncing: false).recover(token: token) }
+    #expect(told?.problem == "the records of t/0 from offset 1 on are damaged")
+    bytes[60] ^= 1
+    try overwrite(scratch.segment("t", base: 1), bytes)
+    try scratch.log.writer("t", syncing: false).recover(token: token)
+    #expect(try scratch.log.values("t") == ["value 1", "value 2", "value 3"])
+}
+
 @Test(arguments: [
     (EROFS, "mount the file system writable"), (EACCES, "give user"), (EIO, "check it"),
 ])
