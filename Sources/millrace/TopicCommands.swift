@@ -55,7 +55,9 @@ struct Topics: ParsableCommand {
         @OptionGroup var place: Place
         @Option(help: "Only this partition.")
         var partition: Int?
-        @Option(help: "Begin at this offset.")
+        @Option(
+            parsing: .unconditional,
+            help: "Begin at this offset; a negative one counts back from the end.")
         var from: Int64?
         @Option(help: "Stop before this offset.")
         var to: Int64?

@@ -9,8 +9,6 @@ struct PlannedFile {
     let plan: JobPlan?
     /// The file as YAML sees it, when it is YAML.
     let root: SpecNode?
-    /// The file's content, when it could be read.
-    let spec: PipelinesSpec?
 
     /// Plans `text`, which is called `file` in messages and whose paths are relative to `file`'s directory.
     ///
@@ -19,7 +17,6 @@ struct PlannedFile {
         source = SourceText(file: file, text: text)
         let read = SpecFile(source: source, variables: variables)
         root = read.root
-        spec = read.spec
         plan = read.spec.flatMap {
             Planner.plan($0, file: file, only: only, diagnostics: read.diagnostics)
         }
@@ -41,7 +38,6 @@ struct PlannedFile {
     private init(unreadable path: String, reason: String) {
         source = SourceText(file: path, text: "")
         root = nil
-        spec = nil
         plan = nil
         problems = [
             SpecDiagnostic(

@@ -21,6 +21,13 @@ enum EngineMetrics {
                 }
             }
             registry.reading(
+                "millrace_state_keys", help: "Keys of a step's state, at the last checkpoint.",
+                labels: labels
+            ) {
+                let keys = workers.reduce(0) { $0 + $1.read(.stateKeys) }
+                return keys == 0 ? nil : Double(keys)
+            }
+            registry.reading(
                 "millrace_step_busy_seconds_total", help: "Time a step's tasks worked.",
                 labels: labels, grows: true
             ) {
@@ -35,6 +42,12 @@ enum EngineMetrics {
                 }
                 return marks.min().map { Double(clock.nowMicros - $0) / 1e6 }
             }
+        }
+        for (worker, counters) in job.workerCounters.enumerated() {
+            registry.reading(
+                "millrace_state_bytes", help: "Memory that a worker's state takes.",
+                labels: [("worker", "\(worker)")]
+            ) { Double(counters.read(.stateBytes)) }
         }
         registry.reading(
             "millrace_checkpoints_total", help: "Checkpoints that became whole.", grows: true

@@ -45,7 +45,7 @@ public final class JobRunner {
             DurableStorage.Settings(
                 directory: plan.settings.stateDirectory, job: plan.name,
                 fingerprint: plan.fingerprint, memoryBytes: budget.state,
-                retained: plan.settings.checkpointKeep))
+                retained: plan.settings.checkpointKeep, renames: plan.renames))
         for notice in storage.skipped { Terminal.error("warning: \(notice)\n") }
         if !plan.featureViews.isEmpty {
             online = try OnlineStores.open(plan, budget: budget.online)

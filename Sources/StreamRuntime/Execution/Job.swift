@@ -33,6 +33,9 @@ public final class Job: @unchecked Sendable {
     /// The figures of every node, by its id: one for each worker.
     public private(set) var counters: [String: [StepCounters]] = [:]
 
+    /// What the state of each worker takes in memory (`.stateBytes`).
+    public private(set) var workerCounters: [StepCounters] = []
+
     /// Builds the job: opens state, makes operators and sinks, wires the tasks. Nothing runs yet.
     public init(
         graph: JobGraph, settings: RunSettings, storage: any JobStorage,
@@ -48,6 +51,7 @@ public final class Job: @unchecked Sendable {
             graph: graph, settings: settings, storage: storage, clock: clock, control: control)
         try builder.build()
         workers = builder.workers
+        workerCounters = workers.map(\.counters)
         taskNames = Set(builder.taskNames)
         precondition(taskNames.count == builder.taskNames.count, "task names are unique")
         sinkTasks = graph.sinks.count

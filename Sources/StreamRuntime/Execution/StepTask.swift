@@ -124,6 +124,7 @@ final class StepTask: TaskLoop {
         try operation.flush()
         try sorter?.flush()
         let taken = try context.state.snapshot(step: context.stepId)
+        context.counters.set(.stateKeys, Int64(context.state.keys(of: context.stepId)))
         control.acknowledge(
             TaskAcknowledgement(
                 task: name, checkpoint: checkpoint, snapshot: taken,

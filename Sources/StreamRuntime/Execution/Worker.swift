@@ -5,6 +5,8 @@ import Synchronization
 /// A thread that runs its tasks in turn until the job stops.
 final class Worker {
     let signal = WorkerSignal()
+    /// What all the worker's state takes.
+    let counters = StepCounters()
     private let index: Int
     private let settings: RunSettings
     private let control: JobControl
@@ -67,6 +69,7 @@ final class Worker {
     private func relieve(isBusy: Bool) throws(JobFailure) {
         guard isBusy || isPressed else { return }
         let isStuck = try store.relieve() == .waitForCheckpoint
+        counters.set(.stateBytes, Int64(store.bytes))
         if isStuck != isPressed {
             isPressed = isStuck
             control.pressedWorkers.wrappingAdd(isStuck ? 1 : -1, ordering: .relaxed)
