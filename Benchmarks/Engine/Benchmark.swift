@@ -7,6 +7,7 @@ struct Benchmark {
     static var kernels: [Benchmark] {
         [
             Benchmark(name: "decode") { DecodeBenchmarks.run() },
+            Benchmark(name: "expressions") { ExpressionBenchmarks.run() },
             Benchmark(name: "rows") { RowBenchmarks.run() },
             Benchmark(name: "log") { LogBenchmarks.run() },
             Benchmark(name: "windows") { WindowBenchmarks.run() },

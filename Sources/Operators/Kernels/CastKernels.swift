@@ -171,6 +171,7 @@ enum CastKernels {
     private static func number(
         _ source: Column, _ type: ColumnType, _ call: KernelCall
     ) -> Column {
+        if let widened = WideningKernels.widened(source, type, call) { return widened }
         let (result, live) = call.result(type)
         let limit: Int128
         var scale = 0

@@ -3,7 +3,8 @@ enum FunctionCatalogue {
     nonisolated(unsafe) static let groups: [(title: String, functions: [ScalarFunction])] = [
         ("Conditions", ConditionFunctions.all), ("Numbers", NumericFunctions.all),
         ("Text", TextFunctions.all), ("Patterns", PatternFunctions.all),
-        ("Encodings, digests and likeness", EncodingFunctions.all),
+        ("Encodings and digests", EncodingFunctions.all),
+        ("Likeness", LikenessFunctions.all),
         ("Dates and times", TimeFunctions.all), ("Lists and structs", ListFunctions.all),
         ("Places and hashes", GeoFunctions.all),
     ]

@@ -1,0 +1,190 @@
+import StreamRuntime
+
+// Functions between times and texts or numbers, and those that make intervals.
+extension TimeFunctions {
+    private static func format(_ argument: Argument) throws(ExpressionError) -> TimeFormat {
+        guard let constant = argument.node as? ConstantNode, constant.type == .string,
+            !constant.isNull
+        else { throw ExpressionError("the format must be a constant text", at: argument.range) }
+        do {
+            return try TimeFormat(constant.value.string(0))
+        } catch {
+            throw ExpressionError(
+                "there is no format specifier \"\(error.specifier)\"", at: argument.range,
+                fix: "write %% for a percent sign; %Y %m %d %H %M %S are the usual ones")
+        }
+    }
+
+    private static func reading(_ name: String, isTry: Bool) -> ScalarFunction {
+        ScalarFunction(
+            name, "\(name)(text, format)",
+            isTry
+                ? "The timestamp that a text is in a format, or null."
+                : "The timestamp that a text is in a format.",
+            isTry ? "try_strptime('soon', '%Y')" : "strptime('05/03/2024 14:07', '%d/%m/%Y %H:%M')",
+            isTry ? "NULL" : "2024-03-05 14:07:00"
+        ) { (arguments, range) throws(ExpressionError) in
+            try ConditionFunctions.require(arguments, range, 2...2, "\(name)(text, format)")
+            let text = try Coercion.implicit(
+                arguments[0].node, as: .string, at: arguments[0].range)
+            let format = try format(arguments[1])
+            return KernelNode(type: .timestamp, [text], canFail: !isTry) { call in
+                let (result, live) = call.result()
+                for row in 0..<call.count where live[row] != 0 {
+                    if let micros = format.read(call.arguments[0].bytes(row)) {
+                        result.int64s[row] = micros
+                    } else if isTry {
+                        live[row] = 0
+                    } else {
+                        call.fail(
+                            row, live,
+                            "'\(call.arguments[0].string(row))' does not fit the time format")
+                    }
+                }
+                return result
+            }.folded
+        }
+    }
+
+    nonisolated(unsafe) static let texts: [ScalarFunction] = [
+        ScalarFunction(
+            "strftime", "strftime(t, format)", "The time as text in a format of % specifiers.",
+            "strftime(timestamp '2024-03-05 14:07:09', '%d %b %Y, %I:%M %p')",
+            "05 Mar 2024, 02:07 PM"
+        ) { (arguments, range) throws(ExpressionError) in
+            try ConditionFunctions.require(arguments, range, 2...2, "strftime(t, format)")
+            let format = try format(arguments[1])
+            return KernelNode(type: .string, [try timestamp(arguments[0])], canFail: false) {
+                call in
+                call.buildText { row, arena in
+                    format.write(call.arguments[0].int64s[row], to: arena)
+                    return nil
+                }
+            }.folded
+        },
+        reading("strptime", isTry: false),
+        reading("try_strptime", isTry: true),
+    ]
+
+    nonisolated(unsafe) static let making: [ScalarFunction] = [
+        ScalarFunction(
+            "make_date", "make_date(year, month, day)", "The date of these parts.",
+            "make_date(2024, 2, 29)",
+            "2024-02-29",
+            [
+                Overload([.int64, .int64, .int64], canFail: true, .date) { call in
+                    let (result, live) = call.result()
+                    for row in 0..<call.count where live[row] != 0 {
+                        let parts = call.arguments.map { $0.int64s[row] }
+                        if let day = day(parts) {
+                            result.int64s[row] = day
+                        } else {
+                            call.fail(row, live, "\(parts[0])-\(parts[1])-\(parts[2]) is no date")
+                        }
+                    }
+                    return result
+                }
+            ]),
+        ScalarFunction(
+            "make_timestamp", "make_timestamp(year, month, day, hour, minute, seconds)",
+            "The timestamp of these parts, or of microseconds since 1970.",
+            "make_timestamp(2024, 2, 29, 13, 45, 30.25)", "2024-02-29 13:45:30.25",
+            [
+                Overload([.int64], .timestamp) { $0.mapInteger { $0 } },
+                Overload(
+                    [.int64, .int64, .int64, .int64, .int64, .float64], canFail: true, .timestamp
+                ) { call in
+                    let (result, live) = call.result()
+                    for row in 0..<call.count where live[row] != 0 {
+                        let parts = call.arguments[0..<5].map { $0.int64s[row] }
+                        let seconds = call.arguments[5].float64s[row]
+                        guard let day = day(parts), (0..<24).contains(parts[3]),
+                            (0..<60).contains(parts[4]), seconds >= 0, seconds < 60
+                        else {
+                            call.fail(row, live, "these parts make no timestamp")
+                            continue
+                        }
+                        result.int64s[row] =
+                            day * CivilDate.microsPerDay + (parts[3] * 60 + parts[4]) * 60_000_000
+                            + Int64((seconds * 1_000_000).rounded())
+                    }
+                    return result
+                },
+            ]),
+        ScalarFunction(
+            "to_timestamp", "to_timestamp(seconds)",
+            "The timestamp so many seconds after 1970-01-01.",
+            "to_timestamp(1709214330.25)", "2024-02-29 13:45:30.25",
+            [
+                Overload([.float64], canFail: true, .timestamp) { call in
+                    let (result, live) = call.result()
+                    for row in 0..<call.count where live[row] != 0 {
+                        let micros = (call.arguments[0].float64s[row] * 1_000_000).rounded()
+                        if micros >= -0x1p63, micros < 0x1p63 {
+                            result.int64s[row] = Int64(micros)
+                        } else {
+                            call.fail(row, live, "no timestamp is so many seconds from 1970")
+                        }
+                    }
+                    return result
+                }
+            ]),
+    ]
+
+    private static func day(_ parts: [Int64]) -> Int64? {
+        guard abs(parts[0]) <= 290_000, (1...12).contains(parts[1]), parts[2] >= 1,
+            parts[2] <= CivilDate.length(ofMonth: parts[1], year: parts[0])
+        else { return nil }
+        return CivilDate(year: parts[0], month: parts[1], day: parts[2]).days
+    }
+
+    /// An interval of a whole number of units.
+    private static func interval(
+        _ name: String, _ unit: Interval, _ result: String
+    ) -> ScalarFunction {
+        ScalarFunction(
+            name, "\(name)(n)", "An interval of n \(name.dropFirst(3)).", "\(name)(3)", result,
+            [
+                Overload([.int64], canFail: true, .interval) { call in
+                    let (result, live) = call.result()
+                    for row in 0..<call.count where live[row] != 0 {
+                        let number = call.arguments[0].int64s[row]
+                        if let interval = TimeArithmetic.times(unit, number) {
+                            result.intervals[row] = interval
+                        } else {
+                            call.fail(row, live, "overflow in \(name)(\(number))")
+                        }
+                    }
+                    return result
+                }
+            ])
+    }
+
+    nonisolated(unsafe) static let intervals: [ScalarFunction] = [
+        interval("to_years", Interval(months: 12), "3 years"),
+        interval("to_months", Interval(months: 1), "3 months"),
+        interval("to_weeks", Interval(days: 7), "21 days"),
+        interval("to_days", Interval(days: 1), "3 days"),
+        interval("to_hours", Interval(micros: 3_600_000_000), "03:00:00"),
+        interval("to_minutes", Interval(micros: 60_000_000), "00:03:00"),
+        ScalarFunction(
+            "to_seconds", "to_seconds(x)", "An interval of x seconds.", "to_seconds(1.5)",
+            "00:00:01.5",
+            [
+                Overload([.float64], canFail: true, .interval) { call in
+                    let (result, live) = call.result()
+                    for row in 0..<call.count where live[row] != 0 {
+                        let micros = (call.arguments[0].float64s[row] * 1_000_000).rounded()
+                        if micros.magnitude < 0x1p62 {
+                            result.intervals[row] = Interval(micros: Int64(micros))
+                        } else {
+                            call.fail(row, live, "overflow in to_seconds")
+                        }
+                    }
+                    return result
+                }
+            ]),
+        interval("to_milliseconds", Interval(micros: 1000), "00:00:00.003"),
+        interval("to_microseconds", Interval(micros: 1), "00:00:00.000003"),
+    ]
+}
