@@ -5,6 +5,10 @@ enum TextLimits {
     /// 256 MiB: a few times the largest record there is (64 MiB), far below an arena's 4 GiB.
     static let lengthMax = 256 << 20
     static let tooLong = "the text would be longer than 256 MiB"
+    /// Bytes of all texts a function makes of one batch: with one more value of `lengthMax` still far
+    /// below the 4 GiB of an arena.
+    static let batchMax = 1 << 30
+    static let batchTooLong = "the texts of one batch would be longer than 1 GiB"
     /// Elements of a list made by a function.
     static let elementsMax: Int64 = 1 << 20
 }

@@ -153,7 +153,9 @@ extension KernelCall {
         while row < count {
             if live[row] != 0 {
                 let start = arena.count
-                if let reason = body(row, arena) {
+                if start > TextLimits.batchMax {
+                    fail(row, live, TextLimits.batchTooLong)
+                } else if let reason = body(row, arena) {
                     fail(row, live, reason)
                 } else {
                     views[row] = ByteView.pack(start: start, length: arena.count &- start)
