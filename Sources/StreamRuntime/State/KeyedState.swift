@@ -6,6 +6,8 @@ import RocksDB
 public final class KeyedState {
     /// How the entries of the state lie in memory.
     public let layout: StateLayout
+    /// The id of the step whose state it is.
+    let step: String
     /// "step/state", the state's address in checkpoints.
     let address: String
     let number: UInt16
@@ -23,9 +25,10 @@ public final class KeyedState {
     private(set) var isFrozen = false
 
     init(
-        layout: StateLayout, address: String, number: UInt16, memory: StoreMemory,
+        layout: StateLayout, step: String, address: String, number: UInt16, memory: StoreMemory,
         backend: StateBackend?
     ) {
+        self.step = step
         self.layout = layout
         self.address = address
         self.number = number

@@ -98,6 +98,8 @@ final class MissingRows {
     private var scratch: UnsafeMutableRawPointer
     private var scratchBytes = 64 << 10
     var lookup: Lookup?
+    /// Calls of the store's `relieve` so far: the tables' idea of time.
+    var tick = 0
 
     init(database: Database?) {
         slots = .allocate(capacity: capacity)

@@ -59,8 +59,8 @@ public final class StateStore {
         }
         let record = try backend?.register(address, layout: layout)
         let made = KeyedState(
-            layout: layout, address: address, number: record?.number ?? 0, memory: memory,
-            backend: backend)
+            layout: layout, step: stepId, address: address, number: record?.number ?? 0,
+            memory: memory, backend: backend)
         if let backend, let record, record.isRestored {
             try made.load(from: backend) { memory.meter.bytes.pointee < budgetBytes / 10 * 7 }
         }
@@ -94,9 +94,8 @@ public final class StateStore {
 
     /// Entries of the states of one step, in memory and on disk.
     public func keys(of stepId: String) -> Int {
-        states.reduce(0) { total, state in
-            guard state.key.hasPrefix(stepId + "/") else { return total }
-            return total + state.value.tables.values.reduce(0) { $0 + $1.count }
+        states.values.filter { $0.step == stepId }.reduce(0) {
+            $0 + $1.tables.values.reduce(0) { $0 + $1.count }
         }
     }
 
@@ -108,7 +107,7 @@ public final class StateStore {
         let ticket = SnapshotTicket()
         var pieces: [RecordPiece] = []
         var drops: [DroppedNamespace] = []
-        for (address, state) in states where address.hasPrefix(step + "/") {
+        for state in states.values where state.step == step {
             drops += state.takeDropped()
             pieces += state.snapshot(pool: pool, ticket: ticket)
         }
@@ -120,7 +119,7 @@ public final class StateStore {
     /// - Note: entries may move: no `StateEntry` outlives the call.
     @discardableResult
     public func relieve() throws(JobFailure) -> Pressure {
-        memory.tick += 1
+        memory.missing.tick += 1
         if bytes <= budgetBytes, memory.tick & 15 != 0 { return .none }
         for state in states.values { state.refresh() }
         collectGarbage()
@@ -178,7 +177,7 @@ final class StoreMemory {
     /// The hashes of the worker's key groups, as unsigned, both included.
     let hashes: ClosedRange<UInt64>
     /// Calls of `relieve` so far: the store's idea of time.
-    var tick = 0
+    var tick: Int { missing.tick }
 
     init(database: Database?, groups: Range<Int>) {
         missing = MissingRows(database: database)

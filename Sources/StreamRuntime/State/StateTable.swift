@@ -68,6 +68,7 @@ public final class StateTable {
     ) throws(JobFailure) {
         let missing = place.missing
         missing.clear()
+        lastUsed = missing.tick
         let views = keys.bytes.views
         let base = UnsafePointer(keys.bytes.arena!.base)
         let hashes = keys.hashes.int64s
@@ -118,6 +119,7 @@ public final class StateTable {
     ) throws(JobFailure) {
         let missing = place.missing
         missing.clear()
+        lastUsed = missing.tick
         let views = keys.bytes.views
         let base = UnsafePointer(keys.bytes.arena!.base)
         let hashes = keys.hashes.int64s

@@ -148,6 +148,21 @@ import Testing
     }
 }
 
+@Suite struct StateSnapshotTests {
+    @Test func `a snapshot is of one step, not of those whose ids begin alike`() throws {
+        let store = StateStore()
+        for step in ["a", "a/b", "ab"] {
+            _ = try store.state("s", of: step, layout: StateLayout(fixedBytes: 8)).table(0)
+                .resolve(["key"])
+        }
+        for step in ["a", "a/b", "ab"] {
+            #expect(try store.snapshot(step: step).pieces.map(\.address) == [step + "/s"])
+            #expect(store.keys(of: step) == 1)
+        }
+        #expect(store.keys == 3)
+    }
+}
+
 @Suite struct StateSpillTests {
     let scratch = ScratchDirectory()
 
