@@ -56,7 +56,7 @@ enum ComparisonKernels {
             if operation == .equal || operation == .notEqual {
                 StringKernels.equal(
                     left, leftIsConstant, right, rightIsConstant, target, count,
-                    negated: operation == .notEqual)
+                    negated: operation == .notEqual, validity)
             } else {
                 rows(
                     operation, left, leftIsConstant, right, rightIsConstant, target, count,
@@ -135,12 +135,22 @@ enum ComparisonKernels {
 
 /// Equality of strings.
 enum StringKernels {
+    /// The view, or an empty one for a null, whose own may point anywhere.
+    @inline(__always)
+    private static func visible(
+        _ view: UInt64, _ row: Int, _ validity: UnsafePointer<UInt8>?
+    ) -> UInt64 {
+        guard let validity else { return view }
+        return validity[row] == 0 ? 0 : view
+    }
+
     static func equal(
         _ left: Column, _ leftIsConstant: Bool, _ right: Column, _ rightIsConstant: Bool,
-        _ target: UnsafeMutablePointer<UInt8>, _ count: Int, negated: Bool
+        _ target: UnsafeMutablePointer<UInt8>, _ count: Int, negated: Bool,
+        _ validity: UnsafePointer<UInt8>?
     ) {
         if leftIsConstant, !rightIsConstant {
-            return equal(right, false, left, true, target, count, negated: negated)
+            return equal(right, false, left, true, target, count, negated: negated, validity)
         }
         guard let leftArena = left.arena, let rightArena = right.arena else {
             preconditionFailure("strings have an arena")
@@ -159,7 +169,7 @@ enum StringKernels {
                 let mask: UInt64 = length == 8 ? .max : (1 &<< (UInt64(length) &* 8)) &- 1
                 let word = UnsafeRawPointer(constant).loadUnaligned(as: UInt64.self) & mask
                 while row < count {
-                    let view = lefts[row]
+                    let view = visible(lefts[row], row, validity)
                     let there = UnsafeRawPointer(a + ByteView.start(view))
                         .loadUnaligned(as: UInt64.self)
                     let same = (there & mask) == word && ByteView.length(view) == length
@@ -169,7 +179,7 @@ enum StringKernels {
                 return
             }
             while row < count {
-                let view = lefts[leftIsConstant ? 0 : row]
+                let view = visible(lefts[leftIsConstant ? 0 : row], row, validity)
                 let same =
                     ByteView.length(view) == length
                     && memcmp(a + ByteView.start(view), constant, length) == 0
@@ -179,8 +189,8 @@ enum StringKernels {
             return
         }
         while row < count {
-            let mine = lefts[row]
-            let other = rights[row]
+            let mine = visible(lefts[row], row, validity)
+            let other = visible(rights[row], row, validity)
             let length = ByteView.length(mine)
             let same =
                 length == ByteView.length(other)

@@ -50,12 +50,15 @@ enum LogicKernels {
             return result
         }
         _ = knownWhereAnyIs(1, left, right, count, result)
-        let aValid = left.validity ?? RowMask.ones(count)
-        let bValid = right.validity ?? RowMask.ones(count)
-        var row = 0
-        while row < count {
-            target[row] = (a[row] & aValid[row]) | (b[row] & bValid[row])
-            row &+= 1
+        let ones = RowMask(count: count)
+        withExtendedLifetime(ones) {
+            let aValid = left.validity ?? ones.bytes
+            let bValid = right.validity ?? ones.bytes
+            var row = 0
+            while row < count {
+                target[row] = (a[row] & aValid[row]) | (b[row] & bValid[row])
+                row &+= 1
+            }
         }
         return result
     }
@@ -67,26 +70,19 @@ enum LogicKernels {
         let validity = result.ensureValidity()
         let a = left.bools
         let b = right.bools
-        let aValid = left.validity ?? RowMask.ones(count)
-        let bValid = right.validity ?? RowMask.ones(count)
-        let flip = deciding ^ 1
-        var row = 0
-        while row < count {
-            let leftDecides = aValid[row] & (a[row] ^ flip)
-            let rightDecides = bValid[row] & (b[row] ^ flip)
-            validity[row] = (aValid[row] & bValid[row]) | leftDecides | rightDecides
-            row &+= 1
+        let ones = RowMask(count: count)
+        withExtendedLifetime(ones) {
+            let aValid = left.validity ?? ones.bytes
+            let bValid = right.validity ?? ones.bytes
+            let flip = deciding ^ 1
+            var row = 0
+            while row < count {
+                let leftDecides = aValid[row] & (a[row] ^ flip)
+                let rightDecides = bValid[row] & (b[row] ^ flip)
+                validity[row] = (aValid[row] & bValid[row]) | leftDecides | rightDecides
+                row &+= 1
+            }
         }
         return validity
     }
-}
-
-extension RowMask {
-    /// A shared run of ones for the usual batch sizes; longer runs live as long as the program, too,
-    /// as there are few sizes.
-    static func ones(_ count: Int) -> UnsafeMutablePointer<UInt8> {
-        if count <= shared.count { return shared.bytes }
-        return Unmanaged.passRetained(RowMask(count: count)).takeUnretainedValue().bytes
-    }
-    nonisolated(unsafe) private static let shared = RowMask(count: 1 << 16)
 }

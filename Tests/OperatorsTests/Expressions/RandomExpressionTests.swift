@@ -153,3 +153,23 @@ func `and, or and not agree with three-valued truth tables`(seed: UInt64) throws
     #expect(value(of: "chr(55296)") == "error: 55296 is no character")
     #expect(value(of: "regexp_matches('a', '(')").hasPrefix("error: the pattern is wrong"))
 }
+
+@Test func `a null string's view is never followed`() {
+    let schema = Schema([Field("s", .string), Field("t", .string)])
+    let batch = ColumnBatch(schema: schema, capacity: 2)
+    for column in batch.columns {
+        column.append("square")
+        column.append("square")
+        column.views[1] = .max
+        column.ensureValidity()[1] = 0
+    }
+    for row in 0..<2 {
+        batch.order.append(eventTime: 0, watermark: 0, origin: 0, offset: Int64(row))
+    }
+    batch.count = 2
+    for text in [
+        "s = 'square'", "s = 'square-and-longer' or s <> 'x'", "s = t", "s || t = 'squaresquare'",
+    ] {
+        #expect(evaluate(text, on: batch) == ["true", "NULL"], "\(text)")
+    }
+}
