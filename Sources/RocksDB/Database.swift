@@ -1,4 +1,5 @@
 import CRocksDB
+import Glibc
 
 /// An open RocksDB database: ordered bytes to bytes, in one or more families of keys.
 ///
@@ -51,6 +52,9 @@ public final class Database: @unchecked Sendable {
     }
 
     deinit {
+        // Closing writes, and RocksDB built with assertions ends the process when a file it has open is
+        // gone. What is left of such a database is of no use: it stays open until the process ends.
+        guard access(path + "/CURRENT", F_OK) == 0 else { return }
         rocksdb_cancel_all_background_work(handle, 1)
         for family in familyHandles { rocksdb_column_family_handle_destroy(family) }
         rocksdb_close(handle)

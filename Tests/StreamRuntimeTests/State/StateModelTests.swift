@@ -17,7 +17,6 @@ private struct Model: Equatable {
 /// Stores over a backend beside a model, through random work.
 private final class Rehearsal {
     static let layouts = [StateLayout(fixedBytes: 12), StateLayout(fixedBytes: 8, blobs: 2)]
-    let directory = ScratchDirectory()
     let budget: Int
     var random: SeededGenerator
     var model = Model()
@@ -29,6 +28,8 @@ private final class Rehearsal {
     var backend: StateBackend
     var stores: [StateStore] = []
     var states: [[KeyedState]] = []
+    /// Last, so that it goes away after the database in it was closed.
+    let directory = ScratchDirectory()
 
     init(seed: UInt64, budget: Int) throws {
         random = SeededGenerator(seed: seed)
