@@ -114,7 +114,7 @@ final class Binder {
             ).folded
         case "=", "<>", "<", "<=", ">", ">=":
             return try compare(symbol, try bind(left), try bind(right), left.range, right.range)
-        case "||": return try function("||", [left, right], range)
+        case "||", "->>", "->": return try function(symbol, [left, right], range)
         case "&", "|", "<<", ">>", "^":
             let names = [
                 "&": "bit_and", "|": "bit_or", "<<": "left_shift", ">>": "right_shift", "^": "pow",

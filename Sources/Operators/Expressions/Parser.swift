@@ -107,7 +107,8 @@ struct Parser {
     private static let levels: [String: Int] = [
         "=": Level.comparison, "==": Level.comparison, "<>": Level.comparison,
         "!=": Level.comparison, "<": Level.comparison, ">": Level.comparison,
-        "<=": Level.comparison, ">=": Level.comparison, "||": Level.other, "&": Level.other,
+        "<=": Level.comparison, ">=": Level.comparison, "||": Level.other, "->>": Level.other,
+        "->": Level.other, "&": Level.other,
         "|": Level.other, "<<": Level.other, ">>": Level.other, "+": Level.sum, "-": Level.sum,
         "*": Level.product, "/": Level.product, "//": Level.product, "%": Level.product,
         "^": Level.power, "**": Level.power,

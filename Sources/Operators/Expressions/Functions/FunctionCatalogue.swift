@@ -6,7 +6,7 @@ enum FunctionCatalogue {
         ("Encodings and digests", EncodingFunctions.all),
         ("Likeness", LikenessFunctions.all),
         ("Dates and times", TimeFunctions.all), ("Lists and structs", ListFunctions.all),
-        ("Places and hashes", GeoFunctions.all),
+        ("JSON", JSONFunctions.all), ("Places and hashes", GeoFunctions.all),
     ]
 
     nonisolated(unsafe) static let byName: [String: ScalarFunction] = {
