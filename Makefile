@@ -17,7 +17,7 @@ demo: deps
 run: deps
 	scripts/demo --keep-serving
 
-bench: deps
+bench:
 	scripts/bench
 
 test: deps
