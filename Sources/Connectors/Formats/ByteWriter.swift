@@ -8,6 +8,9 @@ final class ByteWriter {
     private(set) var base: UnsafeMutablePointer<UInt8>
     private var capacity: Int
     private(set) var count = 0
+    /// The second of the timestamp written last, and its text: rows in order share their seconds.
+    private var second = Int64.min
+    private var secondText: (UInt64, UInt64, UInt32) = (0, 0, 0)
 
     init(capacity: Int = 1 << 16) {
         self.capacity = capacity
@@ -48,6 +51,20 @@ final class ByteWriter {
         count &+= length
     }
 
+    /// Appends out of memory that can be read 16 bytes past its end.
+    @inline(__always)
+    func append(padded bytes: UnsafePointer<UInt8>, _ length: Int) {
+        let target = UnsafeMutableRawPointer(room(length &+ 16))
+        let source = UnsafeRawPointer(bytes)
+        var at = 0
+        while at < length {
+            let words = source.loadUnaligned(fromByteOffset: at, as: (UInt64, UInt64).self)
+            target.storeBytes(of: words, toByteOffset: at, as: (UInt64, UInt64).self)
+            at &+= 16
+        }
+        count &+= length
+    }
+
     func append(_ text: StaticString) { append(text.utf8Start, text.utf8CodeUnitCount) }
 
     func append(_ bytes: [UInt8]) { bytes.withUnsafeBufferPointer { append($0) } }
@@ -68,6 +85,11 @@ extension ByteWriter {
     @inline(__always)
     func append(unsigned value: UInt64) {
         let target = room(20)
+        if value < 10 {
+            target[0] = UInt8(truncatingIfNeeded: value) &+ 0x30
+            count &+= 1
+            return
+        }
         var digits = 1
         var bound: UInt64 = 10
         while digits < 20, value >= bound {
@@ -143,7 +165,8 @@ extension ByteWriter {
             var scale = 0
             while scale <= 6 {
                 let scaled = size * power
-                let whole = scaled.rounded(.toNearestOrEven)
+                // Beyond 2^52 there is no fraction, and below it the addition rounds it off.
+                let whole = scaled < 0x1p52 ? (scaled + 0x1p52) - 0x1p52 : scaled
                 if whole < 1e15, whole / power == size {
                     if value.sign == .minus { append(byte: 0x2D) }
                     let digits = UInt64(whole)
@@ -162,27 +185,49 @@ extension ByteWriter {
 
     /// ISO-8601 in UTC, microseconds only where there are some.
     func append(timestamp micros: Int64) {
-        let perDay: Int64 = 86_400_000_000
-        var days = micros / perDay
-        var rest = micros - days * perDay
-        if rest < 0 {
-            rest += perDay
-            days -= 1
+        var seconds = micros / 1_000_000
+        var fraction = micros &- seconds &* 1_000_000
+        if fraction < 0 {
+            fraction &+= 1_000_000
+            seconds &-= 1
         }
-        append(date: days)
-        let seconds = rest / 1_000_000
-        append(byte: 0x54)
-        append(UInt64(seconds / 3600), width: 2)
-        append(byte: 0x3A)
-        append(UInt64(seconds / 60 % 60), width: 2)
-        append(byte: 0x3A)
-        append(UInt64(seconds % 60), width: 2)
-        let fraction = rest % 1_000_000
+        if seconds == second {
+            let target = UnsafeMutableRawPointer(room(20))
+            target.storeBytes(of: secondText.0, as: UInt64.self)
+            target.storeBytes(of: secondText.1, toByteOffset: 8, as: UInt64.self)
+            target.storeBytes(of: secondText.2, toByteOffset: 16, as: UInt32.self)
+            count &+= 19
+        } else {
+            append(seconds: seconds)
+        }
         if fraction != 0 {
             append(byte: 0x2E)
             append(UInt64(fraction), width: 6)
         }
         append(byte: 0x5A)
+    }
+
+    private func append(seconds: Int64) {
+        let perDay: Int64 = 86_400
+        let days = seconds >= 0 ? seconds / perDay : (seconds + 1) / perDay - 1
+        let rest = seconds - days * perDay
+        let start = count
+        append(date: days)
+        append(byte: 0x54)
+        append(UInt64(rest / 3600), width: 2)
+        append(byte: 0x3A)
+        append(UInt64(rest / 60 % 60), width: 2)
+        append(byte: 0x3A)
+        append(UInt64(rest % 60), width: 2)
+        guard count - start == 19 else { return }
+        _ = room(1)
+        let text = UnsafeRawPointer(base + start)
+        secondText = (
+            text.loadUnaligned(as: UInt64.self),
+            text.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
+            text.loadUnaligned(fromByteOffset: 16, as: UInt32.self)
+        )
+        second = seconds
     }
 
     /// `YYYY-MM-DD`; years outside 0000 to 9999 have a sign and six digits.

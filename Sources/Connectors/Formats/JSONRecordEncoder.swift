@@ -7,40 +7,32 @@ import StreamRuntime
 /// shortest text that reads back the same, always with a point or an exponent, and NaN and the
 /// infinities are strings; nulls are written. Equal rows give equal bytes. Deleted rows have no value.
 public final class JSONRecordEncoder: RecordEncoder {
-    private let schema: Schema
-    /// What stands before each value: brace or comma, the name, the colon.
-    private let prefixes: [[UInt8]]
+    private let cells: JSONCells
     private let writer = ByteWriter()
 
     /// An encoder of batches of this schema.
-    public init(schema: Schema) {
-        self.schema = schema
-        prefixes = JSONText.prefixes(schema.fields)
-    }
+    public init(schema: Schema) { cells = JSONCells(schema: schema) }
 
     /// Appends one document a row; null for a deleted one.
     public func encode(_ batch: ColumnBatch, into values: Column) {
-        writer.removeAll()
-        let columns = batch.columns
         let changes = batch.changes?.bools
-        for row in 0..<batch.count {
-            let isDeleted =
-                changes.map { $0[row] == RowChange.delete.rawValue } ?? false
-            if isDeleted {
+        let columns = batch.columns
+        let cells = cells
+        let writer = writer
+        cells.bind(columns)
+        var row = 0
+        while row < batch.count {
+            if let changes, changes[row] == RowChange.delete.rawValue {
                 values.appendNull()
-                continue
+            } else {
+                writer.removeAll()
+                cells.append(row, to: writer)
+                values.append(UnsafeBufferPointer(start: writer.base, count: writer.count))
             }
-            let start = writer.count
-            for index in columns.indices {
-                writer.append(prefixes[index])
-                JSONText.append(columns[index], row, to: writer)
-            }
-            if columns.isEmpty { writer.append(byte: 0x7B) }
-            writer.append(byte: 0x7D)
-            values.append(
-                UnsafeBufferPointer(start: writer.base + start, count: writer.count - start))
-            writer.removeAll()
+            row &+= 1
         }
+        cells.unbind()
+        withExtendedLifetime(columns) {}
     }
 }
 
@@ -104,7 +96,8 @@ enum JSONText {
         }
     }
 
-    private static func append(_ value: Double, to writer: ByteWriter) {
+    @inline(__always)
+    static func append(_ value: Double, to writer: ByteWriter) {
         if value.isFinite { return writer.append(float64: value) }
         writer.append(value.isNaN ? "\"NaN\"" : value > 0 ? "\"Infinity\"" : "\"-Infinity\"")
     }
@@ -122,26 +115,63 @@ enum JSONText {
 
     /// A string in quotes, with what JSON wants escaped.
     static func appendString(_ bytes: UnsafeBufferPointer<UInt8>, to writer: ByteWriter) {
-        let length = bytes.count
-        var target = writer.room(length &+ 10)
-        target[0] = 0x22
+        let target = writer.room(2)
         guard let text = bytes.baseAddress else {
+            target[0] = 0x22
             target[1] = 0x22
             return writer.advance(2)
         }
+        target[0] = 0x22
+        writer.advance(1)
+        appendEscaped(text, bytes.count, to: writer)
+    }
+
+    /// A string in quotes out of memory that can be read 8 bytes past its end, as an arena's can.
+    @inline(__always)
+    static func appendString(
+        padded text: UnsafePointer<UInt8>, _ length: Int, to writer: ByteWriter
+    ) {
+        let target = UnsafeMutableRawPointer(writer.room(length &+ 10))
+        let source = UnsafeRawPointer(text)
+        target.storeBytes(of: 0x22, as: UInt8.self)
         var at = 0
         while at < length {
-            let byte = text[at]
-            if byte < 0x20 || byte == 0x22 || byte == 0x5C { break }
-            target[1 &+ at] = byte
-            at &+= 1
+            let word = source.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+            target.storeBytes(of: word, toByteOffset: 1 &+ at, as: UInt64.self)
+            // Bytes past the end count as spaces.
+            let over = max(8 &- (length &- at), 0)
+            let shift = UInt64(truncatingIfNeeded: over &* 8)
+            let spaces: UInt64 = 0x2020_2020_2020_2020
+            let checked = over == 0 ? word : (word &<< shift) &>> shift | spaces &<< (64 &- shift)
+            if needsEscape(checked) {
+                writer.advance(1 &+ at)
+                return appendEscaped(text + at, length &- at, to: writer)
+            }
+            at &+= 8
         }
-        if at == length {
-            target[1 &+ length] = 0x22
-            return writer.advance(length &+ 2)
-        }
-        writer.advance(1 &+ at)
-        target = writer.room((length - at) * 6 + 1)
+        target.storeBytes(of: 0x22, toByteOffset: 1 &+ length, as: UInt8.self)
+        writer.advance(length &+ 2)
+    }
+
+    /// Whether a byte of the word is a control character, a quote or a backslash.
+    ///
+    /// - Source: Sean Eron Anderson, "Bit Twiddling Hacks", hasless and haszero.
+    @inline(__always)
+    private static func needsEscape(_ word: UInt64) -> Bool {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let quote = word ^ ones &* 0x22
+        let slash = word ^ ones &* 0x5C
+        let below = (word &- ones &* 0x20) & ~word
+        let found = below | (quote &- ones) & ~quote | (slash &- ones) & ~slash
+        return found & 0x8080_8080_8080_8080 != 0
+    }
+
+    /// The rest of a string from `text` on, and the quote that ends it.
+    private static func appendEscaped(
+        _ text: UnsafePointer<UInt8>, _ length: Int, to writer: ByteWriter
+    ) {
+        var at = 0
+        let target = writer.room(length * 6 + 1)
         var made = 0
         while at < length {
             let byte = text[at]

@@ -164,6 +164,44 @@ private func csv(_ type: ColumnType, _ fill: (Column) -> Void) -> [String] {
             ])
     }
 
+    @Test func `an escape is found wherever in a text it stands`() {
+        let plain = Array("!#[]~\u{7F}é€ az09AZ^_`{}:,.".utf8.prefix(20))
+        var texts: [[UInt8]] = []
+        var expected: [String] = []
+        for length in 0...20 {
+            texts.append(Array(plain.prefix(length)))
+            expected.append(String(decoding: texts.last!, as: UTF8.self))
+            for at in 0..<length {
+                for (byte, escape) in [
+                    (0x22, "\\\""), (0x5C, "\\\\"), (0x1F, "\\u001f"), (0, "\\u0000"),
+                ] {
+                    var text = Array(plain.prefix(length))
+                    text[at] = UInt8(byte)
+                    texts.append(text)
+                    expected.append(
+                        String(decoding: text[..<at], as: UTF8.self) + escape
+                            + String(decoding: text[(at + 1)...], as: UTF8.self))
+                }
+            }
+        }
+        // One after the other in one arena, so that what follows a text is another, not zeros.
+        let found = json(.string) { column in
+            for text in texts { text.withUnsafeBufferPointer { column.append($0) } }
+        }
+        #expect(found == expected.map { "\"\($0)\"" })
+    }
+
+    @Test func `times of one second, and of others between, are each written whole`() {
+        let second: Int64 = 1_700_000_000_000_000
+        let times = [
+            second, second + 1, second + 999_999, second + 1_000_000, second, -1, -1_000_000, 0, -2,
+            TimeText.timestampMax + 1, second + 5,
+        ]
+        let alone = times.map { time in json(.timestamp) { $0.append(time) }[0] }
+        #expect(json(.timestamp) { for time in times { $0.append(time) } } == alone)
+        #expect(alone[10] == "\"2023-11-14T22:13:20.000005Z\"")
+    }
+
     @Test func `lists and structs nest, and are JSON text in a CSV cell`() {
         let type = ColumnType.list(.structure([Field("a", .int64), Field("b\"", .string)]))
         let fill = { (column: Column) in
