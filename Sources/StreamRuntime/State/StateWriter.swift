@@ -1,3 +1,4 @@
+import CPlatform
 import Glibc
 import RocksDB
 import Synchronization
@@ -17,6 +18,8 @@ final class StateWriter: Sendable {
     private static let fileBytesMin = 256 << 10
     /// About the size of one file, before compression.
     private static let fileBytes = 64 << 20
+    /// How many records before its turn a record is asked for from memory.
+    private static let ahead = 16
 
     init(database: Database, options: DatabaseOptions, near live: String) throws(JobFailure) {
         self.database = database
@@ -104,6 +107,12 @@ final class StateWriter: Sendable {
                 if writer == nil {
                     files.append(nextFile())
                     writer = try SortedFileWriter(path: files.last!, options: options)
+                }
+                // In the order of keys the records lie anywhere in memory.
+                if at &+ StateWriter.ahead < sorted.count {
+                    let next = UnsafeRawPointer(sorted.references[at &+ StateWriter.ahead].header)
+                    millrace_prefetch(next)
+                    millrace_prefetch(next + 64)
                 }
                 let record = sorted.references[at].header
                 let diskKey = key.fill(piece, record)
