@@ -11,7 +11,7 @@ public final class RowSorter: Operator {
     /// Rows handed on by one call, at least as many as one batch has.
     private let releaseRows: Int
     private var runs: [SortRun] = []
-    private var due = DueRows()
+    private let due = DueRows()
     private let scratch = SortScratch()
     private var state: KeyedState?
     private var firstGroup = 0
@@ -117,12 +117,12 @@ public final class RowSorter: Operator {
         if inSequence && (slices == 1 || ready >= slices * 64) {
             return emitInSequence(cuts, into: output)
         }
-        due.begin(ready)
+        var found: [DueRows.Slice] = []
         for (index, run) in runs.enumerated() where cuts[index] > run.head {
-            due.append(run, upTo: cuts[index])
-            run.head = cuts[index]
+            found.append(DueRows.Slice(run: run, cut: cuts[index]))
         }
-        if !inSequence { due.sort(scratch) }
+        due.load(found, isInSequence: inSequence, scratch)
+        for slice in found { slice.run.head = slice.cut }
         runs.removeAll { $0.left == 0 }
         return .done
     }
@@ -159,12 +159,13 @@ public final class RowSorter: Operator {
     private func snapshot() -> ColumnBatch? {
         let total = count
         guard total > 0 else { return nil }
+        var held: [SortRun] = []
+        if due.count > 0 { held.append(SortRun(due.rows(due.count, schema: schema), scratch)) }
+        held += runs
         let all = DueRows()
-        all.begin(total)
-        all.append(due)
-        for run in runs { all.append(run, upTo: run.head + run.left) }
-        all.sort(scratch)
-        return all.take(total, schema: schema)
+        all.load(
+            held.map { DueRows.Slice(run: $0, cut: $0.batch.count) }, isInSequence: false, scratch)
+        return all.rows(total, schema: schema)
     }
 
     private func grouped(_ batch: ColumnBatch) -> [(Int, [Int32])] {

@@ -119,6 +119,34 @@ import Testing
         #expect(zip(output.rows, output.rows.dropFirst()).allSatisfy { !$1.isBefore($0) })
     }
 
+    @Test(arguments: [(1, 3000), (1, Int64.max / 2), (2, 3000)] as [(Int, Int64)])
+    func `thousands of rows leave in total order, near in time or far, of one origin or two`(
+        origins: Int, spread: Int64
+    ) throws {
+        var random = Splitmix(11)
+        let sorter = try sorter(StateStore())
+        let output = Collector()
+        var all: [Row] = []
+        var promised: Int64 = 0
+        for _ in 0..<6 {
+            let rows = (0..<700).map { at in
+                Row(
+                    time: promised / 2 + Int64.random(in: 0..<spread, using: &random),
+                    origin: Int64(at % origins), offset: Int64(all.count + at), element: 0,
+                    n: Int64(all.count + at))
+            }
+            let allowed = rows.filter { $0.time >= promised }
+            guard !allowed.isEmpty else { continue }
+            all += allowed
+            sorter.push(batch(allowed, keyed: false))
+            promised += spread / 5
+            while sorter.release(before: EventTime(micros: promised), into: output) == .more {}
+            #expect(output.rows.count == all.count { $0.time < promised })
+        }
+        while sorter.release(before: .endOfTime, into: output) == .more {}
+        #expect(output.rows == all.sorted { $0.precedes($1) }, "seed 11")
+    }
+
     @Test func `rows of one place leave in the order they came`() throws {
         let sorter = try sorter(StateStore())
         let output = Collector()
