@@ -86,9 +86,17 @@ struct ResultReport {
         }
         var table = TextTable(sink.schema.fields.map(\.name), widthMax: 26)
         for row in 0..<min(sample.count, ResultReport.rowsShown) {
-            table.append(sample.columns.map { $0.valueText(row) })
+            table.append(sample.columns.map { cell($0, row) })
         }
         return heading(title) + table.rendered(indent: 2)
+    }
+
+    /// A value as a person reads it: bytes that are text as text.
+    private func cell(_ column: Column, _ row: Int) -> String {
+        guard column.type == .bytes, column.isValid(row),
+            let text = String(validating: column.bytes(row), as: UTF8.self)
+        else { return column.valueText(row) }
+        return text
     }
 
     /// The first records of a topic, decoded as the rows that were written.
