@@ -51,6 +51,9 @@ struct RowPlace {
 struct PickAccumulator: Accumulator {
     enum Which { case first, last }
 
+    /// How many rows before its turn a value that lies in a blob is asked for from memory.
+    private static let ahead = 8
+
     private let which: Which
     private let stride: Int
     let skipsNulls: Bool
@@ -84,6 +87,10 @@ struct PickAccumulator: Accumulator {
         while row < range.upperBound {
             let current = row
             row &+= 1
+            if stride == 0, current &+ PickAccumulator.ahead < range.upperBound {
+                rows.entries[current &+ PickAccumulator.ahead].prefetchBlob(
+                    place.blob, of: place.layout)
+            }
             if let mask, mask[current] == 0 { continue }
             let held = RowPlace(
                 words: (values[current] + place.offset).assumingMemoryBound(to: Int64.self))

@@ -26,10 +26,12 @@ extension Rolling {
     func run(
         _ range: Range<Int>, _ values: ColumnBatch, _ log: RollingLog
     ) throws(JobFailure) {
+        // Read once: a copy for each row would count five references a row.
+        let order = values.order
         for index in moved.indices { moved[index].removeAll() }
         for row in range {
             let record = log.turn(to: row, of: values)
-            try place(row, values.order, record, log)
+            try place(row, order, record, log)
         }
         for (index, width) in widths.enumerated() {
             for group in width.groups {
@@ -38,7 +40,7 @@ extension Rolling {
                     values, range, moved[index], includesSelf: includesSelf, fates[index],
                     errors: &failed
                 ) { (row, window) throws(JobFailure) in
-                    try self.collect(row, index, values.order, into: window)
+                    try self.collect(row, index, order, into: window)
                 }
                 for reject in failed.rejects {
                     errors.append(
@@ -49,7 +51,7 @@ extension Rolling {
         }
         for row in range {
             let record = log.turn(to: row, of: values)
-            try store(row, values.order, record, log)
+            try store(row, order, record, log)
         }
     }
 

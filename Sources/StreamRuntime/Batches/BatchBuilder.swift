@@ -1,3 +1,4 @@
+import CPlatform
 import Glibc
 
 /// One row of one of several batches.
@@ -27,10 +28,7 @@ public enum BatchBuilder {
             gather(picks, count, schema.fields[field].type, batches.map { $0.columns[field] })
         }
         var order = RowOrder(capacity: count)
-        copy(picks, count, batches.map { $0.order.eventTimes }, into: order.eventTimes)
-        copy(picks, count, batches.map { $0.order.watermarks }, into: order.watermarks)
-        copy(picks, count, batches.map { $0.order.origins }, into: order.origins)
-        copy(picks, count, batches.map { $0.order.offsets }, into: order.offsets)
+        pickPlaces(picks, count, batches, into: order)
         if batches.contains(where: { $0.order.elements != nil }) {
             let elements = Column(.int64, capacity: count)
             copy(picks, count, batches.map { $0.order.elements ?? zeros($0.count) }, into: elements)
@@ -121,6 +119,46 @@ public enum BatchBuilder {
         }
     }
 
+    /// Where the four parts of one batch's order begin.
+    private struct Places: BitwiseCopyable {
+        let times: UnsafePointer<Int64>
+        let watermarks: UnsafePointer<Int64>
+        let origins: UnsafePointer<Int64>
+        let offsets: UnsafePointer<Int64>
+    }
+
+    private static func pickPlaces(
+        _ picks: UnsafePointer<RowPick>, _ count: Int, _ batches: [ColumnBatch],
+        into order: RowOrder
+    ) {
+        let times = order.eventTimes.int64s
+        let watermarks = order.watermarks.int64s
+        let origins = order.origins.int64s
+        let offsets = order.offsets.int64s
+        withUnsafeTemporaryAllocation(of: Places.self, capacity: batches.count) { from in
+            for (index, batch) in batches.enumerated() {
+                from[index] = Places(
+                    times: batch.order.eventTimes.int64s,
+                    watermarks: batch.order.watermarks.int64s,
+                    origins: batch.order.origins.int64s, offsets: batch.order.offsets.int64s)
+            }
+            let places = UnsafePointer(from.baseAddress!)
+            var slot = 0
+            while slot < count {
+                let row = Int(picks[slot].row)
+                let place = places + Int(picks[slot].batch)
+                times[slot] = place.pointee.times[row]
+                watermarks[slot] = place.pointee.watermarks[row]
+                origins[slot] = place.pointee.origins[row]
+                offsets[slot] = place.pointee.offsets[row]
+                slot &+= 1
+            }
+        }
+        for column in [order.eventTimes, order.watermarks, order.origins, order.offsets] {
+            column.setCount(count)
+        }
+    }
+
     /// Copies strings; short ones as two whole words, which arenas' padding allows.
     private static func pickBytes(
         _ picks: UnsafePointer<RowPick>, _ count: Int, _ sources: [Column], into target: Column
@@ -141,6 +179,11 @@ public enum BatchBuilder {
             var end = 0
             var slot = 0
             while slot < count {
+                if slot &+ ahead < count {
+                    // The rows picked lie anywhere in megabytes of records.
+                    let next = bases[Int(picks[slot &+ ahead].batch)]
+                    millrace_prefetch(next + ByteView.start(views[slot &+ ahead]))
+                }
                 let view = views[slot]
                 let length = ByteView.length(view)
                 let source = UnsafeRawPointer(bases[Int(picks[slot].batch)] + ByteView.start(view))
@@ -158,6 +201,9 @@ public enum BatchBuilder {
         }
         arena.count = total
     }
+
+    /// How many strings before its turn one is asked for from memory.
+    private static let ahead = 16
 
     private static func pickValidity(
         _ picks: UnsafePointer<RowPick>, _ count: Int, _ sources: [Column], into target: Column

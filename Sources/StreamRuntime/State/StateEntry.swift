@@ -1,3 +1,4 @@
+import CPlatform
 import Glibc
 
 /// A handle to one entry of a state table: its key, its fixed bytes and its blobs.
@@ -67,6 +68,11 @@ public struct StateEntry {
     public func blob(_ index: Int, of layout: StateLayout) -> UnsafeBufferPointer<UInt8> {
         let blob = blobs(layout)[index]
         return UnsafeBufferPointer(start: blob.base, count: Int(blob.length))
+    }
+
+    /// Asks for blob `index` from memory, for a use that comes soon.
+    public func prefetchBlob(_ index: Int, of layout: StateLayout) {
+        if let base = blobs(layout)[index].base { millrace_prefetch(base) }
     }
 
     /// Gives blob `index` `length` bytes, the old ones kept as far as they fit; new ones undefined.
