@@ -1,6 +1,5 @@
 import CPlatform
 import Codecs
-import Glibc
 
 /// Encodes the key columns of a batch into bytes whose order is the order of the keys, and hashes them.
 ///
@@ -98,14 +97,38 @@ public struct KeyEncoder {
         return bits & (1 << 63) == 0 ? bits | (1 << 63) : ~bits
     }
 
+    /// Copies bytes a word at a time, as the padding of arenas allows on both sides.
+    ///
+    /// - Returns: whether none of them is zero.
+    /// - Source: Sean Eron Anderson, "Bit Twiddling Hacks", haszero.
+    @inline(__always)
+    private static func copyWithoutZeros(
+        _ from: UnsafePointer<UInt8>, _ length: Int, to: UnsafeMutablePointer<UInt8>
+    ) -> Bool {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let from = UnsafeRawPointer(from)
+        let to = UnsafeMutableRawPointer(to)
+        var zeros: UInt64 = 0
+        var at = 0
+        while at < length {
+            var word = from.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+            to.storeBytes(of: word, toByteOffset: at, as: UInt64.self)
+            let left = length &- at
+            // Bytes past the end count as ones.
+            if left < 8 { word |= ones &<< UInt64(truncatingIfNeeded: left &* 8) }
+            zeros |= (word &- ones) & ~word
+            at &+= 8
+        }
+        return zeros & 0x8080_8080_8080_8080 == 0
+    }
+
     private static func appendBytes(_ bytes: UnsafeBufferPointer<UInt8>, to arena: ByteArena) {
         arena.reserve(bytes.count * 2 + 3)
         var at = arena.base + arena.count
         at[0] = 1
         at += 1
         if let base = bytes.baseAddress, bytes.count > 0 {
-            if memchr(base, 0, bytes.count) == nil {
-                memcpy(at, base, bytes.count)
+            if copyWithoutZeros(base, bytes.count, to: at) {
                 at += bytes.count
             } else {
                 for byte in bytes {

@@ -41,6 +41,22 @@ import Testing
         }
     }
 
+    @Test func `a zero is escaped wherever in a text it stands`() {
+        let plain = (1...20).map { UInt8($0 * 12) } + [0x80, 0x01]
+        let column = Column(.bytes, capacity: 1)
+        var expected: [[UInt8]] = []
+        for length in 0...plain.count {
+            for zero in -1..<length {
+                var text = Array(plain.prefix(length))
+                if zero >= 0 { text[zero] = 0 }
+                text.withUnsafeBufferPointer { column.append($0) }
+                expected.append([1] + text.flatMap { $0 == 0 ? [0, 0xFF] : [$0] } + [0, 0])
+            }
+        }
+        let keys = KeyEncoder(columns: []).encode([column], count: column.count)
+        #expect((0..<column.count).map { Array(keys.bytes.bytes($0)) } == expected)
+    }
+
     @Test func `negative zero and every NaN are one key each`() {
         let doubles = Column(.float64, capacity: 2)
         doubles.append(-0.0)
