@@ -39,6 +39,7 @@ public struct CheckpointParts: Sendable {
     /// Sink tokens, by the sink's id.
     public let tokens: [String: [UInt8]]
 
+    /// The parts of checkpoint `checkpoint`.
     public init(
         checkpoint: Int64, snapshots: [StateSnapshot], positions: [String: [UInt8]],
         tokens: [String: [UInt8]]
