@@ -78,14 +78,14 @@ enum GeoFunctions {
             nodes.append(try Coercion.implicit(last.node, as: .int64, at: last.range))
             return KernelNode(type: .int64, nodes) { call in
                 let (result, live) = call.result()
-                let hashes = hashes(call, Array(call.arguments.dropLast())).int64s
+                let hashed = hashes(call, Array(call.arguments.dropLast()))
                 let buckets = call.arguments[call.arguments.count - 1].int64s
                 for row in 0..<call.count where live[row] != 0 {
                     guard buckets[row] > 0 else {
                         call.fail(row, live, "hash_bucket into \(buckets[row]) shares")
                         continue
                     }
-                    result.int64s[row] = share(hashes[row], of: buckets[row])
+                    result.int64s[row] = share(hashed.int64s[row], of: buckets[row])
                 }
                 return result
             }.folded
@@ -139,7 +139,7 @@ enum GeoFunctions {
 
     private static func variants(_ call: KernelCall) -> Column {
         let (result, live) = call.result()
-        let hashes = hashes(call, Array(call.arguments[0..<2])).int64s
+        let hashed = hashes(call, Array(call.arguments[0..<2]))
         let weights = call.arguments[2].children[0]
         for row in 0..<call.count where live[row] != 0 {
             let view = call.arguments[2].views[row]
@@ -159,7 +159,7 @@ enum GeoFunctions {
                 continue
             }
             // 53 bits of the hash as a fraction of one.
-            let point = Double(UInt64(bitPattern: hashes[row]) >> 11) * 0x1p-53 * total
+            let point = Double(UInt64(bitPattern: hashed.int64s[row]) >> 11) * 0x1p-53 * total
             var variant = 0
             var sum = weights.float64s[start]
             while variant < length - 1, point >= sum {
