@@ -32,6 +32,34 @@ public struct JobGraph {
         }
     }
 
+    /// Where rows come back that another share of the job, or this one, wrote by key.
+    ///
+    /// - Note: its rows carry their own order; its event time is what all upstream shares promise.
+    public struct RepartitionNode {
+        /// Unique among the sources; part of the checkpoint's address of its positions.
+        public let name: String
+        /// Its position in the plan, for its own figures; no row has it as origin.
+        public let ordinal: Int64
+        /// The schema of the rows.
+        public let schema: Schema
+        /// How many shares write to it.
+        public let shares: Int
+        /// Opens the partitions of this share, once.
+        public let open: () throws(JobFailure) -> any RecordSource
+
+        /// A repartition of this name and ordinal.
+        public init(
+            name: String, ordinal: Int64, schema: Schema, shares: Int,
+            open: @escaping () throws(JobFailure) -> any RecordSource
+        ) {
+            self.name = name
+            self.ordinal = ordinal
+            self.schema = schema
+            self.shares = shares
+            self.open = open
+        }
+    }
+
     /// What happens to rows. A step without state runs inside the task before it.
     public struct StepNode {
         /// The step's stable id: the address of its state.
@@ -88,6 +116,7 @@ public struct JobGraph {
     /// One end of an edge.
     public enum Node: Hashable, Sendable {
         case source(Int)
+        case repartition(Int)
         case step(Int)
         case sink(Int)
     }
@@ -130,15 +159,19 @@ public struct JobGraph {
     public var sinks: [SinkNode]
     /// The edges.
     public var edges: [Edge]
+    /// Where rows come back that were written by key.
+    public var repartitions: [RepartitionNode]
 
     /// A graph of these nodes and edges.
     public init(
-        sources: [SourceNode], steps: [StepNode], sinks: [SinkNode], edges: [Edge]
+        sources: [SourceNode], steps: [StepNode], sinks: [SinkNode], edges: [Edge],
+        repartitions: [RepartitionNode] = []
     ) {
         self.sources = sources
         self.steps = steps
         self.sinks = sinks
         self.edges = edges
+        self.repartitions = repartitions
     }
 }
 

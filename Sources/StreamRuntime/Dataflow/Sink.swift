@@ -15,6 +15,11 @@ public protocol Sink: AnyObject {
     /// Whether `write` can take a batch now without waiting; false is back-pressure.
     var isReady: Bool { get }
 
+    /// The sink's inputs have told how far event time is: every row that belongs before it was written.
+    ///
+    /// - Note: only for sinks that take rows unordered; a sorter in front keeps rows back.
+    func follow(_ time: WatermarkTracker) throws(JobFailure)
+
     /// Makes all rows written so far durable under `checkpoint`.
     ///
     /// - Returns: what `commit` and `recover` need, at most a few KB.
@@ -30,6 +35,8 @@ public protocol Sink: AnyObject {
 extension Sink {
     /// A sink that takes rows at any time is always ready.
     public var isReady: Bool { true }
+    /// Most sinks only keep rows, and rows have their own times.
+    public func follow(_ time: WatermarkTracker) throws(JobFailure) {}
     /// A sink that holds nothing open has nothing to close.
     public func close() {}
 }

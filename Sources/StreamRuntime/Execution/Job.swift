@@ -55,7 +55,7 @@ public final class Job: @unchecked Sendable {
         taskNames = Set(builder.taskNames)
         precondition(taskNames.count == builder.taskNames.count, "task names are unique")
         sinkTasks = graph.sinks.count
-        sourceTasks = graph.sources.count * settings.workers
+        sourceTasks = graph.sources.count * settings.workers + graph.repartitions.count
         counters = builder.counters
     }
 

@@ -46,9 +46,10 @@ final class JobBuilder {
         var outputs: [TaskPlace: (Fanout, FailureSlot)] = [:]
         let heads: [JobGraph.Node] =
             graph.sources.indices.map { .source($0) }
+            + graph.repartitions.indices.map { .repartition($0) }
             + graph.steps.indices.filter { graph.steps[$0].isStateful }.map { .step($0) }
         for head in heads {
-            for worker in 0..<settings.workers {
+            for worker in workers(of: head) {
                 let failure = FailureSlot()
                 let fanout = try output(of: head, worker: worker, failure: failure)
                 outputs[TaskPlace(node: head, worker: worker)] = (fanout, failure)
@@ -67,6 +68,19 @@ final class JobBuilder {
                         failure: failure, control: control,
                         alignment: alignments[index][worker], clock: clock), to: worker)
             }
+        }
+        for (index, node) in graph.repartitions.enumerated() {
+            // One task follows all upstream shares; their tasks are spread over the workers.
+            let worker = index % settings.workers
+            let (output, failure) = outputs[TaskPlace(node: .repartition(index), worker: worker)]!
+            add(
+                RepartitionTask(
+                    name: "repartition \(node.name)@\(worker)", node: node,
+                    context: context(node.name, node.ordinal, worker),
+                    restored: restored?.positions ?? [:], settings: settings, output: output,
+                    failure: failure, control: control,
+                    alignment: alignments[graph.sources.count + index][worker], clock: clock),
+                to: worker)
         }
         for (index, node) in graph.steps.enumerated() where node.isStateful {
             for worker in 0..<settings.workers {
@@ -91,6 +105,13 @@ final class JobBuilder {
                     restoredToken: restored?.tokens[node.id], control: control, clock: clock), to: 0
             )
         }
+    }
+
+    /// The workers that run a task of `node`.
+    private func workers(of node: JobGraph.Node) -> Range<Int> {
+        guard case .repartition(let index) = node else { return 0..<settings.workers }
+        let worker = index % settings.workers
+        return worker..<(worker + 1)
     }
 
     private func add(_ task: any TaskLoop, to worker: Int) {
@@ -153,6 +174,7 @@ final class JobBuilder {
     private func id(of node: JobGraph.Node) -> String {
         switch node {
         case .source(let index): graph.sources[index].name
+        case .repartition(let index): graph.repartitions[index].name
         case .step(let index): graph.steps[index].id
         case .sink(let index): graph.sinks[index].id
         }
@@ -160,26 +182,35 @@ final class JobBuilder {
 
     // MARK: alignment
 
-    /// For each source and worker its place among the sources it meets downstream.
+    /// For each source and repartition, and each worker, its place among the sources it meets downstream.
     private func alignmentGroups() -> [[SourceAlignment.Member]] {
-        let reached = graph.sources.indices.map { meetingPlaces(from: .source($0)) }
-        var group = Array(graph.sources.indices)
-        for left in graph.sources.indices {
-            for right in graph.sources.indices where right > left {
+        let nodes: [JobGraph.Node] =
+            graph.sources.indices.map { .source($0) }
+            + graph.repartitions.indices.map { .repartition($0) }
+        let reached = nodes.map { meetingPlaces(from: $0) }
+        var group = Array(nodes.indices)
+        for left in nodes.indices {
+            for right in nodes.indices where right > left {
                 guard !reached[left].isDisjoint(with: reached[right]) else { continue }
                 let (old, new) = (group[right], group[left])
                 for index in group.indices where group[index] == old { group[index] = new }
             }
         }
-        var members = [[SourceAlignment.Member]](repeating: [], count: graph.sources.count)
+        var members = [[SourceAlignment.Member]](repeating: [], count: nodes.count)
         for name in Set(group) {
             let sources = group.indices.filter { group[$0] == name }
             let alignment = SourceAlignment(members: sources.count * settings.workers)
             for (position, source) in sources.enumerated() {
-                members[source] = (0..<settings.workers).map {
+                let places = (0..<settings.workers).map {
                     SourceAlignment.Member(
                         alignment: alignment, index: position * settings.workers + $0)
                 }
+                // A worker without a task has nothing to wait for.
+                let used = workers(of: nodes[source])
+                for (worker, place) in places.enumerated() where !used.contains(worker) {
+                    place.publish(.max)
+                }
+                members[source] = places
             }
         }
         return members

@@ -18,6 +18,13 @@ public enum Limits {
     /// Rows a step emits in one call before it lets its task drain.
     public static let firingRows = 4096
 
+    /// Bytes of one record between two shares: half of what Kafka takes by default (1 MB), so that
+    /// headers and packing never make it too large.
+    public static let repartitionBytes = 1 << 19
+
+    /// Rows written to other shares before a watermark follows them: what a sorter there holds at least.
+    static let repartitionRows = 1 << 16
+
     /// Empty rounds a worker spins before it parks, about 20 microseconds.
     static let spinRounds = 64
 

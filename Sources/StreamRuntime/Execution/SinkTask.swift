@@ -56,6 +56,7 @@ final class SinkTask: TaskLoop {
             }
         case .time(let advanced):
             if advanced { try release(before: inputs.tracker.combined) }
+            if sorter == nil { try sink.follow(inputs.tracker) }
         case .snapshot(let checkpoint): try snapshot(checkpoint)
         }
         return true

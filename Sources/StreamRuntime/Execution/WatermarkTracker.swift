@@ -6,7 +6,7 @@
 ///
 /// - Source: the rule of Flink's StatusWatermarkValve.
 public struct WatermarkTracker: Equatable, Sendable {
-    private enum Status: Equatable, Sendable { case live, idle, ended }
+    private enum Status: UInt8, Equatable, Sendable { case live, idle, ended }
 
     private var watermarks: [EventTime]
     private var statuses: [Status]
@@ -58,5 +58,46 @@ public struct WatermarkTracker: Equatable, Sendable {
         guard reached > combined else { return false }
         combined = reached
         return true
+    }
+
+    // MARK: as bytes
+
+    /// How many inputs there are.
+    public var inputs: Int { statuses.count }
+
+    /// The tracker as a checkpoint keeps it.
+    ///
+    /// - Shape: i64 `combined`; for each input u8 status (0 live, 1 idle, 2 ended), i64 watermark; all
+    ///   little-endian.
+    public var bytes: [UInt8] {
+        var bytes: [UInt8] = []
+        func put(_ time: EventTime) {
+            withUnsafeBytes(of: time.micros.littleEndian) { bytes.append(contentsOf: $0) }
+        }
+        put(combined)
+        for (status, watermark) in zip(statuses, watermarks) {
+            bytes.append(status.rawValue)
+            put(watermark)
+        }
+        return bytes
+    }
+
+    /// Reads what `bytes` made; nil when these are none.
+    public init?(bytes: [UInt8]) {
+        guard bytes.count >= 8, (bytes.count - 8) % 9 == 0 else { return nil }
+        func time(_ at: Int) -> EventTime {
+            let word = bytes.withUnsafeBytes {
+                $0.loadUnaligned(fromByteOffset: at, as: Int64.self)
+            }
+            return EventTime(micros: Int64(littleEndian: word))
+        }
+        self.init(inputs: (bytes.count - 8) / 9)
+        combined = time(0)
+        for input in statuses.indices {
+            let at = 8 + input * 9
+            guard let status = Status(rawValue: bytes[at]) else { return nil }
+            statuses[input] = status
+            watermarks[input] = time(at + 1)
+        }
     }
 }
