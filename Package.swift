@@ -84,6 +84,18 @@ let package = Package(
             ],
             path: "Benchmarks/Engine", swiftSettings: strict),
 
+        // A Kafka broker for the tests: no part of the program.
+        .systemLibrary(name: "CEpoll", path: "Tests/Support/CEpoll"),
+        .target(
+            name: "TestBroker", dependencies: ["Codecs", "CPlatform", "CEpoll"],
+            path: "Tests/Support/TestBroker", swiftSettings: strict),
+        .executableTarget(
+            name: "test-broker", dependencies: ["TestBroker"], path: "Tests/Support/test-broker",
+            swiftSettings: strict),
+
+        .testTarget(
+            name: "TestBrokerTests", dependencies: ["TestBroker", "Codecs", "CRdKafka"],
+            swiftSettings: strict),
         .testTarget(name: "RocksDBTests", dependencies: ["RocksDB"], swiftSettings: strict),
         .testTarget(name: "CodecsTests", dependencies: ["Codecs"], swiftSettings: strict),
         .testTarget(

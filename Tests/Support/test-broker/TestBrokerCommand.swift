@@ -1,0 +1,4 @@
+@main
+struct TestBrokerCommand {
+    static func main() {}
+}
