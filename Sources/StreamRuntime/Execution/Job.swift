@@ -104,6 +104,15 @@ public final class Job: @unchecked Sendable {
         while true { if let outcome = wait(nanos: 1_000_000_000) { return outcome } }
     }
 
+    /// Waits for the end and until no thread of the job is left: whoever then lets go of the job and its
+    /// storage may open that storage again.
+    public func join() -> Outcome {
+        let outcome = wait()
+        if let coordinator { pthread_join(coordinator, nil) }
+        coordinator = nil
+        return outcome
+    }
+
     /// What the checkpoints so far cost.
     public var checkpoints: CheckpointReport { report.withLock { $0 } }
 

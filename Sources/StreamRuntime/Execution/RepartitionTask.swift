@@ -29,6 +29,8 @@ final class RepartitionTask: TaskLoop {
     private var newest = Int64.min
 
     private struct Input {
+        /// Its number in the source, which is its address; the reader's own is that of its topic.
+        let number: Int32
         let reader: any PartitionReader
         var isCaughtUp = false
         var pollAt = Int64.min
@@ -59,9 +61,9 @@ final class RepartitionTask: TaskLoop {
         for number in try source.partitions() {
             let reader = try source.reader(partition: number)
             if let bytes = restored[address(number)] { try restore(bytes, reader) }
-            inputs.append(Input(reader: reader))
+            inputs.append(Input(number: number, reader: reader))
         }
-        let known = Set(inputs.map { address($0.reader.partition) })
+        let known = Set(inputs.map { address($0.number) })
         let lost = restored.keys.filter { $0.hasPrefix(node.name + "/") && !known.contains($0) }
         if let lost = lost.min() {
             throw JobFailure(
@@ -190,7 +192,7 @@ final class RepartitionTask: TaskLoop {
         lastBarrier = checkpoint
         var positions: [String: [UInt8]] = [:]
         for input in inputs {
-            positions[address(input.reader.partition)] =
+            positions[address(input.number)] =
                 SourcePosition(
                     offset: input.reader.position, newest: newest, more: tracker.bytes
                 ).bytes
