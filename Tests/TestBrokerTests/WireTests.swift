@@ -6,7 +6,7 @@ struct WireTests {
     /// The bytes of a body that has no file parts.
     static func bytes(_ writer: ResponseWriter) -> [UInt8] {
         writer.pieces.flatMap { piece in
-            if case .bytes(let bytes) = piece { bytes } else { [] }
+            if case .bytes(let bytes) = piece { bytes } else { [UInt8]() }
         }
     }
 
