@@ -5,11 +5,11 @@ import StreamRuntime
 /// - Shape: `steps` are in topological order: an edge comes from a source or from an earlier step.
 ///   A value without any instance in it; operators, decoders and sinks are made from it per worker.
 struct JobPlan: Equatable, Sendable {
-    let settings: JobSettings
-    let connections: [PlannedConnection]
+    var settings: JobSettings
+    var connections: [PlannedConnection]
     let sources: [PlannedSource]
     let steps: [PlannedStep]
-    let sinks: [PlannedSink]
+    var sinks: [PlannedSink]
     let entities: [PlannedEntity]
     let featureViews: [PlannedFeatureView]
     let services: [PlannedService]
@@ -39,7 +39,7 @@ struct JobSettings: Equatable, Sendable {
     /// The file's directory, which its paths were resolved against; empty for the current one.
     let directory: String
     /// The directory of checkpoints, state and the online store, as resolved against the file's directory.
-    let stateDirectory: String
+    var stateDirectory: String
     /// The budget for caches, hot state, queues and batches; nil when the file does not say.
     let memoryBytes: Int?
     /// Worker threads; nil when the file does not say (one per core).
@@ -277,8 +277,8 @@ struct PlannedSink: Equatable, Sendable {
     let ordinal: Int
     /// Stable: the address of the sink's place in checkpoints, as `topic:orders.late`.
     let id: String
-    let target: Target
-    let delivery: Delivery
+    var target: Target
+    var delivery: Delivery
     let inputs: [PlannedEdge]
     let schema: Schema
     /// For rows the target refuses.

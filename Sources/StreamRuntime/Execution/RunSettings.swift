@@ -4,6 +4,8 @@ public struct RunSettings: Sendable {
     public var workers: Int
     /// Rows a source reads at once.
     public var batchRows: Int
+    /// Bytes of raw records a source reads at once, about.
+    public var batchBytes = Limits.batchBytes
     /// Time between two checkpoints, in nanoseconds; 0 for none but the last.
     public var checkpointNanos: Int64
     /// Whether each worker keeps to a core of its own.

@@ -82,7 +82,7 @@ final class SourceTask: TaskLoop {
         }
         let began = now
         let outcome = try partition.reader.read(
-            maxRecords: settings.batchRows, maxBytes: Limits.batchBytes)
+            maxRecords: settings.batchRows, maxBytes: settings.batchBytes)
         switch outcome {
         case .records(let records):
             partition.isCaughtUp = false

@@ -246,6 +246,24 @@ public final class TopicSource: RecordSource {
         opened = try CommittedEnds.read(directory, partitions: settings.partitions)
     }
 
+    /// The files of a partition, and where what is committed now ends.
+    func committed(_ partition: Int32) throws(JobFailure) -> (PartitionFiles, PartitionEnd) {
+        let ends = try CommittedEnds.read(directory, partitions: settings.partitions).ends
+        guard ends.indices.contains(Int(partition)) else { throw noPartition(partition) }
+        return (files(partition), ends[Int(partition)])
+    }
+
+    private func files(_ partition: Int32) -> PartitionFiles {
+        PartitionFiles(
+            topic: topic, partition: Int(partition), directory: directory + "/\(partition)")
+    }
+
+    private func noPartition(_ partition: Int32) -> JobFailure {
+        JobFailure(
+            .source, "topic \(topic) has no partition \(partition)", at: directory,
+            remedy: "use 0 to \(settings.partitions - 1)")
+    }
+
     /// All partitions of the topic.
     public func partitions() throws(JobFailure) -> [Int32] {
         (0..<Int32(settings.partitions)).map { $0 }
@@ -256,14 +274,10 @@ public final class TopicSource: RecordSource {
     /// - Throws: when the topic has no such partition.
     public func reader(partition: Int32) throws(JobFailure) -> any PartitionReader {
         guard (0..<settings.partitions).contains(Int(partition)) else {
-            throw JobFailure(
-                .source, "topic \(topic) has no partition \(partition)", at: directory,
-                remedy: "use 0 to \(settings.partitions - 1)")
+            throw noPartition(partition)
         }
-        let files = PartitionFiles(
-            topic: topic, partition: Int(partition), directory: directory + "/\(partition)")
         return try TopicReader(
-            files, view: CommitView(topic: topic, directory: directory, ends: opened),
+            files(partition), view: CommitView(topic: topic, directory: directory, ends: opened),
             limit: bounded ? opened.ends[Int(partition)].offset : nil)
     }
 }
