@@ -108,7 +108,7 @@ final class KafkaClient: @unchecked Sendable {
         }
     }
 
-    private static func string(_ text: [CChar]) -> String {
+    static func string(_ text: [CChar]) -> String {
         String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
