@@ -18,6 +18,15 @@ public struct SystemFiles: CheckpointFiles {
 
     /// Writes a new file and waits until it is on disk.
     public func write(_ bytes: [UInt8], to path: String) throws(JobFailure) {
+        try write(bytes, to: path, sync: true)
+    }
+
+    /// Writes a new file that need not survive a power cut.
+    func note(_ text: String, at path: String) throws(JobFailure) {
+        try write(Array(text.utf8), to: path, sync: false)
+    }
+
+    private func write(_ bytes: [UInt8], to path: String, sync: Bool) throws(JobFailure) {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard file >= 0 else { throw FileTree.failure("cannot be written", path) }
         defer { close(file) }
@@ -29,7 +38,9 @@ public struct SystemFiles: CheckpointFiles {
             guard count > 0 else { throw FileTree.failure("cannot be written", path) }
             written += count
         }
-        guard fsync(file) == 0 else { throw FileTree.failure("cannot be written", path) }
+        guard !sync || fsync(file) == 0 else {
+            throw FileTree.failure("cannot be written", path)
+        }
     }
 
     /// Gives a directory another name.

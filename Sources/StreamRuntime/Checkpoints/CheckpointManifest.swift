@@ -11,12 +11,17 @@ public struct CheckpointManifest: Equatable, Sendable {
     }
 
     /// The format this program writes, and the newest it reads.
-    public static let formatVersion = 1
+    public static let formatVersion = 2
 
     /// The checkpoint's number; later ones are higher.
     public var checkpoint: Int64
     /// The name of the job.
     public var job: String
+    /// What tells this manifest from any other of the same number; empty in manifests of format 1.
+    public var id: String
+    /// The checkpoint that the job's transaction had committed before this one, 0 for none; nil when
+    /// the job has no transaction, so that this checkpoint counts as soon as it is whole.
+    public var committedBefore: Int64?
     /// What identifies the plan the job ran: source, steps and their settings.
     public var fingerprint: String
     /// Milliseconds since 1970 at which it was made.
@@ -36,12 +41,15 @@ public struct CheckpointManifest: Equatable, Sendable {
 
     /// A manifest without files; the checkpoint store lists those.
     public init(
-        checkpoint: Int64, job: String, fingerprint: String = "", createdMillis: Int64,
+        checkpoint: Int64, job: String, id: String = "", committedBefore: Int64? = nil,
+        fingerprint: String = "", createdMillis: Int64,
         states: StateRegistry = StateRegistry(), positions: [String: [UInt8]] = [:],
         tokens: [String: [UInt8]] = [:], tasks: [String: [UInt8]] = [:], decisions: [UInt8] = []
     ) {
         self.checkpoint = checkpoint
         self.job = job
+        self.id = id
+        self.committedBefore = committedBefore
         self.fingerprint = fingerprint
         self.createdMillis = createdMillis
         self.states = states

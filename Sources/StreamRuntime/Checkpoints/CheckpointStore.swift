@@ -13,21 +13,13 @@ public final class CheckpointStore: Sendable {
         public let manifest: Result<CheckpointManifest, JobFailure>
     }
 
-    /// What a search for the newest whole checkpoint found.
-    public struct Found: Sendable {
-        /// The checkpoint to restart from, or nil when there is none at all.
-        public let manifest: CheckpointManifest?
-        /// The newer ones that were passed over, and why.
-        public let skipped: [JobFailure]
-    }
-
     /// The state directory.
     public let directory: String
     private let held: StateDirectory?
     private let retained: Int
-    private let files: any CheckpointFiles
+    let files: any CheckpointFiles
     /// Checksums of sorted files, which never change under a name, so that each is read once.
-    private let known = Mutex<[String: CheckpointManifest.File]>([:])
+    let known = Mutex<[String: CheckpointManifest.File]>([:])
 
     /// Takes the state directory for `job`; other processes are refused until this is gone.
     ///
@@ -133,35 +125,6 @@ public final class CheckpointStore: Sendable {
 
     // MARK: finding
 
-    /// The newest checkpoint that is whole; damaged ones are passed over and reported.
-    ///
-    /// - Throws: when a newer program wrote one of them, or all there are are damaged: starting from
-    ///   nothing then would silently lose state.
-    public func newestWhole() throws(JobFailure) -> Found {
-        var skipped: [JobFailure] = []
-        for number in numbers().reversed() {
-            do throws(JobFailure) {
-                let manifest = try inspect(number)
-                known.withLock { known in
-                    for file in manifest.files where file.name.hasSuffix(".sst") {
-                        known[file.name] = file
-                    }
-                }
-                return Found(manifest: manifest, skipped: skipped)
-            } catch {
-                guard error.kind == .corruption else { throw error }
-                skipped.append(error)
-            }
-        }
-        guard let last = skipped.first else { return Found(manifest: nil, skipped: []) }
-        throw JobFailure(
-            .corruption,
-            "none of the \(skipped.count) checkpoints is whole; the newest: \(last.problem)",
-            at: directory + "/checkpoints",
-            remedy: "restore the directory from a copy; or remove it to start afresh, which reads "
-                + "all input again")
-    }
-
     /// Every checkpoint, oldest first; only manifests are checked, not the state's files.
     public func list() -> [Listing] {
         numbers().map { number in
@@ -192,7 +155,7 @@ public final class CheckpointStore: Sendable {
         return manifest
     }
 
-    private func read(_ checkpoint: Int64) throws(JobFailure) -> CheckpointManifest {
+    func read(_ checkpoint: Int64) throws(JobFailure) -> CheckpointManifest {
         let path = path(checkpoint) + "/manifest"
         guard FileTree.exists(path) else { throw damaged(checkpoint, "it has no manifest") }
         let bytes = try FileTree.read(path)
@@ -217,14 +180,14 @@ public final class CheckpointStore: Sendable {
         return manifest
     }
 
-    private func damaged(_ checkpoint: Int64, _ what: String) -> JobFailure {
+    func damaged(_ checkpoint: Int64, _ what: String) -> JobFailure {
         JobFailure(
             .corruption, "checkpoint \(checkpoint) cannot be used: \(what)", at: path(checkpoint),
             remedy: "an older checkpoint is used if there is one; restore this one from a copy to "
                 + "use it", recovery: .restart)
     }
 
-    private func numbers() -> [Int64] {
+    func numbers() -> [Int64] {
         FileTree.names(directory + "/checkpoints").compactMap { Int64($0) }.sorted()
     }
 }

@@ -41,16 +41,31 @@ public final class DurableStorage: JobStorage {
     /// The checkpoints on disk.
     public let checkpoints: CheckpointStore
     private let backend: StateBackend
+    private let hasTransaction: Bool
+    /// The newest checkpoint that the transaction has committed; 0 for none.
+    private let committed: Mutex<Int64>
 
-    /// Takes the directory and makes its newest whole checkpoint the working state.
+    /// Takes the directory and makes the checkpoint that counts the working state: the newest whole one,
+    /// or the one that `transaction` says was committed.
     public init(
-        _ settings: Settings, files: any CheckpointFiles = SystemFiles()
+        _ settings: Settings, transaction: (any CheckpointTransaction)? = nil,
+        files: any CheckpointFiles = SystemFiles()
     ) throws(JobFailure) {
         self.settings = settings
+        hasTransaction = transaction != nil
         checkpoints = try CheckpointStore(
-            directory: settings.directory, job: settings.job, retained: settings.retained,
-            files: files)
-        let found = try checkpoints.newestWhole()
+            directory: settings.directory, job: settings.job,
+            // The one before must stay until the newest is committed.
+            retained: max(settings.retained, transaction == nil ? 1 : 2), files: files)
+        let found: CheckpointStore.Found
+        if let transaction {
+            let last = try transaction.lastCommitted()
+            committed = Mutex(last?.checkpoint ?? 0)
+            found = try checkpoints.found(committed: last)
+        } else {
+            committed = Mutex(0)
+            found = try checkpoints.newestWhole()
+        }
         manifest = found.manifest
         skipped = found.skipped
         try StateBackend.fill(
@@ -85,11 +100,25 @@ public final class DurableStorage: JobStorage {
         try backend.complete(snapshots: parts.snapshots, linkingTo: target)
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
-        let committed = try checkpoints.commit(
+        let id = "\(parts.checkpoint)-\(DurableStorage.unique())"
+        let made = try checkpoints.commit(
             CheckpointManifest(
-                checkpoint: parts.checkpoint, job: settings.job, fingerprint: settings.fingerprint,
+                checkpoint: parts.checkpoint, job: settings.job, id: id,
+                committedBefore: hasTransaction ? committed.withLock { $0 } : nil,
+                fingerprint: settings.fingerprint,
                 createdMillis: Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000,
                 states: backend.states, positions: parts.positions, tokens: parts.tokens))
-        return CheckpointSummary(bytes: committed.newBytes)
+        return CheckpointSummary(bytes: made.newBytes, manifest: id)
+    }
+
+    /// Remembers that the transaction has committed `checkpoint`.
+    public func settled(_ checkpoint: Int64) throws(JobFailure) {
+        committed.withLock { $0 = checkpoint }
+        try checkpoints.noteCommitted(checkpoint)
+    }
+
+    private static func unique() -> String {
+        let text = String(UInt64.random(in: 0 ... .max), radix: 16)
+        return String(repeating: "0", count: 16 - text.count) + text
     }
 }

@@ -41,6 +41,8 @@ enum ManifestFormat {
             body.write(file.bytes)
             body.write(file.checksum)
         }
+        body.write(manifest.id)
+        body.write(manifest.committedBefore ?? -1)
         var whole = ManifestWriter()
         whole.bytes = magic
         whole.write(UInt32(CheckpointManifest.formatVersion))
@@ -91,6 +93,10 @@ enum ManifestFormat {
                     name: try body.readText(), bytes: try body.readInt64(),
                     checksum: try body.readUInt32()))
         }
+        guard version >= 2 else { return manifest }
+        manifest.id = try body.readText()
+        let before = try body.readInt64()
+        manifest.committedBefore = before < 0 ? nil : before
         return manifest
     }
 

@@ -17,13 +17,15 @@ public final class Job: @unchecked Sendable {
 
     private let settings: RunSettings
     private let storage: any JobStorage
+    private let transaction: (any CheckpointTransaction)?
+    private let followers: [any CheckpointFollower]
     private let clock: any Clock
     private let control = JobControl()
     private var workers: [Worker] = []
     private var taskNames: Set<String> = []
     private var sinkTasks = 0
     private var sourceTasks = 0
-    private var coordinator: pthread_t?
+    private let coordinator = Mutex<pthread_t?>(nil)
     private let stopAsked = Atomic<Bool>(false)
     private let checkpointAsked = Atomic<Bool>(false)
     private let result = Mutex<Outcome?>(nil)
@@ -37,16 +39,24 @@ public final class Job: @unchecked Sendable {
     public private(set) var workerCounters: [StepCounters] = []
 
     /// Builds the job: opens state, makes operators and sinks, wires the tasks. Nothing runs yet.
+    ///
+    /// - Parameter transaction: decides which checkpoints count; `storage` must have restored what it
+    ///   committed last.
+    /// - Parameter followers: hear of every checkpoint that counts.
     public init(
         graph: JobGraph, settings: RunSettings, storage: any JobStorage,
-        clock: any Clock = SystemClock()
+        transaction: (any CheckpointTransaction)? = nil,
+        followers: [any CheckpointFollower] = [], clock: any Clock = SystemClock()
     ) throws(JobFailure) {
         self.settings = settings
         self.storage = storage
+        self.transaction = transaction
+        self.followers = followers
         self.clock = clock
         let restored = storage.restored
         control.requestedCheckpoint.store(Int(restored?.checkpoint ?? 0), ordering: .relaxed)
         control.completedCheckpoint.store(Int(restored?.checkpoint ?? 0), ordering: .relaxed)
+        transaction?.resume(after: restored?.checkpoint ?? 0)
         let builder = JobBuilder(
             graph: graph, settings: settings, storage: storage, clock: clock, control: control)
         try builder.build()
@@ -77,7 +87,7 @@ public final class Job: @unchecked Sendable {
                 .environment, "no thread for the coordinator", at: "job",
                 remedy: "raise the limit on threads (ulimit -u)")
         }
-        coordinator = made
+        coordinator.withLock { $0 = made }
     }
 
     /// Asks for a last checkpoint and then the end. Returns at once.
@@ -94,9 +104,14 @@ public final class Job: @unchecked Sendable {
 
     /// Waits at most `nanos` for the end; nil while the job runs.
     public func wait(nanos: Int) -> Outcome? {
-        if let outcome = result.withLock({ $0 }) { return outcome }
         done.locked { if result.withLock({ $0 }) == nil { done.wait(nanos: nanos) } }
-        return result.withLock { $0 }
+        guard let outcome = result.withLock({ $0 }) else { return nil }
+        // The coordinator holds on to the job and its storage until its thread is gone.
+        coordinator.withLock { thread in
+            if let thread { pthread_join(thread, nil) }
+            thread = nil
+        }
+        return outcome
     }
 
     /// Waits for the end.
@@ -194,7 +209,15 @@ public final class Job: @unchecked Sendable {
             CheckpointParts(
                 checkpoint: checkpoint, snapshots: parts.compactMap(\.snapshot),
                 positions: positions, tokens: tokens))
+        if let transaction {
+            // Other sinks commit after it: what it does not commit, nobody may see.
+            try transaction.commit(
+                checkpoint: checkpoint, manifest: summary.manifest, positions: positions)
+            try storage.settled(checkpoint)
+        }
         control.completedCheckpoint.store(Int(checkpoint), ordering: .releasing)
+        let identity = CommittedCheckpoint(checkpoint: checkpoint, manifest: summary.manifest)
+        for follower in followers { follower.follow(checkpoint: identity, positions: positions) }
         let pause = parts.map(\.pauseNanos).max() ?? 0
         let took = clock.nanos - began
         report.withLock { report in

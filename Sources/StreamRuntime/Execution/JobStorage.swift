@@ -9,6 +9,15 @@ public protocol JobStorage: AnyObject, Sendable {
     /// Writes a whole checkpoint, on the coordinator's thread. When it returns, the checkpoint is
     /// durable and the next recovery starts from it.
     func complete(_ parts: CheckpointParts) throws(JobFailure) -> CheckpointSummary
+
+    /// The job's transaction has committed `checkpoint`, which was completed before; called on the
+    /// coordinator's thread, and not at all in a job without a transaction.
+    func settled(_ checkpoint: Int64) throws(JobFailure)
+}
+
+extension JobStorage {
+    /// Nothing to remember.
+    public func settled(_ checkpoint: Int64) throws(JobFailure) {}
 }
 
 /// What a checkpoint says about sources and sinks.
@@ -55,8 +64,14 @@ public struct CheckpointParts: Sendable {
 public struct CheckpointSummary: Sendable {
     /// Bytes that this checkpoint added.
     public let bytes: Int64
-    /// A checkpoint that added this many bytes.
-    public init(bytes: Int64) { self.bytes = bytes }
+    /// What tells its manifest from any other; empty when there is none.
+    public let manifest: String
+
+    /// A checkpoint that added this many bytes, with this manifest.
+    public init(bytes: Int64, manifest: String = "") {
+        self.bytes = bytes
+        self.manifest = manifest
+    }
 }
 
 /// State in memory and no checkpoints: for tests and for jobs that need not survive.
