@@ -11,7 +11,7 @@ final class KafkaEvents: Sendable {
         /// An error after which the client is of no use.
         var fatal: String?
         /// The first record that could not be delivered.
-        var undelivered: (partition: Int32, code: rd_kafka_resp_err_t)?
+        var undelivered: (topic: String, partition: Int32, code: rd_kafka_resp_err_t)?
     }
 
     let told = Mutex(Told())
@@ -60,7 +60,8 @@ final class KafkaClient: @unchecked Sendable {
             let events = Unmanaged<KafkaEvents>.fromOpaque(opaque).takeUnretainedValue()
             events.told.withLock {
                 if $0.undelivered == nil {
-                    $0.undelivered = (message.pointee.partition, message.pointee.err)
+                    let topic = String(cString: rd_kafka_topic_name(message.pointee.rkt))
+                    $0.undelivered = (topic, message.pointee.partition, message.pointee.err)
                 }
             }
         }
@@ -112,7 +113,7 @@ final class KafkaClient: @unchecked Sendable {
         String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    private static func millis() -> Int64 {
+    static func millis() -> Int64 {
         var now = timespec()
         clock_gettime(CLOCK_MONOTONIC, &now)
         return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
@@ -130,7 +131,7 @@ final class KafkaClient: @unchecked Sendable {
                 kind, "the Kafka client cannot go on: \(fatal)", at: place(topic),
                 remedy: "restart from the last checkpoint", recovery: .restart)
         }
-        if let (partition, code) = told.undelivered {
+        if let (topic, partition, code) = told.undelivered {
             throw failure(code, topic: topic, partition: partition, doing: "write to")
         }
         if let (since, reason) = told.outage,
@@ -140,6 +141,11 @@ final class KafkaClient: @unchecked Sendable {
             guard isAnswered() else { throw unreachable(topic, reason) }
             noteAnswer()
         }
+    }
+
+    /// Gives up the records that are still on their way.
+    func purge() {
+        rd_kafka_purge(handle, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT)
     }
 
     /// Says that a broker has answered: an outage, if there was one, is over.

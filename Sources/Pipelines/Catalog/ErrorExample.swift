@@ -63,6 +63,13 @@ extension ErrorExample {
         ErrorExample.base.replacing(right, with: wrong, maxReplacements: 1)
     }
 
+    /// What stands between the connections and the first output of `base`.
+    private static let between: String = {
+        let start = base.firstRange(of: "streams:")!.lowerBound
+        let end = base.firstRange(of: "    to: {topic: orders.large")!.lowerBound
+        return String(base[start..<end])
+    }()
+
     /// One for every code but E100, which is about the file itself.
     static let all: [ErrorExample] = [
         .init(code: .syntax, right: "- filter: amount > 100", wrong: "- filter: kind = 'a: b'"),
@@ -122,6 +129,13 @@ extension ErrorExample {
         .init(code: .wrongConnection, right: "connection: local", wrong: "connection: disk"),
         .init(code: .unknownView, right: "fraud: [user_minute]", wrong: "fraud: [user_minutes]"),
         .init(code: .nowhere, right: "    to: {topic: items}\n", wrong: ""),
+        .init(
+            code: .severalClusters,
+            right:
+                "  disk: {files: ./exports}\n\(between)    to: {topic: orders.large, key: user_id}",
+            wrong:
+                "  disk: {files: ./exports}\n  north: {kafka: {bootstrap: \"n:9092\"}}\n  south: {kafka: {bootstrap: \"s:9092\"}}\n\(between)    to: {topic: orders.large, key: user_id, connection: north}\n  small:\n    from: orders\n    to: {topic: orders.small, connection: south}"
+        ),
         .init(code: .expression, right: "amount > 100", wrong: "amuont > 100"),
         .init(code: .notBoolean, right: "amount > 100", wrong: "amount"),
         .init(

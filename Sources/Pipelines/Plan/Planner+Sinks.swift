@@ -3,13 +3,15 @@ import StreamRuntime
 
 extension Planner {
     /// Adds a sink for `target`, or another input to the sink that is already there.
+    ///
+    /// - Parameter isAside: whether the rows are dead letters, whose delivery the file cannot set.
     func planTarget(
-        _ target: TargetSpec, rows: PlannedRows, connections near: [String], of owner: String
+        _ target: TargetSpec, rows: PlannedRows, connections near: [String], of owner: String,
+        isAside: Bool = false
     ) {
         let keys = keyColumns(target.keys, of: rows, what: "the key of an output of \"\(owner)\"")
         let id: String
         let place: PlannedSink.Target
-        var delivery = PlannedSink.Delivery.exactlyOnce
         let position: Position
         switch target.place {
         case .topic(let topic):
@@ -18,15 +20,15 @@ extension Planner {
                 let connection = topicConnection(
                     target.connection, near: near, at: topic.position, topic: topic.value)
             else { return }
-            if case .kafka? = connections.first(where: { $0.name == connection })?.kind {
-                delivery = .atLeastOnce
-                if let wanted = target.delivery, wanted.value == .exactlyOnce {
-                    diagnostics.report(
-                        .notYet, "exactly_once to Kafka is not in this version",
-                        at: wanted.position, fix: "write at_least_once")
-                }
-            }
             id = "topic:\(connection)/\(topic.value)"
+            if case .kafka? = connections.first(where: { $0.name == connection })?.kind,
+                target.delivery?.value != .atLeastOnce, wishes[id] == nil
+            {
+                wishes[id] = DeliveryWish(
+                    connection: connection, topic: topic.value,
+                    position: target.delivery?.position ?? topic.position,
+                    isExplicit: target.delivery != nil, isAside: isAside)
+            }
             place = .topic(
                 connection: connection, topic: topic.value, keys: keys,
                 partitions: target.partitions)
@@ -43,7 +45,7 @@ extension Planner {
             sinks.append(
                 PlannedSink(
                     ordinal: sinks.count, id: id, target: place,
-                    delivery: target.delivery?.value ?? delivery, inputs: edges,
+                    delivery: target.delivery?.value ?? .exactlyOnce, inputs: edges,
                     schema: rows.schema, onError: onError))
             return
         }

@@ -160,7 +160,8 @@ extension Planner {
             let target = TargetSpec(
                 place: .topic(topic), keys: [], connection: nil, partitions: nil, delivery: nil,
                 onError: nil, position: topic.position)
-            planTarget(target, rows: rows, connections: near, of: "dead letters")
+            planTarget(
+                target, rows: rows, connections: near, of: "dead letters", isAside: true)
             return .deadLetter(port: port)
         }
     }

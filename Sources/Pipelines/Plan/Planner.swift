@@ -23,6 +23,8 @@ final class Planner {
     var uses: [ColumnUse] = []
     var sinks: [PlannedSink] = []
     var pipelines: [PlannedPipeline] = []
+    /// The outputs to Kafka that are not said to be at_least_once, by the sink's id.
+    var wishes: [String: DeliveryWish] = [:]
     var names: [String: PlannedName] = [:]
     var readNames: Set<String> = []
     var beingPlanned: [String] = []
@@ -91,6 +93,7 @@ final class Planner {
             }
         }
         for pipeline in spec.pipelines { _ = planPipeline(pipeline) }
+        settleDeliveries()
         let views = planFeatureViews()
         if needed == nil {
             checkServices(views)

@@ -8,9 +8,15 @@ struct GraphBuilder {
     private let plan: JobPlan
     private let isBounded: Bool
     private let online: OnlineStore?
+    private let domain: KafkaTransactionDomain?
 
-    /// A builder for `plan`; bounded sources end at what their topics hold when they are opened.
-    init(plan: JobPlan, isBounded: Bool, online: OnlineStore?) {
+    /// A builder for `plan`; bounded sources end at what their topics hold when they are opened, and
+    /// exactly-once outputs on Kafka write through `domain`.
+    init(
+        plan: JobPlan, isBounded: Bool, online: OnlineStore?,
+        domain: KafkaTransactionDomain? = nil
+    ) {
+        self.domain = domain
         self.plan = plan
         self.isBounded = isBounded
         self.online = online
@@ -18,7 +24,7 @@ struct GraphBuilder {
 
     func graph() -> JobGraph {
         let sources = SourceFactory(plan: plan, isBounded: isBounded)
-        let sinks = SinkFactory(plan: plan, online: online)
+        let sinks = SinkFactory(plan: plan, online: online, domain: domain)
         let firstStep = Int64(plan.sources.count)
         let firstSink = firstStep + Int64(plan.steps.count)
         return JobGraph(

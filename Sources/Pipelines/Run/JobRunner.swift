@@ -41,21 +41,28 @@ public final class JobRunner {
         try Directories.make(plan.settings.stateDirectory)
         let budget = MemoryBudget(total: plan.settings.memoryBytes)
         let workers = options.workers ?? plan.settings.workers ?? JobRunner.cores
+        let transactions = try JobTransactions(plan: plan)
+        defer { transactions.close() }
         let storage = try DurableStorage(
             DurableStorage.Settings(
                 directory: plan.settings.stateDirectory, job: plan.name,
                 fingerprint: plan.fingerprint, memoryBytes: budget.state,
-                retained: plan.settings.checkpointKeep, renames: plan.renames))
+                retained: plan.settings.checkpointKeep, renames: plan.renames),
+            transaction: transactions.domain)
         for notice in storage.skipped { Terminal.error("warning: \(notice)\n") }
         if !plan.featureViews.isEmpty {
             online = try OnlineStores.open(plan, budget: budget.online)
         }
         let registry = MetricsRegistry()
-        let graph = GraphBuilder(plan: plan, isBounded: options.untilEnd, online: online).graph()
+        let graph = GraphBuilder(
+            plan: plan, isBounded: options.untilEnd, online: online, domain: transactions.domain
+        ).graph()
         let settings = RunSettings(
             workers: workers, batchRows: options.batchRows ?? Limits.batchRows,
             checkpointNanos: plan.settings.checkpointEvery.micros * 1000)
-        let job = try Job(graph: graph, settings: settings, storage: storage, clock: clock)
+        let job = try Job(
+            graph: graph, settings: settings, storage: storage, transaction: transactions.domain,
+            followers: transactions.followers, clock: clock)
         EngineMetrics.register(job, in: registry, clock: clock)
         if options.serves, let online {
             var serving = FeatureServer.Options()

@@ -6,9 +6,12 @@ import StreamRuntime
 struct SinkFactory {
     private let plan: JobPlan
     private let online: OnlineStore?
+    private let domain: KafkaTransactionDomain?
 
-    /// A factory for the sinks of `plan`; feature sinks write to `online`.
-    init(plan: JobPlan, online: OnlineStore?) {
+    /// A factory for the sinks of `plan`; feature sinks write to `online`, exactly-once outputs on Kafka
+    /// through `domain`.
+    init(plan: JobPlan, online: OnlineStore?, domain: KafkaTransactionDomain?) {
+        self.domain = domain
         self.plan = plan
         self.online = online
     }
@@ -48,6 +51,9 @@ struct SinkFactory {
                 try log.ensureTopic(topic, TopicSettings(partitions: partitions ?? 1))
                 return TopicSink(
                     try log.writer(topic), encoder: encoder, schema: sink.schema, key: keys)
+            case .kafka where sink.delivery == .exactlyOnce:
+                return try KafkaTransactionSink(
+                    domain!, topic: topic, encoder: encoder, schema: sink.schema, key: keys)
             case .kafka(let bootstrap, let properties):
                 return try KafkaSink(
                     KafkaConnection(bootstrap: bootstrap, planned: properties), topic: topic,

@@ -36,6 +36,7 @@ enum DiagnosticCode: String, CaseIterable, Sendable {
     case wrongConnection = "E211"
     case unknownView = "E212"
     case nowhere = "E213"
+    case severalClusters = "E214"
 
     case expression = "E301"
     case notBoolean = "E302"
@@ -92,6 +93,8 @@ extension DiagnosticCode {
         case .wrongConnection: "The connection is of a kind that cannot hold this."
         case .unknownView: "A service names a feature view or feature that is not declared."
         case .nowhere: "A pipeline's rows go nowhere: it has no `to:` and nothing reads it."
+        case .severalClusters:
+            "Outputs to two Kafka clusters are to be exactly-once, which one transaction cannot do."
         case .expression: "An expression cannot be read, or its types do not fit."
         case .notBoolean: "A condition that is not true or false."
         case .unequalInputs: "The inputs of a union have different columns or types."

@@ -1,0 +1,156 @@
+import CRdKafka
+import Glibc
+import StreamRuntime
+
+/// Offsets of partitions with what they say, for one request.
+///
+/// - Note: the owner of librdkafka's list; metadata is copied into it.
+struct KafkaOffsets: ~Copyable {
+    let list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>
+
+    init() { list = rd_kafka_topic_partition_list_new(8) }
+
+    deinit { rd_kafka_topic_partition_list_destroy(list) }
+
+    var isEmpty: Bool { list.pointee.cnt == 0 }
+
+    func append(topic: String, partition: Int32, offset: Int64, metadata: String) {
+        let entry = rd_kafka_topic_partition_list_add(list, topic, partition)!
+        entry.pointee.offset = offset
+        // The list frees it.
+        entry.pointee.metadata = UnsafeMutableRawPointer(strdup(metadata))
+        entry.pointee.metadata_size = metadata.utf8.count
+    }
+}
+
+/// The offsets that a job commits for its consumer group: which partitions, and what is written to them.
+public struct KafkaGroup: Equatable, Sendable {
+    /// The group's name.
+    public var name: String
+    /// The job's share, when it is cut into shares.
+    public var share: Int?
+    /// The topics of the job's streams on this cluster, by the stream's name.
+    public var topics: [String: String]
+    /// The topic whose first partition carries the record when no stream is read from this cluster.
+    public var marker: String?
+
+    /// The group `name` of a job that reads `topics`.
+    public init(
+        name: String, share: Int? = nil, topics: [String: String], marker: String? = nil
+    ) {
+        self.name = name
+        self.share = share
+        self.topics = topics
+        self.marker = marker
+    }
+
+    /// What is committed with `committed`, whose manifest has these positions.
+    func offsets(
+        of committed: CommittedCheckpoint, at positions: [String: [UInt8]]
+    ) -> KafkaOffsets {
+        let offsets = KafkaOffsets()
+        let text = CommittedText.text(committed, share: share)
+        for (name, bytes) in positions.sorted(by: { $0.key < $1.key }) {
+            guard let slash = name.lastIndex(of: "/"), let topic = topics[String(name[..<slash])],
+                let partition = Int32(name[name.index(after: slash)...]),
+                let position = SourcePosition(bytes)
+            else { continue }
+            offsets.append(
+                topic: topic, partition: partition, offset: position.offset, metadata: text)
+        }
+        if offsets.isEmpty, let marker {
+            offsets.append(
+                topic: marker, partition: 0, offset: committed.checkpoint, metadata: text)
+        }
+        return offsets
+    }
+}
+
+/// A member of a consumer group at one moment, as transactions present it to the broker (KIP-447).
+///
+/// - Note: librdkafka does not change it once it is made, which is why sharing is safe.
+public final class KafkaGroupMember: @unchecked Sendable {
+    let handle: OpaquePointer
+
+    init(owning handle: OpaquePointer) { self.handle = handle }
+
+    /// Nobody's membership in `group`: for a job that is one process and assigns partitions itself.
+    init(group: String) { handle = rd_kafka_consumer_group_metadata_new(group) }
+
+    deinit { rd_kafka_consumer_group_metadata_destroy(handle) }
+}
+
+/// A process's place in a consumer group: a seam.
+public protocol KafkaMembership: AnyObject, Sendable {
+    /// The member as it is now, asked for right before a transaction is committed.
+    ///
+    /// It may wait until a rebalance is over, since the broker refuses members of an older generation.
+    /// - Throws: when the process has lost what it would commit for.
+    func member() throws(JobFailure) -> KafkaGroupMember
+}
+
+extension KafkaClient {
+    /// What a request for the group's committed offsets found.
+    enum CommittedAnswer {
+        case checkpoint(CommittedCheckpoint?)
+        /// The broker is still settling a transaction, or did not answer in time.
+        case again(String)
+        case failed(rd_kafka_resp_err_t, String)
+    }
+
+    /// The newest checkpoint that the group's committed offsets tell of, transactions settled.
+    func lastCommitted(_ group: KafkaGroup) -> CommittedAnswer {
+        let queue = rd_kafka_queue_new(handle)
+        defer { rd_kafka_queue_destroy(queue) }
+        let options = rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_ANY)
+        defer { rd_kafka_AdminOptions_destroy(options) }
+        var text = [CChar](repeating: 0, count: 256)
+        rd_kafka_AdminOptions_set_request_timeout(
+            options, Int32(connection.requestMillis), &text, text.count)
+        rd_kafka_error_destroy(rd_kafka_AdminOptions_set_require_stable_offsets(options, 1))
+        var request = rd_kafka_ListConsumerGroupOffsets_new(group.name, nil)
+        rd_kafka_ListConsumerGroupOffsets(handle, &request, 1, options, queue)
+        rd_kafka_ListConsumerGroupOffsets_destroy(request)
+        guard let event = rd_kafka_queue_poll(queue, Int32(connection.requestMillis) + 1000)
+        else { return .again("no answer") }
+        defer { rd_kafka_event_destroy(event) }
+        let code = rd_kafka_event_error(event)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            let reason = String(cString: rd_kafka_event_error_string(event))
+            return KafkaFailure.isPassing(code) ? .again(reason) : .failed(code, reason)
+        }
+        return KafkaClient.read(event, group)
+    }
+
+    private static func read(_ event: OpaquePointer, _ group: KafkaGroup) -> CommittedAnswer {
+        var count = 0
+        guard let result = rd_kafka_event_ListConsumerGroupOffsets_result(event),
+            let groups = rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count), count == 1
+        else { return .again("an answer without the group") }
+        if let error = rd_kafka_group_result_error(groups[0]) {
+            let code = rd_kafka_error_code(error)
+            let reason = String(cString: rd_kafka_error_string(error))
+            return KafkaFailure.isPassing(code) ? .again(reason) : .failed(code, reason)
+        }
+        guard let list = rd_kafka_group_result_partitions(groups[0]) else {
+            return .checkpoint(nil)
+        }
+        var newest: CommittedCheckpoint?
+        for index in 0..<Int(list.pointee.cnt) {
+            let entry = list.pointee.elems[index]
+            guard entry.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
+                return .again(String(cString: rd_kafka_err2str(entry.err)))
+            }
+            guard entry.offset >= 0, let bytes = entry.metadata else { continue }
+            let text = String(
+                decoding: UnsafeRawBufferPointer(start: bytes, count: entry.metadata_size),
+                as: UTF8.self)
+            if let told = CommittedText.read(text, share: group.share),
+                told.checkpoint > newest?.checkpoint ?? 0
+            {
+                newest = told
+            }
+        }
+        return .checkpoint(newest)
+    }
+}
