@@ -49,6 +49,11 @@ enum Catalog {
                     name: "workers", shape: .text(.integer(1...1024)),
                     meaning: "Worker threads; one per core when not given."),
                 KeyShape(
+                    name: "shares", shape: .text(.integer(1...1024)),
+                    meaning:
+                        "Parts the job is cut into, for several processes on Kafka; fixed for the life of the state."
+                ),
+                KeyShape(
                     name: "checkpoints",
                     shape: .mapping(
                         MappingShape(
@@ -148,6 +153,11 @@ enum Catalog {
                                         KeyShape(
                                             name: "topic", shape: .text(.topic),
                                             meaning: "The topic to read."),
+                                        KeyShape(
+                                            name: "key", shape: columns, with: ["topic"],
+                                            meaning:
+                                                "Fields that make the record key, by which its producers choose the partition."
+                                        ),
                                         KeyShape(
                                             name: "files", shape: .text(.place),
                                             meaning: "A file, a directory or a pattern with *."),

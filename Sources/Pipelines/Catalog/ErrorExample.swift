@@ -136,6 +136,7 @@ extension ErrorExample {
             wrong:
                 "  disk: {files: ./exports}\n  north: {kafka: {bootstrap: \"n:9092\"}}\n  south: {kafka: {bootstrap: \"s:9092\"}}\n\(between)    to: {topic: orders.large, key: user_id, connection: north}\n  small:\n    from: orders\n    to: {topic: orders.small, connection: south}"
         ),
+        .init(code: .notShared, right: "version: 1", wrong: "version: 1\njob: {shares: 4}"),
         .init(code: .expression, right: "amount > 100", wrong: "amuont > 100"),
         .init(code: .notBoolean, right: "amount > 100", wrong: "amount"),
         .init(

@@ -9,6 +9,8 @@ struct JobPlan: Equatable, Sendable {
     var connections: [PlannedConnection]
     let sources: [PlannedSource]
     let steps: [PlannedStep]
+    /// The topics by which shares pass rows on; none without shares.
+    let repartitions: [PlannedRepartition]
     var sinks: [PlannedSink]
     let entities: [PlannedEntity]
     let featureViews: [PlannedFeatureView]
@@ -46,6 +48,8 @@ struct JobSettings: Equatable, Sendable {
     let workers: Int?
     let checkpointEvery: Duration
     let checkpointKeep: Int
+    /// How many shares the job is cut into; nil when it runs whole in one process.
+    let shares: Int?
     /// Where features are served.
     let serveHost: String
     let servePort: Int
@@ -198,6 +202,9 @@ struct PlannedStep: Equatable, Sendable {
     let inputSchema: Schema
     /// Port 0 is the main output; the others in the order the operator numbers them.
     let outputs: [PlannedPort]
+    /// The topic its rows come through, an index into `JobPlan.repartitions`; nil when they stay in
+    /// their share.
+    let repartition: Int?
     /// For rows an expression fails on.
     let onError: FailurePolicy
     /// No memory of earlier rows: may run by direct calls in the task that feeds it.

@@ -27,7 +27,20 @@ extension JobPlan {
                 "  sink\(sink.ordinal) [shape=cylinder, style=solid, label=\(JSONText.quoted(sink.id))];"
             )
         }
-        for step in steps {
+        for repartition in repartitions {
+            let step = steps[repartition.step]
+            lines.append(
+                "  repartition\(repartition.ordinal) [shape=cds, style=dashed, "
+                    + "label=\(JSONText.quoted(repartition.topic))];")
+            for edge in step.inputs {
+                lines.append(
+                    self.edge(
+                        edge, to: "repartition\(repartition.ordinal)", edge.text(step.inputSchema)
+                    ))
+            }
+            lines.append("  repartition\(repartition.ordinal) -> step\(step.ordinal);")
+        }
+        for step in steps where step.repartition == nil {
             for edge in step.inputs {
                 lines.append(
                     self.edge(edge, to: "step\(step.ordinal)", edge.text(step.inputSchema)))

@@ -4,40 +4,42 @@ extension JobPlan {
     /// The plan as JSON: what `plan --json` shows, what a checkpoint keeps, what a later plan is
     /// compared with.
     var json: JSONText {
-        .object([
-            ("job", .string(name)), ("fingerprint", .string(fingerprint)),
-            ("sources", .array(sources.map(json))), ("steps", .array(steps.map(json))),
-            ("sinks", .array(sinks.map(json))),
-            (
-                "feature_views",
-                .array(
-                    featureViews.map { view in
-                        .object([
-                            ("name", .string(view.name)),
-                            ("entity", .string(entities[view.entity].name)),
-                            ("keys", columns(entities[view.entity].keys)),
-                            ("from", .string(view.from)), ("features", columns(view.features)),
-                            ("ttl", view.ttl.map { .string($0.text) } ?? .null),
-                        ])
-                    })
-            ),
-            (
-                "services",
-                .array(
-                    services.map { service in
-                        .object([
-                            ("name", .string(service.name)),
-                            (
-                                "features",
-                                .strings(
-                                    service.features.map {
-                                        "\(featureViews[$0.view].name):\($0.feature)"
-                                    })
-                            ),
-                        ])
-                    })
-            ),
-        ])
+        .object(
+            [
+                ("job", .string(name)), ("fingerprint", .string(fingerprint)),
+            ] + (settings.shares.map { [("shares", .integer($0))] } ?? []) + [
+                ("sources", .array(sources.map(json))), ("steps", .array(steps.map(json))),
+                ("sinks", .array(sinks.map(json))),
+                (
+                    "feature_views",
+                    .array(
+                        featureViews.map { view in
+                            .object([
+                                ("name", .string(view.name)),
+                                ("entity", .string(entities[view.entity].name)),
+                                ("keys", columns(entities[view.entity].keys)),
+                                ("from", .string(view.from)), ("features", columns(view.features)),
+                                ("ttl", view.ttl.map { .string($0.text) } ?? .null),
+                            ])
+                        })
+                ),
+                (
+                    "services",
+                    .array(
+                        services.map { service in
+                            .object([
+                                ("name", .string(service.name)),
+                                (
+                                    "features",
+                                    .strings(
+                                        service.features.map {
+                                            "\(featureViews[$0.view].name):\($0.feature)"
+                                        })
+                                ),
+                            ])
+                        })
+                ),
+            ])
     }
 
     /// The plan with the fingerprint of everything that decides results: not where it runs, not how fast.
@@ -48,7 +50,8 @@ extension JobPlan {
         let digits = String(hash, radix: 16)
         return JobPlan(
             settings: settings, connections: connections, sources: sources, steps: steps,
-            sinks: sinks, entities: entities, featureViews: featureViews, services: services,
+            repartitions: repartitions, sinks: sinks, entities: entities,
+            featureViews: featureViews, services: services,
             pipelines: pipelines,
             fingerprint: String(repeating: "0", count: 16 - digits.count) + digits)
     }
@@ -108,20 +111,25 @@ extension JobPlan {
     }
 
     private func json(_ step: PlannedStep) -> JSONText {
-        .object([
-            ("id", .string(step.id)), ("was", step.formerId.map { .string($0) } ?? .null),
-            ("pipeline", .string(step.pipeline)), ("verb", .string(step.verb)),
-            ("stateful", .boolean(!step.isStateless)),
-            ("ordered", .boolean(step.needsOrderedInput)),
-            ("does", .string(step.operation.text)),
-            ("by", .strings(step.keys.map { step.inputSchema.fields[$0].name })),
-            ("inputs", .array(step.inputs.map { json($0, step.inputSchema) })),
-            ("on_error", .string(text(of: step.onError))),
-            (
-                "outputs",
-                .object(step.outputs.map { ($0.name, columns($0.schema.fields)) })
-            ),
-        ])
+        let repartition = step.repartition.map { repartitions[$0] }
+        return .object(
+            [
+                ("id", .string(step.id)), ("was", step.formerId.map { .string($0) } ?? .null),
+                ("pipeline", .string(step.pipeline)), ("verb", .string(step.verb)),
+                ("stateful", .boolean(!step.isStateless)),
+                ("ordered", .boolean(step.needsOrderedInput)),
+                ("does", .string(step.operation.text)),
+                ("by", .strings(step.keys.map { step.inputSchema.fields[$0].name })),
+                ("inputs", .array(step.inputs.map { json($0, step.inputSchema) })),
+                ("on_error", .string(text(of: step.onError))),
+                (
+                    "outputs",
+                    .object(step.outputs.map { ($0.name, columns($0.schema.fields)) })
+                ),
+            ]
+                + (repartition.map {
+                    [("repartition", .string($0.topic)), ("because", .string($0.reason))]
+                } ?? []))
     }
 
     private func json(_ sink: PlannedSink) -> JSONText {

@@ -5,6 +5,7 @@ extension JobPlan {
     /// features, and what changed since the plan `previous`.
     func text(previous: String?) -> String {
         var lines = ["job \(name), plan \(fingerprint)", ""]
+        if let shares = settings.shares { lines[0] += ", \(shares) shares" }
         for source in sources { lines += text(source) }
         for pipeline in pipelines {
             lines.append("pipeline \(pipeline.name)")
@@ -61,6 +62,10 @@ extension JobPlan {
             "      \(facts.joined(separator: ", ")); from \(step.inputs.map(nodeName).joined(separator: ", "))",
             "      " + result(of: step),
         ]
+        if let index = step.repartition {
+            lines.append(
+                "      through topic \(repartitions[index].topic): \(repartitions[index].reason)")
+        }
         let sides = step.outputs.dropFirst().map(\.name)
         if !sides.isEmpty { lines.append("      besides \(sides.joined(separator: ", "))") }
         return lines

@@ -8,6 +8,8 @@ struct PlannedRows {
         let port: Int
         /// The columns by whose key the rows are already on their worker; nil when by none.
         var partitioning: [String]?
+        /// By what they are spread over the shares of the job; nil when that is not known.
+        var spread: PlannedSpread?
     }
 
     var schema: Schema
@@ -26,11 +28,15 @@ struct PlannedRows {
 
     /// The same rows under another schema, out of one place.
     func following(
-        _ step: Int, port: Int = 0, schema: Schema, partitioning: [String]?
+        _ step: Int, port: Int = 0, schema: Schema, partitioning: [String]?,
+        spread: PlannedSpread?
     ) -> PlannedRows {
         var rows = self
         rows.schema = schema
-        rows.endpoints = [Endpoint(from: .step(step), port: port, partitioning: partitioning)]
+        rows.endpoints = [
+            Endpoint(
+                from: .step(step), port: port, partitioning: partitioning, spread: spread)
+        ]
         return rows
     }
 
@@ -38,6 +44,12 @@ struct PlannedRows {
     var partitioning: [String]? {
         guard let first = endpoints.first?.partitioning else { return nil }
         return endpoints.allSatisfy { $0.partitioning == first } ? first : nil
+    }
+
+    /// The spread all endpoints agree on.
+    var spread: PlannedSpread? {
+        guard let first = endpoints.first?.spread else { return nil }
+        return endpoints.allSatisfy { $0.spread == first } ? first : nil
     }
 
     func edges(_ exchange: PlannedEdge.Exchange, by key: [String] = []) -> [PlannedEdge] {

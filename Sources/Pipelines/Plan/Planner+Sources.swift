@@ -138,7 +138,11 @@ extension Planner {
         names[name] = PlannedName(
             rows: PlannedRows(
                 schema: schema,
-                endpoints: [.init(from: .source(ordinal), port: 0, partitioning: nil)],
+                endpoints: [
+                    .init(
+                        from: .source(ordinal), port: 0, partitioning: nil,
+                        spread: topicKey(of: stream, schema: schema))
+                ],
                 poisoned: stream.unreadableFields),
             policy: stream.onError, connections: near)
     }

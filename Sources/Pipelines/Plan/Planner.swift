@@ -20,6 +20,7 @@ final class Planner {
     var connections: [PlannedConnection] = []
     var sources: [PlannedSource] = []
     var steps: [PlannedStep] = []
+    var repartitions: [PlannedRepartition] = []
     var uses: [ColumnUse] = []
     var sinks: [PlannedSink] = []
     var pipelines: [PlannedPipeline] = []
@@ -48,7 +49,7 @@ final class Planner {
             stateDirectory: Planner.resolve(job.state ?? "./data/state", in: directory),
             memoryBytes: job.memoryBytes, workers: job.workers,
             checkpointEvery: job.checkpointEvery ?? .seconds(10),
-            checkpointKeep: job.checkpointKeep ?? 3,
+            checkpointKeep: job.checkpointKeep ?? 3, shares: job.shares?.value,
             serveHost: job.serveHost ?? "127.0.0.1", servePort: job.servePort ?? 6566)
     }
 
@@ -98,6 +99,7 @@ final class Planner {
         if needed == nil {
             checkServices(views)
             checkDestinations()
+            checkShares()
         }
         return views
     }
@@ -108,7 +110,8 @@ final class Planner {
         }
         let plan = JobPlan(
             settings: settings, connections: connections, sources: sources, steps: steps,
-            sinks: sinks, entities: entities, featureViews: views, services: planServices(views),
+            repartitions: repartitions, sinks: sinks, entities: entities, featureViews: views,
+            services: planServices(views),
             pipelines: pipelines, fingerprint: "")
         return plan.withFingerprint()
     }
@@ -259,12 +262,14 @@ final class Planner {
                 formerId: nil, pipeline: pipeline.name.value, verb: "select",
                 line: reference.position.line, operation: .select(items), keys: [],
                 inputs: rows.edges(.forward), inputSchema: rows.schema,
-                outputs: [PlannedPort(name: "main", schema: schema)], onError: .fail,
+                outputs: [PlannedPort(name: "main", schema: schema)], repartition: nil,
+                onError: .fail,
                 isStateless: true, needsOrderedInput: false))
         uses.append(
             ColumnUse(outputs: schema.fields.map { [rows.schema.index(of: $0.name)!] }))
         return .init(
-            from: .step(steps.count - 1), port: 0, partitioning: rows.partitioning)
+            from: .step(steps.count - 1), port: 0, partitioning: rows.partitioning,
+            spread: rows.spread)
     }
 
     private static func differences(

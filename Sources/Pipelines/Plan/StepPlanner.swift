@@ -24,6 +24,8 @@ struct StepPlanner {
         /// Whether a row can be rejected here.
         var canFail = false
         var partitioning: [String]?
+        /// By what the rows that come out are spread over shares, unless a repartition decides it.
+        var spread: PlannedSpread?
 
         /// A side output; its rows are the step's input rows.
         struct Side {
@@ -41,13 +43,23 @@ struct StepPlanner {
             step.by, of: rows, what: "\"by\" of step \"\(step.id?.value ?? step.verb.value)\"")
         guard let draft = draft(step, rows: rows, keys: keys) else { return .broken }
         let ordinal = planner.steps.count
+        let by = keys.map { rows.schema.fields[$0].name }
+        let id = step.id?.value ?? "\(pipeline.name.value).\(position)"
+        let repartition =
+            draft.isStateless
+            ? nil
+            : planner.repartition(of: step, id: id, ordinal: ordinal, rows: rows, by: by)
+        let moved: PlannedSpread? = repartition == nil ? nil : .hash(by)
+        // The rows of a keyed step are where its key is: its own columns are among those that come out.
+        let spread = moved ?? (draft.isStateless ? draft.spread : rows.spread)
         var outputs = [PlannedPort(name: "main", schema: draft.schema)]
         for side in draft.sides {
             let from = PlannedRows(
                 schema: rows.schema,
                 endpoints: [
                     .init(
-                        from: .step(ordinal), port: outputs.count, partitioning: rows.partitioning)
+                        from: .step(ordinal), port: outputs.count, partitioning: rows.partitioning,
+                        spread: moved ?? rows.spread)
                 ], poisoned: rows.poisoned)
             outputs.append(PlannedPort(name: side.name, schema: rows.schema))
             if let target = side.target {
@@ -60,18 +72,18 @@ struct StepPlanner {
             draft.canFail
             ? planner.failurePolicy(
                 policy, ports: &outputs, from: .step(ordinal), near: connections) : .fail
-        let by = keys.map { rows.schema.fields[$0].name }
         planner.steps.append(
             PlannedStep(
-                ordinal: ordinal, id: step.id?.value ?? "\(pipeline.name.value).\(position)",
+                ordinal: ordinal, id: id,
                 formerId: step.formerId, pipeline: pipeline.name.value, verb: step.verb.value,
                 line: step.verb.position.line, operation: draft.operation, keys: keys,
                 inputs: rows.edges(draft.isStateless ? .forward : .keyed(keys), by: by),
-                inputSchema: rows.schema, outputs: outputs, onError: onError,
+                inputSchema: rows.schema, outputs: outputs, repartition: repartition,
+                onError: onError,
                 isStateless: draft.isStateless, needsOrderedInput: draft.needsOrder))
         planner.uses.append(draft.use)
         var next = rows.following(
-            ordinal, schema: draft.schema, partitioning: draft.partitioning)
+            ordinal, schema: draft.schema, partitioning: draft.partitioning, spread: spread)
         next.poisoned = draft.poisoned.union(step.by.map(\.value).filter { !by.contains($0) })
         return next
     }
@@ -167,7 +179,7 @@ struct StepPlanner {
     ) -> Draft {
         Draft(
             operation: operation, schema: rows.schema, use: use, poisoned: rows.poisoned,
-            partitioning: rows.partitioning)
+            partitioning: rows.partitioning, spread: rows.spread)
     }
 
     private func keyed(_ draft: Draft, by: [String]) -> Draft {
@@ -200,6 +212,7 @@ struct StepPlanner {
         draft.schema = Schema(fields)
         let kept = rows.partitioning?.compactMap { renamed[$0] }
         draft.partitioning = kept?.count == rows.partitioning?.count ? kept : nil
+        draft.spread = rows.spread?.renamed(renamed)
         return draft
     }
 
@@ -220,6 +233,7 @@ struct StepPlanner {
                 fields[index] = Field(name, compiled.type)
                 draft.use.outputs[index] = []
                 if draft.partitioning?.contains(name) == true { draft.partitioning = nil }
+                if draft.spread?.columns.contains(name) == true { draft.spread = nil }
             } else {
                 fields.append(Field(name, compiled.type))
                 draft.use.outputs.append([])

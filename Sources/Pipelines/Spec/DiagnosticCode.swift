@@ -37,6 +37,7 @@ enum DiagnosticCode: String, CaseIterable, Sendable {
     case unknownView = "E212"
     case nowhere = "E213"
     case severalClusters = "E214"
+    case notShared = "E215"
 
     case expression = "E301"
     case notBoolean = "E302"
@@ -95,6 +96,8 @@ extension DiagnosticCode {
         case .nowhere: "A pipeline's rows go nowhere: it has no `to:` and nothing reads it."
         case .severalClusters:
             "Outputs to two Kafka clusters are to be exactly-once, which one transaction cannot do."
+        case .notShared:
+            "A job cut into shares uses what only one process can have, or what its shares cannot agree on."
         case .expression: "An expression cannot be read, or its types do not fit."
         case .notBoolean: "A condition that is not true or false."
         case .unequalInputs: "The inputs of a union have different columns or types."

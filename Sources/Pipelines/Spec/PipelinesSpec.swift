@@ -44,6 +44,7 @@ struct JobSpec: Sendable {
     var checkpointKeep: Int?
     var serveHost: String?
     var servePort: Int?
+    var shares: Located<Int>?
 }
 
 /// An entry of `connections:`.
@@ -79,6 +80,8 @@ struct StreamSpec: Sendable {
     let name: Located<String>
     let origin: Origin
     let connection: Located<String>?
+    /// The columns of the record key, which chose the partition; empty when not said.
+    let key: [Located<String>]
     let format: PlannedFormat
     let fields: [FieldSpec]
     /// Fields that are declared but could not be read.

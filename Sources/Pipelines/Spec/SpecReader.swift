@@ -45,6 +45,9 @@ struct SpecReader {
         job.checkpointKeep = node["checkpoints"]?["keep"]?.integer
         job.serveHost = node["serve"]?["host"]?.text
         job.servePort = node["serve"]?["port"]?.integer
+        job.shares = node["shares"].flatMap { shares in
+            shares.integer.map { Located(value: $0, position: shares.position) }
+        }
         if let every = node["checkpoints"]?["every"], every.duration == .zero {
             diagnostics.report(
                 .badDuration, "checkpoints cannot be 0s apart", at: every.position,
@@ -91,7 +94,8 @@ struct SpecReader {
         let fields = declared.compactMap(field)
         return StreamSpec(
             name: entry.name, origin: origin, connection: node["from"]?["connection"]?.located,
-            format: format, fields: fields,
+            key: (node["from"]?["key"]?.oneOrMore ?? []).compactMap(\.located), format: format,
+            fields: fields,
             unreadableFields: Set(declared.map(\.key)).subtracting(fields.map(\.name.value)),
             timeField: timeField, outOfOrderness: disorder,
             idle: time["idle"]?.duration, onError: onError)
