@@ -100,6 +100,13 @@ struct RequestReader {
         try nullableBytes().map { [UInt8]($0) } ?? []
     }
 
+    /// The next `count` bytes in place: valid until the handler returns.
+    mutating func lent(_ count: Int) throws(WireFailure) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: try take(count), count: count)
+    }
+
+    mutating func skip(_ count: Int) throws(WireFailure) { _ = try take(count) }
+
     // MARK: structures
 
     /// Items, each read by `item`; nil is a null array.

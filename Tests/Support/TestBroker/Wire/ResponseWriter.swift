@@ -25,6 +25,12 @@ struct ResponseWriter {
     /// The parts in order.
     var pieces: [Piece] { open.isEmpty ? done : done + [.bytes(open)] }
 
+    /// The bytes of a body that has no file parts.
+    var flatBytes: [UInt8] {
+        precondition(done.isEmpty)
+        return open
+    }
+
     /// How many bytes all parts have.
     var count: Int {
         var sum = open.count
