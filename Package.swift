@@ -32,6 +32,7 @@ let package = Package(
         .systemLibrary(name: "CLZ4"),
         .systemLibrary(name: "CZlib"),
         .systemLibrary(name: "CXXHash"),
+        .systemLibrary(name: "CCurl"),
         .target(name: "CPlatform", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CDigest"),
         .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
@@ -45,6 +46,7 @@ let package = Package(
         .target(
             name: "Codecs", dependencies: ["CLZ4", "CZlib", "CXXHash", "CPlatform"],
             swiftSettings: strict),
+        .target(name: "HTTP", dependencies: ["CCurl"], swiftSettings: strict),
         .target(
             name: "StreamRuntime", dependencies: ["RocksDB", "Codecs", "CPlatform"],
             swiftSettings: strict),
@@ -53,6 +55,9 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "FeatureServe", dependencies: ["StreamRuntime", "RocksDB", "Codecs"] + nio,
+            swiftSettings: strict),
+        .target(
+            name: "ObjectStore", dependencies: ["StreamRuntime", "HTTP", "CDigest"],
             swiftSettings: strict),
         .target(
             name: "Connectors",
@@ -95,6 +100,14 @@ let package = Package(
 
         .testTarget(
             name: "TestBrokerTests", dependencies: ["TestBroker", "Codecs", "CRdKafka"],
+            swiftSettings: strict),
+        .target(
+            name: "TestHTTP", dependencies: [], path: "Tests/Support/TestHTTP",
+            swiftSettings: strict),
+        .testTarget(
+            name: "HTTPTests", dependencies: ["HTTP", "TestHTTP"], swiftSettings: strict),
+        .testTarget(
+            name: "ObjectStoreTests", dependencies: ["ObjectStore", "TestHTTP"],
             swiftSettings: strict),
         .testTarget(name: "RocksDBTests", dependencies: ["RocksDB"], swiftSettings: strict),
         .testTarget(name: "CodecsTests", dependencies: ["Codecs"], swiftSettings: strict),
