@@ -38,20 +38,18 @@ import Testing
     }
 
     @Test(.enabled(if: MotoServer.python != nil, MotoServer.comment))
-    func `a large file is sent in parts, and long listings come in pages`() throws {
+    func `a large file is sent in parts`() throws {
         let scratch = try scratchDirectory()
         defer { try? FileManager.default.removeItem(atPath: scratch) }
         // moto, as S3, takes no part below 5 MiB but the last.
         let bucket = S3Bucket(try motoSettings("parts", prefix: "p", partBytes: 5 << 20))
-        let data = Data((0..<(11 << 18)).flatMap { [UInt8($0 & 255), 1, 2, UInt8($0 >> 8 & 255)] })
+        let data = Data((UInt8(0)..<11).flatMap { [UInt8](repeating: $0, count: 1 << 20) })
         try data.write(to: URL(fileURLWithPath: scratch + "/from"))
         try bucket.upload(scratch + "/from", as: "large")
         #expect(try bucket.size("large") == Int64(data.count))
         #expect(try bucket.size("none") == nil)
         #expect(try bucket.download("large", to: scratch + "/to"))
         #expect(try Data(contentsOf: URL(fileURLWithPath: scratch + "/to")) == data)
-        for number in 0..<1005 { _ = try bucket.create("many/\(10_000 + number)", []) }
-        #expect(try bucket.list("many/").objects.count == 1005)
     }
 
     @Test(.enabled(if: MotoServer.python != nil, MotoServer.comment))
@@ -214,6 +212,33 @@ private func motoSettings(
         #expect(
             signature.contains(
                 "SignedHeaders=host;if-none-match;x-amz-content-sha256;x-amz-date,"))
+    }
+
+    @Test func `a long listing comes in pages`() throws {
+        func page(_ names: [String], next: String?) -> Answer {
+            let entries = names.map {
+                "<Contents><Key>p/\($0)</Key><Size>1</Size>"
+                    + "<LastModified>2013-05-24T00:00:00.000Z</LastModified></Contents>"
+            }
+            let more = next.map {
+                "<IsTruncated>true</IsTruncated><NextContinuationToken>\($0)"
+                    + "</NextContinuationToken>"
+            }
+            return .whole(
+                status: 200, headers: ["Date": "Fri, 24 May 2013 00:00:07 GMT"],
+                body: Array("<R>\(entries.joined())\(more ?? "")</R>".utf8))
+        }
+        let server = scripted([page(["c", "a"], next: "t/1"), page(["b"], next: nil)])
+        defer { server.stop() }
+        let listing = try bucket(server).list("x")
+        #expect(listing.objects.map(\.name) == ["a", "b", "c"])
+        #expect(listing.nowMillis == 1_369_353_607_000)
+        #expect(listing.objects[0].writtenMillis == 1_369_353_600_000)
+        #expect(
+            server.requests.map(\.target) == [
+                "/b/?list-type=2&prefix=p%2Fx",
+                "/b/?continuation-token=t%2F1&list-type=2&prefix=p%2Fx",
+            ])
     }
 
     @Test func `a listing that makes no sense is an error`() throws {
