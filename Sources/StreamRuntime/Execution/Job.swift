@@ -122,10 +122,7 @@ public final class Job: @unchecked Sendable {
     /// Waits for the end and until no thread of the job is left: whoever then lets go of the job and its
     /// storage may open that storage again.
     public func join() -> Outcome {
-        let outcome = wait()
-        if let coordinator { pthread_join(coordinator, nil) }
-        coordinator = nil
-        return outcome
+        wait()
     }
 
     /// What the checkpoints so far cost.
