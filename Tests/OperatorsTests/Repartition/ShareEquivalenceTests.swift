@@ -92,7 +92,6 @@ import Testing
                         run.trouble[share].rows.store(
                             Int.random(in: 0..<150, using: &random), ordering: .relaxed)
                     }
-                    _ = jobs[share]?.join()
                     jobs[share] = nil
                     jobs[share] = try start(share)
                 case .stopped?: Issue.record("nobody asked share \(share) to stop")
