@@ -96,6 +96,10 @@ public final class Job: @unchecked Sendable {
         control.wake()
     }
 
+    /// Ends the job at once, without a checkpoint: what is not committed is given up. Returns at once;
+    /// the outcome is `failure`.
+    public func abandon(_ failure: JobFailure) { control.fail(failure) }
+
     /// Asks for a checkpoint now.
     public func requestCheckpoint() {
         checkpointAsked.store(true, ordering: .releasing)
@@ -117,12 +121,6 @@ public final class Job: @unchecked Sendable {
     /// Waits for the end.
     public func wait() -> Outcome {
         while true { if let outcome = wait(nanos: 1_000_000_000) { return outcome } }
-    }
-
-    /// Waits for the end and until no thread of the job is left: whoever then lets go of the job and its
-    /// storage may open that storage again.
-    public func join() -> Outcome {
-        wait()
     }
 
     /// What the checkpoints so far cost.
