@@ -9,6 +9,8 @@ import StreamRuntime
 final class FileReader: PartitionReader {
     /// The longest record there may be.
     static let recordBytesMax = 256 << 20
+    /// Bytes asked of the file at once, half of them usually a batch of 4 K records.
+    static let roomBytes = 1 << 20
 
     /// The file's place in the list of files.
     let partition: Int32
@@ -20,9 +22,12 @@ final class FileReader: PartitionReader {
     private let path: String
     private let layout: FileLayout
     private var bytes: FileBytes?
-    /// What was read from the file and not yet handed on: [at, filled) of `room`.
-    private var room: UnsafeMutablePointer<UInt8>
-    private var capacity = 1 << 20
+    /// What was read from the file and not yet handed on: [at, filled) of `room`. Batches lend from it:
+    /// what a batch may view is never written again.
+    private var room: ByteArena
+    private var isLent = false
+    /// Bytes of a record and its line end, about, of the batch before.
+    private var usualBytes = 128
     private var at = 0
     private var filled = 0
     private var isAtEnd = false
@@ -36,10 +41,8 @@ final class FileReader: PartitionReader {
         self.layout = layout
         name = String(
             path[(path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex)...])
-        room = .allocate(capacity: capacity)
+        room = ByteArena(capacity: FileReader.roomBytes)
     }
-
-    deinit { room.deallocate() }
 
     /// Continues at line `offset`.
     ///
@@ -64,24 +67,49 @@ final class FileReader: PartitionReader {
     /// - Throws: when the file cannot be read on, after every whole record before that place.
     func read(maxRecords: Int, maxBytes: Int) throws(JobFailure) -> ReadOutcome {
         if bytes == nil { try start() }
-        let batch = RecordBatch(partition: partition, capacity: min(maxRecords, 4096))
-        let time = bytes!.modifiedMicros
-        var origin = 0
-        var size = 0
-        while batch.count < maxRecords, size < maxBytes {
-            guard let record = try next(inRoom: batch.count > 0) else { break }
-            if batch.count == 0 { origin = record.start }
-            batch.values.append(
-                view: ByteView.pack(start: record.start - origin, length: record.length))
-            batch.keys.appendNull()
-            batch.timestamps.append(time)
-            batch.offsets.append(record.line)
-            size += record.length
+        // A batch ends with the room, so what is left of it had better be enough.
+        let records = min(max(maxRecords, 1), 1 << 16)
+        let wanted = min(records * usualBytes, maxBytes, FileReader.roomBytes / 2)
+        while filled - at < wanted, !isAtEnd { try refill() }
+        let batch = RecordBatch(partition: partition, capacity: records)
+        guard let first = try next() else { return .ended }
+        let offsets = batch.offsets.int64s
+        let views = batch.values.views
+        let origin = first.start
+        views[0] = ByteView.pack(start: first.start, length: first.length)
+        offsets[0] = first.line
+        var size = first.length
+        var count = 1
+        while count < records, size < maxBytes {
+            guard let record = try next(inRoom: true) else { break }
+            views[count] = ByteView.pack(start: record.start, length: record.length)
+            offsets[count] = record.line
+            size &+= record.length
+            count &+= 1
         }
-        guard batch.count > 0 else { return .ended }
-        batch.values.arena!.append(room + origin, at - origin)
+        usualBytes = (at - origin) / count + 1
+        lend(views, count, from: origin, to: batch.values)
+        batch.values.setCount(count)
+        batch.offsets.setCount(count)
+        batch.keys.appendNulls(count)
+        batch.timestamps.int64s.update(repeating: bytes!.modifiedMicros, count: count)
+        batch.timestamps.setCount(count)
         attachHeader(to: batch)
         return .records(batch)
+    }
+
+    /// Lets `column` view the room, or a copy of a small part of it, which must not keep all of it.
+    private func lend(
+        _ views: UnsafeMutablePointer<UInt64>, _ count: Int, from origin: Int, to column: Column
+    ) {
+        let length = at - origin
+        if length >= filled / 4 {
+            column.arena = room
+            isLent = true
+            return
+        }
+        column.arena!.append(room.base + origin, length)
+        for row in 0..<count { views[row] &-= UInt64(origin) }
     }
 
     private func attachHeader(to batch: RecordBatch) {
@@ -105,10 +133,11 @@ final class FileReader: PartitionReader {
         failure = nil
         header = []
         while filled < 3, !isAtEnd { try refill() }
-        if filled >= 3, room[0] == 0xEF, room[1] == 0xBB, room[2] == 0xBF { at = 3 }
+        let text = room.base
+        if filled >= 3, text[0] == 0xEF, text[1] == 0xBB, text[2] == 0xBF { at = 3 }
         guard case .csv(let dialect) = layout, dialect.header == .firstLine else { return }
         guard let record = try next() else { return }
-        header = Array(UnsafeBufferPointer(start: room + record.start, count: record.length))
+        header = Array(UnsafeBufferPointer(start: room.base + record.start, count: record.length))
     }
 
     /// The next record that is not blank, its line end left out; nil at the end.
@@ -120,6 +149,7 @@ final class FileReader: PartitionReader {
         inRoom: Bool = false
     ) throws(JobFailure) -> (start: Int, length: Int, line: Int64)? {
         while true {
+            let room = room.base
             var lines = 0
             var end = layout.recordEnd(room, from: at, to: filled, lines: &lines)
             if end < 0 {
@@ -152,31 +182,32 @@ final class FileReader: PartitionReader {
 
     /// Reads on behind what is there, in ever larger steps while one record fills the room.
     private func refill() throws(JobFailure) {
-        if at > 0 {
-            memmove(room, room + at, filled - at)
-            filled -= at
-            at = 0
+        let left = filled - at
+        guard left < FileReader.recordBytesMax else {
+            throw JobFailure(
+                .source, "a record is longer than \(FileReader.recordBytesMax >> 20) MiB",
+                at: "\(path) line \(position + 1)",
+                remedy: "check the file's line ends and quotes")
         }
-        if filled == capacity {
-            guard capacity < FileReader.recordBytesMax else {
-                throw JobFailure(
-                    .source, "a record is longer than \(FileReader.recordBytesMax >> 20) MiB",
-                    at: "\(path) line \(position + 1)",
-                    remedy: "check the file's line ends and quotes")
-            }
-            let grown = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity * 2)
-            memcpy(grown, room, filled)
-            room.deallocate()
-            room = grown
-            capacity *= 2
+        let isFull = left > room.capacity / 2
+        if isLent || isFull {
+            let next = ByteArena(capacity: max(left * 2, FileReader.roomBytes))
+            memcpy(next.base, room.base + at, left)
+            room = next
+            isLent = false
+        } else if at > 0 {
+            memmove(room.base, room.base + at, left)
         }
+        filled = left
+        at = 0
         do throws(JobFailure) {
-            let got = try bytes!.read(into: room + filled, capacity - filled)
+            let got = try bytes!.read(into: room.base + filled, room.capacity - filled)
             filled += got
             isAtEnd = got == 0
         } catch {
             failure = error
             isAtEnd = true
         }
+        room.count = filled
     }
 }

@@ -3,23 +3,54 @@ import StreamRuntime
 
 /// Bytes in the making: what an encoder writes a batch's rows to before they are handed on at once.
 ///
-/// - Note: one allocation that grows and is kept; used by one thread.
+/// - Note: one arena that grows and is kept, or that of a column; used by one thread.
 final class ByteWriter {
     private(set) var base: UnsafeMutablePointer<UInt8>
     private var capacity: Int
     private(set) var count = 0
-    /// The second of the timestamp written last, and its text: rows in order share their seconds.
-    private var second = Int64.min
-    private var secondText: (UInt64, UInt64, UInt32) = (0, 0, 0)
+    /// The digits after the point of the double written last, and ten to their number.
+    private var usualScale = 0
+    private var usualPower = 1.0
+    private let own: ByteArena
+    private var arena: ByteArena
+    /// The seconds written last and their texts, by a few bits of the second: rows in order share
+    /// their seconds, and windows their bounds.
+    private let seconds: UnsafeMutablePointer<SecondText>
 
-    init(capacity: Int = 1 << 16) {
-        self.capacity = capacity
-        base = .allocate(capacity: capacity + 64)
+    /// A second as `YYYY-MM-DDThh:mm:ss`.
+    private struct SecondText: BitwiseCopyable {
+        var second = Int64.min
+        var text: (UInt64, UInt64, UInt32) = (0, 0, 0)
     }
 
-    deinit { base.deallocate() }
+    init(capacity: Int = 1 << 16) {
+        own = ByteArena(capacity: capacity)
+        arena = own
+        base = own.base
+        self.capacity = own.capacity
+        seconds = .allocate(capacity: 16)
+        seconds.initialize(repeating: SecondText(), count: 16)
+    }
+
+    deinit { seconds.deallocate() }
 
     func removeAll() { count = 0 }
+
+    /// Has `body` write behind what `target` holds.
+    @inline(__always)
+    func write(to target: ByteArena, _ body: () -> Void) {
+        use(target, count: target.count)
+        body()
+        target.count = count
+        use(own, count: 0)
+    }
+
+    private func use(_ next: ByteArena, count: Int) {
+        arena = next
+        base = next.base
+        capacity = next.capacity
+        self.count = count
+    }
 
     /// Makes room for `extra` bytes and returns where they go; say how many were written to `advance`.
     @inline(__always)
@@ -32,11 +63,10 @@ final class ByteWriter {
     func advance(_ written: Int) { count &+= written }
 
     private func grow(_ extra: Int) {
-        capacity = max(count + extra, capacity * 2)
-        let grown = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity + 64)
-        memcpy(grown, base, count)
-        base.deallocate()
-        base = grown
+        arena.count = count
+        arena.reserve(extra)
+        base = arena.base
+        capacity = arena.capacity
     }
 
     @inline(__always)
@@ -159,6 +189,18 @@ extension ByteWriter {
     func append(float64 value: Double) {
         let size = value.magnitude
         if size < 1e15 {
+            // Up to 15 digits a decimal is told apart by its double: if the scale of the number before
+            // fits, and the last digit is not a zero, there is no shorter text.
+            let scaled = size * usualPower
+            let whole = scaled < 0x1p52 ? (scaled + 0x1p52) - 0x1p52 : scaled
+            if whole < 1e15, whole / usualPower == size, UInt64(whole) % 10 != 0, usualScale > 0 {
+                if value.sign == .minus { append(byte: 0x2D) }
+                let digits = UInt64(whole)
+                let divisor = UInt64(usualPower)
+                append(unsigned: digits / divisor)
+                append(byte: 0x2E)
+                return append(digits % divisor, width: usualScale)
+            }
             // The first power of ten that makes it whole gives the fewest digits; up to 15 digits
             // every decimal is told apart by its double.
             var power = 1.0
@@ -168,6 +210,8 @@ extension ByteWriter {
                 // Beyond 2^52 there is no fraction, and below it the addition rounds it off.
                 let whole = scaled < 0x1p52 ? (scaled + 0x1p52) - 0x1p52 : scaled
                 if whole < 1e15, whole / power == size {
+                    usualScale = scale
+                    usualPower = power
                     if value.sign == .minus { append(byte: 0x2D) }
                     let digits = UInt64(whole)
                     let divisor = UInt64(power)
@@ -191,11 +235,12 @@ extension ByteWriter {
             fraction &+= 1_000_000
             seconds &-= 1
         }
-        if seconds == second {
+        let known = self.seconds + ByteWriter.slot(of: seconds)
+        if seconds == known.pointee.second {
             let target = UnsafeMutableRawPointer(room(20))
-            target.storeBytes(of: secondText.0, as: UInt64.self)
-            target.storeBytes(of: secondText.1, toByteOffset: 8, as: UInt64.self)
-            target.storeBytes(of: secondText.2, toByteOffset: 16, as: UInt32.self)
+            target.storeBytes(of: known.pointee.text.0, as: UInt64.self)
+            target.storeBytes(of: known.pointee.text.1, toByteOffset: 8, as: UInt64.self)
+            target.storeBytes(of: known.pointee.text.2, toByteOffset: 16, as: UInt32.self)
             count &+= 19
         } else {
             append(seconds: seconds)
@@ -205,6 +250,13 @@ extension ByteWriter {
             append(UInt64(fraction), width: 6)
         }
         append(byte: 0x5A)
+    }
+
+    /// Where the text of a second is kept: neighbours, and the bounds of usual windows, lie apart.
+    @inline(__always)
+    private static func slot(of second: Int64) -> Int {
+        let mixed = UInt64(bitPattern: second) &* 0x9E37_79B9_7F4A_7C15
+        return Int(truncatingIfNeeded: mixed &>> 60)
     }
 
     private func append(seconds: Int64) {
@@ -222,12 +274,13 @@ extension ByteWriter {
         guard count - start == 19 else { return }
         _ = room(1)
         let text = UnsafeRawPointer(base + start)
-        secondText = (
-            text.loadUnaligned(as: UInt64.self),
-            text.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
-            text.loadUnaligned(fromByteOffset: 16, as: UInt32.self)
-        )
-        second = seconds
+        self.seconds[ByteWriter.slot(of: seconds)] = SecondText(
+            second: seconds,
+            text: (
+                text.loadUnaligned(as: UInt64.self),
+                text.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
+                text.loadUnaligned(fromByteOffset: 16, as: UInt32.self)
+            ))
     }
 
     /// `YYYY-MM-DD`; years outside 0000 to 9999 have a sign and six digits.

@@ -20,16 +20,20 @@ public final class JSONRecordEncoder: RecordEncoder {
         let cells = cells
         let writer = writer
         cells.bind(columns)
-        var row = 0
-        while row < batch.count {
-            if let changes, changes[row] == RowChange.delete.rawValue {
-                values.appendNull()
-            } else {
-                writer.removeAll()
-                cells.append(row, to: writer)
-                values.append(UnsafeBufferPointer(start: writer.base, count: writer.count))
+        values.reserve(batch.count)
+        writer.write(to: values.arena!) {
+            var row = 0
+            while row < batch.count {
+                if let changes, changes[row] == RowChange.delete.rawValue {
+                    values.appendNull()
+                } else {
+                    let start = writer.count
+                    cells.append(row, to: writer)
+                    values.append(
+                        view: ByteView.pack(start: start, length: writer.count &- start))
+                }
+                row &+= 1
             }
-            row &+= 1
         }
         cells.unbind()
         withExtendedLifetime(columns) {}

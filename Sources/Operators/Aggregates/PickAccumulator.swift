@@ -83,6 +83,7 @@ struct PickAccumulator: Accumulator {
         let mask = rows.mask
         let values = rows.values
         let stride = stride
+        let text = column.type.isBytes ? column : nil
         var row = range.lowerBound
         while row < range.upperBound {
             let current = row
@@ -104,6 +105,11 @@ struct PickAccumulator: Accumulator {
             held.set(time, origins[current], offsets[current], element, hasValue: hasValue)
             if stride == 8 {
                 held.words[RowPlace.words] = words![current]
+            } else if let text, hasValue {
+                let bytes = text.bytes(current)
+                let blob = place.resize(
+                    rows.entries[current], to: ValueBytes.textBytes(bytes.count))
+                ValueBytes.write(text: bytes, to: blob)
             } else {
                 store(column, current, arena, rows.entries[current], held, place)
             }
@@ -145,6 +151,9 @@ struct PickAccumulator: Accumulator {
         at place: AccumulatorPlace, errors: inout RejectedRows, text: String
     ) {
         for slot in 0..<count {
+            if stride == 0, slot + PickAccumulator.ahead < count {
+                entries[slot + PickAccumulator.ahead].prefetchBlob(place.blob, of: place.layout)
+            }
             let held = RowPlace(words: place.words(entries[slot]))
             if !held.exists || !held.hasValue {
                 column.appendNull()

@@ -30,6 +30,18 @@ enum ValueBytes {
         }
     }
 
+    /// How many bytes a text of `count` bytes takes.
+    @inline(__always) static func textBytes(_ count: Int) -> Int { 5 + count }
+
+    /// Writes a text that is not null as `append` does.
+    @inline(__always)
+    static func write(text: UnsafeBufferPointer<UInt8>, to target: UnsafeMutablePointer<UInt8>) {
+        target[0] = 1
+        UnsafeMutableRawPointer(target + 1).storeBytes(
+            of: UInt32(truncatingIfNeeded: text.count), as: UInt32.self)
+        if let base = text.baseAddress { (target + 5).update(from: base, count: text.count) }
+    }
+
     /// Appends the value at `at` to `column` and moves `at` behind it.
     static func read(_ at: inout UnsafePointer<UInt8>, into column: Column) {
         let isValid = at.pointee != 0

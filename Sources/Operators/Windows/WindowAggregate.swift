@@ -31,10 +31,18 @@ public final class WindowAggregate: Operator {
     /// The watermark handed on last.
     private var forwarded = Int64.min
     private var firing: (end: Int64, cursor: StateCursor)?
+    /// Rows of which the entries are found and brought up to date before the next: as many as a
+    /// core's nearest cache but one holds the entries of.
+    private static let blockRows = 512
+    /// Results of one piece of a firing, for the same reason.
+    private static let firingRows = 1024
+    /// The rows 0, 1, 2 …
+    private var rowNumbers: UnsafeMutablePointer<Int32>
     private var groups: UnsafeMutablePointer<Int32>
-    private var groupCapacity = 1
+    private var groupCapacity = 0
     private var batchEntries: UnsafeMutablePointer<StateEntry>
-    private let chunk = UnsafeMutablePointer<StateEntry>.allocate(capacity: Limits.firingRows)
+    private let chunk = UnsafeMutablePointer<StateEntry>.allocate(
+        capacity: WindowAggregate.firingRows)
 
     init(_ spec: AggregateSpec, shape: SliceShape, input: Schema) throws(JobFailure) {
         core = try AggregateCore(spec, countsRows: !shape.isTumbling)
@@ -42,11 +50,13 @@ public final class WindowAggregate: Operator {
         sorting = SliceSorting(shape)
         deferred = RowSorter(schema: input, name: "deferred")
         groups = .allocate(capacity: 1)
+        rowNumbers = .allocate(capacity: 1)
         batchEntries = .allocate(capacity: 1)
     }
 
     deinit {
         groups.deallocate()
+        rowNumbers.deallocate()
         batchEntries.deallocate()
         chunk.deallocate()
     }
@@ -155,31 +165,43 @@ public final class WindowAggregate: Operator {
         if sorting.binCount == 1 {
             let end = sorting.bin(0).end
             noteLive(end)
-            try slices.table(end).resolve(keys, rows: nil, count: count, into: entries)
-            var row = 0
-            while row < count {
-                values[row] = entries[row].value
-                row &+= 1
-            }
-        } else {
-            sorting.group(count: count, into: groups)
+            let table = try slices.table(end)
+            // Reads from disk are better asked for together.
+            let block = table.isInMemory ? WindowAggregate.blockRows : count
             var start = 0
-            for bin in 0..<sorting.binCount {
-                let (end, size) = (sorting.bin(bin).end, sorting.bin(bin).count)
-                if size == 0 { continue }
-                noteLive(end)
-                let picks = groups + start
-                let found = batchEntries
-                try slices.table(end).resolve(keys, rows: picks, count: size, into: found)
-                var slot = 0
-                while slot < size {
-                    let row = Int(picks[slot])
-                    entries[row] = found[slot]
-                    values[row] = found[slot].value
-                    slot &+= 1
+            while start < count {
+                let next = min(start &+ block, count)
+                try table.resolve(
+                    keys, rows: rowNumbers + start, count: next &- start, into: entries + start)
+                var row = start
+                while row < next {
+                    values[row] = entries[row].value
+                    row &+= 1
                 }
-                start += size
+                core.layout.update(
+                    arguments, order: rows.order, entries: entries, values: values,
+                    range: start..<next)
+                start = next
             }
+            return
+        }
+        sorting.group(count: count, into: groups)
+        var start = 0
+        for bin in 0..<sorting.binCount {
+            let (end, size) = (sorting.bin(bin).end, sorting.bin(bin).count)
+            if size == 0 { continue }
+            noteLive(end)
+            let picks = groups + start
+            let found = batchEntries
+            try slices.table(end).resolve(keys, rows: picks, count: size, into: found)
+            var slot = 0
+            while slot < size {
+                let row = Int(picks[slot])
+                entries[row] = found[slot]
+                values[row] = found[slot].value
+                slot &+= 1
+            }
+            start += size
         }
         core.layout.update(
             arguments, order: rows.order, entries: entries, values: values, range: 0..<count)
@@ -198,10 +220,13 @@ public final class WindowAggregate: Operator {
     private func reserve(_ count: Int) {
         guard count > groupCapacity else { return }
         groups.deallocate()
+        rowNumbers.deallocate()
         batchEntries.deallocate()
         groupCapacity = max(count, Limits.batchRows)
         groups = .allocate(capacity: groupCapacity)
         batchEntries = .allocate(capacity: groupCapacity)
+        rowNumbers = .allocate(capacity: groupCapacity)
+        for row in 0..<groupCapacity { rowNumbers[row] = Int32(truncatingIfNeeded: row) }
     }
 
     // MARK: firing
@@ -227,10 +252,10 @@ public final class WindowAggregate: Operator {
     private func fire(
         _ end: Int64, _ cursor: StateCursor, into output: any Output
     ) throws(JobFailure) -> Int {
-        let count = try cursor.next(Limits.firingRows, into: chunk)
+        let count = try cursor.next(WindowAggregate.firingRows, into: chunk)
         try core.emitWindow(
             chunk, count: count, start: shape.start(ofWindow: end), end: end, into: output)
-        if count < Limits.firingRows {
+        if count < WindowAggregate.firingRows {
             firing = nil
             fired = end
             try running?.move(

@@ -155,6 +155,15 @@ public final class Column {
         count += 1
     }
 
+    /// Appends `rows` nulls to a column without fields of its own.
+    public func appendNulls(_ rows: Int) {
+        if case .structure = type { preconditionFailure("a struct's fields are appended to") }
+        reserve(rows)
+        memset(ensureValidity() + count, 0, rows)
+        memset(values + count * type.stride, 0, rows * type.stride)
+        count += rows
+    }
+
     @inline(__always) private func markValid() { if let validity { validity[count] = 1 } }
 
     /// Appends a value of an int64, timestamp or date column.

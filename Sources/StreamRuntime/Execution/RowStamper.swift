@@ -23,6 +23,7 @@ struct RowStamper {
         _ rows: DecodedRows, of records: RecordBatch, schema: Schema,
         rejected: inout RejectedRows
     ) -> ColumnBatch {
+        if let batch = stampPlainly(rows, of: records, schema: schema) { return batch }
         let count = rows.count
         var order = RowOrder(capacity: count)
         let indexes = rows.records.int64s
@@ -71,6 +72,46 @@ struct RowStamper {
         return good.withUnsafeBufferPointer {
             batch.gathered($0.baseAddress ?? UnsafePointer(bitPattern: 8)!, count: $0.count)
         }
+    }
+
+    /// The usual batch, a row for every record and each with a possible time; nil for any other.
+    private mutating func stampPlainly(
+        _ rows: DecodedRows, of records: RecordBatch, schema: Schema
+    ) -> ColumnBatch? {
+        let count = rows.count
+        let timeColumn = rule.column.map { rows.columns[$0] }
+        guard count == records.count, timeColumn?.validity == nil else { return nil }
+        let indexes = UnsafePointer(rows.records.int64s)
+        let times = UnsafePointer(timeColumn?.int64s ?? records.timestamps.int64s)
+        let (low, high) = (TimeRule.possible.lowerBound, TimeRule.possible.upperBound)
+        var isPlain = true
+        var row = 0
+        while row < count {
+            let isUsual = indexes[row] == Int64(row) && times[row] >= low && times[row] <= high
+            isPlain = isPlain && isUsual
+            row &+= 1
+        }
+        guard isPlain else { return nil }
+        let order = RowOrder(capacity: count)
+        order.eventTimes.int64s.update(from: times, count: count)
+        order.origins.int64s.update(repeating: origin, count: count)
+        order.offsets.int64s.update(from: records.offsets.int64s, count: count)
+        let marks = order.watermarks.int64s
+        let bound = rule.outOfOrdernessMicros
+        var newest = self.newest
+        row = 0
+        while row < count {
+            marks[row] = newest == .min ? .min : newest &- bound
+            newest = max(newest, times[row])
+            row &+= 1
+        }
+        self.newest = newest
+        recordMarks = Array(UnsafeBufferPointer(start: marks, count: count))
+        recordOf = rows.records
+        for column in [order.eventTimes, order.watermarks, order.origins, order.offsets] {
+            column.setCount(count)
+        }
+        return ColumnBatch(schema: schema, columns: rows.columns, order: order, count: count)
     }
 
     /// Each row's number within its record.

@@ -33,16 +33,151 @@ public struct KeyEncoder {
         let bytes = Column(.bytes, capacity: count)
         let hashes = Column(.int64, capacity: count)
         let arena = bytes.arena!
-        for row in 0..<count {
-            let start = arena.count
-            for part in parts { KeyEncoder.append(part, row, to: arena) }
-            let length = arena.count - start
-            bytes.views[row] = ByteView.pack(start: start, length: length)
-            hashes.int64s[row] = Hash.xxh3(arena.base + start, length)
+        let views = bytes.views
+        let words = hashes.int64s
+        // Asking a column what it is counts references for every value: here once a batch.
+        withUnsafeTemporaryAllocation(of: Part.self, capacity: max(parts.count, 1)) { room in
+            let plain = room.baseAddress!
+            var bound = 0
+            for (index, column) in parts.enumerated() {
+                let part = Part(column)
+                (plain + index).initialize(to: part)
+                bound += part.bytesMax(count)
+            }
+            arena.reserve(bound)
+            let base = arena.base
+            let partCount = parts.count
+            var end = arena.count
+            var row = 0
+            while row < count {
+                let start = end
+                var part = 0
+                while part < partCount {
+                    end &+= KeyEncoder.write(plain + part, row, to: base + end)
+                    part &+= 1
+                }
+                views[row] = ByteView.pack(start: start, length: end &- start)
+                words[row] = Hash.xxh3(base + start, end &- start)
+                row &+= 1
+            }
+            arena.count = end
         }
+        withExtendedLifetime(parts) {}
         bytes.setCount(count)
         hashes.setCount(count)
         return KeyColumn(bytes: bytes, hashes: hashes)
+    }
+
+    /// One column of a key as plain pointers.
+    private struct Part: BitwiseCopyable {
+        enum Kind: UInt8 { case word, text, bool, float64, decimal }
+
+        let kind: Kind
+        let values: UnsafeMutableRawPointer
+        let validity: UnsafeMutablePointer<UInt8>?
+        let text: UnsafeMutablePointer<UInt8>?
+
+        init(_ column: Column) {
+            values = column.values
+            validity = column.validity
+            text = column.arena?.base
+            switch column.type {
+            case .int64, .timestamp, .date: kind = .word
+            case .string, .bytes: kind = .text
+            case .bool: kind = .bool
+            case .float64: kind = .float64
+            case .decimal: kind = .decimal
+            case .interval, .list, .structure:
+                preconditionFailure("the planner refuses keys of this type")
+            }
+        }
+
+        /// The most bytes that `count` rows become, and the words written past their ends.
+        func bytesMax(_ count: Int) -> Int {
+            switch kind {
+            case .word, .float64, .bool: return count * 9 + 8
+            case .decimal: return count * 17 + 8
+            case .text:
+                let views = values.assumingMemoryBound(to: UInt64.self)
+                var total = 0
+                var row = 0
+                while row < count {
+                    total &+= ByteView.length(views[row])
+                    row &+= 1
+                }
+                return total * 2 + count * 3 + 8
+            }
+        }
+    }
+
+    /// Writes one key part of a row.
+    ///
+    /// - Returns: its length.
+    @inline(__always)
+    private static func write(
+        _ part: UnsafeMutablePointer<Part>, _ row: Int, to at: UnsafeMutablePointer<UInt8>
+    ) -> Int {
+        if let validity = part.pointee.validity, validity[row] == 0 {
+            at[0] = 0
+            return 1
+        }
+        at[0] = 1
+        let values = part.pointee.values
+        switch part.pointee.kind {
+        case .word:
+            let value = values.load(fromByteOffset: row &* 8, as: Int64.self)
+            store(UInt64(bitPattern: value) ^ (1 << 63), at: at + 1)
+            return 9
+        case .text:
+            let view = values.load(fromByteOffset: row &* 8, as: UInt64.self)
+            guard let text = part.pointee.text else {
+                at[1] = 0
+                at[2] = 0
+                return 3
+            }
+            return writeText(text + ByteView.start(view), ByteView.length(view), to: at)
+        case .bool:
+            at[1] = values.load(fromByteOffset: row, as: UInt8.self)
+            return 2
+        case .float64:
+            store(ordered(values.load(fromByteOffset: row &* 8, as: Double.self)), at: at + 1)
+            return 9
+        case .decimal:
+            let value =
+                UInt128(bitPattern: values.load(fromByteOffset: row &* 16, as: Int128.self))
+                ^ (1 << 127)
+            store(UInt64(truncatingIfNeeded: value >> 64), at: at + 1)
+            store(UInt64(truncatingIfNeeded: value), at: at + 9)
+            return 17
+        }
+    }
+
+    /// Writes a text part, its leading byte included; `at` has room for twice its length and 3 more.
+    @inline(__always)
+    private static func writeText(
+        _ text: UnsafePointer<UInt8>, _ length: Int, to at: UnsafeMutablePointer<UInt8>
+    ) -> Int {
+        at[0] = 1
+        if copyWithoutZeros(text, length, to: at + 1) {
+            at[length &+ 1] = 0
+            at[length &+ 2] = 0
+            return length &+ 3
+        }
+        var end = 1
+        var from = 0
+        while from < length {
+            let byte = text[from]
+            at[end] = byte
+            end &+= 1
+            if byte == 0 {
+                at[end] = 0xFF
+                end &+= 1
+            }
+            from &+= 1
+        }
+        at[end] = 0
+        at[end &+ 1] = 0
+        return end &+ 2
     }
 
     /// Appends one key part, row `row` of `column`, to `arena`: what a lookup builds its keys with.
@@ -124,25 +259,9 @@ public struct KeyEncoder {
 
     private static func appendBytes(_ bytes: UnsafeBufferPointer<UInt8>, to arena: ByteArena) {
         arena.reserve(bytes.count * 2 + 3)
-        var at = arena.base + arena.count
-        at[0] = 1
-        at += 1
-        if let base = bytes.baseAddress, bytes.count > 0 {
-            if copyWithoutZeros(base, bytes.count, to: at) {
-                at += bytes.count
-            } else {
-                for byte in bytes {
-                    at.pointee = byte
-                    at += 1
-                    if byte == 0 {
-                        at.pointee = 0xFF
-                        at += 1
-                    }
-                }
-            }
-        }
-        at[0] = 0
-        at[1] = 0
-        arena.count = at + 2 - arena.base
+        let at = arena.base + arena.count
+        // Nothing is read at the address of no bytes.
+        let text = bytes.baseAddress ?? UnsafePointer(at)
+        arena.count += writeText(text, bytes.count, to: at)
     }
 }

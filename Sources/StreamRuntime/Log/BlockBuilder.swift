@@ -15,7 +15,8 @@ final class BlockBuilder {
         var timestampMax = Int64.min
         var hasHeaders = false
         var keys = GrowingBytes()
-        var values = GrowingBytes()
+        /// What stands before the values in a body is put there when it is packed.
+        var values = GrowingBytes(headroom: 20 * LogLimits.blockRecords + 16_384)
         var headers = GrowingBytes()
     }
 
@@ -86,8 +87,10 @@ final class BlockBuilder {
     func pack(
         baseOffset: Int64, appendId: Int64, scratch: ByteArena, into target: ByteArena
     ) -> BlockHeader {
-        assemble(into: scratch)
-        let unpacked = scratch.count
+        let unassembled = assembleInPlace()
+        if unassembled == nil { assemble(into: scratch) }
+        let source = unassembled?.start ?? UnsafePointer(scratch.base)
+        let unpacked = unassembled?.length ?? scratch.count
         target.count = 0
         target.reserve(BlockHeader.size + LZ4.compressedMax(unpacked))
         let body = target.base + BlockHeader.size
@@ -95,15 +98,38 @@ final class BlockBuilder {
             bodyBytes: unpacked, codec: .none, hasHeaders: fill.pointee.hasHeaders,
             baseOffset: baseOffset, count: count, unpackedBytes: unpacked,
             timestampMax: fill.pointee.timestampMax, appendId: appendId)
-        if let packed = LZ4.compress(scratch.base, unpacked, into: body, capacity: unpacked - 1) {
+        if let packed = LZ4.compress(source, unpacked, into: body, capacity: unpacked - 1) {
             header.codec = .lz4
             header.bodyBytes = packed
         } else {
-            memcpy(body, scratch.base, unpacked)
+            memcpy(body, source, unpacked)
         }
         header.write(to: target.base)
         target.count = header.bytes
         return header
+    }
+
+    /// Puts what stands before the values right before them, so that they need not be copied again.
+    ///
+    /// - Returns: the body, good until the next record; nil when something stands behind the values or
+    ///   the keys are too long.
+    private func assembleInPlace() -> (start: UnsafePointer<UInt8>, length: Int)? {
+        let rows = count
+        let before = rows * 16 + fill.pointee.keys.count
+        guard !fill.pointee.hasHeaders, before <= fill.pointee.values.headroom,
+            let values = fill.pointee.values.base
+        else { return nil }
+        let start = values - before
+        memcpy(start, timestamps, rows * 8)
+        memcpy(start + rows * 8, keyLengths, rows * 4)
+        memcpy(start + rows * 12, valueLengths, rows * 4)
+        if let keys = fill.pointee.keys.base, fill.pointee.keys.count > 0 {
+            memcpy(start + rows * 16, keys, fill.pointee.keys.count)
+        }
+        return (
+            UnsafePointer(start.assumingMemoryBound(to: UInt8.self)),
+            before + fill.pointee.values.count
+        )
     }
 
     private func assemble(into scratch: ByteArena) {
@@ -131,6 +157,10 @@ private struct GrowingBytes {
     private(set) var base: UnsafeMutableRawPointer?
     private var capacity = 0
     var count = 0
+    /// Bytes before `base` that its owner may write.
+    let headroom: Int
+
+    init(headroom: Int = 0) { self.headroom = headroom }
 
     /// Appends `bytes` and returns their length; -1 for null.
     @inline(__always)
@@ -145,13 +175,15 @@ private struct GrowingBytes {
 
     private mutating func grow(to wanted: Int) {
         capacity = max(wanted, capacity * 2, 4096)
-        let grown = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+        let grown =
+            UnsafeMutableRawPointer.allocate(byteCount: headroom + capacity, alignment: 16)
+            + headroom
         if let base {
             memcpy(grown, base, count)
-            base.deallocate()
+            (base - headroom).deallocate()
         }
         base = grown
     }
 
-    func deallocate() { base?.deallocate() }
+    func deallocate() { if let base { (base - headroom).deallocate() } }
 }

@@ -1,3 +1,4 @@
+import CPlatform
 import Glibc
 import RocksDB
 
@@ -41,7 +42,17 @@ public final class StateCursor {
         var count = 0
         if disk == nil {
             count = min(limit, sorted.count - at)
-            for slot in 0..<count { chunk[slot].header = sorted.references[at + slot].header }
+            let body = table.layout.bodyBytes
+            for slot in 0..<count {
+                let header = sorted.references[at + slot].header
+                chunk[slot].header = header
+                // In the order of hashes entries lie anywhere: all of them are asked for at once.
+                var line = 0
+                while line <= body {
+                    millrace_prefetch(UnsafeRawPointer(header) + line)
+                    line &+= 64
+                }
+            }
             at += count
         } else {
             while count < limit, let header = try nextMerged() {

@@ -58,6 +58,9 @@ public final class StateTable {
     /// Entries, in memory and on disk.
     public var count: Int { resident + spilled }
 
+    /// Whether no entry is only on disk.
+    public var isInMemory: Bool { spilled == 0 }
+
     /// Finds or makes the entry of each key and marks it changed.
     ///
     /// - Shape: slot i of `entries` gets the entry of row `rows[i]` (of row i, when `rows` is nil), for
