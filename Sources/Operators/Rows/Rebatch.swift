@@ -9,7 +9,7 @@ import StreamRuntime
 /// - Shape: a row out has the key columns, `batch_id` (the same in every run), `size`, `items` (a list of
 ///   structs of all input columns) and `first_event_time`, `last_event_time`. It takes the place in the
 ///   order of the row that filled it, or the last moment before its deadline. Input must have keys.
-public final class Rebatch: StreamRuntime.Operator {
+public final class Rebatch: PickingOperator {
     /// What comes out.
     public let outputSchema: Schema
     private let schema: Schema
@@ -18,6 +18,7 @@ public final class Rebatch: StreamRuntime.Operator {
     private let groups: RebatchGroups
     private let held: HeldRows
     private let buffer = EntryBuffer()
+    private let places = HeldPlaces()
     private var full = ReadyBatches()
     private var due: [Int] = []
     private var nextDue = 0
@@ -71,6 +72,7 @@ public final class Rebatch: StreamRuntime.Operator {
                 entry.value.storeBytes(of: Int64(slot), as: Int64.self)
                 table.markChanged(entry)
                 let base = held.hold(batch)
+                held.spend(base)
                 for row in 0..<batch.count {
                     groups.add(RowPick(batch: base, row: Int32(row)), to: slot)
                 }
@@ -84,38 +86,84 @@ public final class Rebatch: StreamRuntime.Operator {
 
     /// Adds the rows of `batch` to their keys' batches and gives out those that are full.
     public func process(_ batch: ColumnBatch, into output: any Output) throws(JobFailure) {
-        guard let state, let keyColumn = batch.keys else {
-            preconditionFailure("opened, with keys")
+        let place = held.hold(batch)
+        try findSlots(place)
+        held.fill(places, with: place)
+        held.spend(place)
+        try add(batch.count, into: output)
+    }
+
+    /// Adds rows that stay where they lie until their batch leaves.
+    public func process(_ rows: PickedRows, into output: any Output) throws(JobFailure) {
+        var held: [Int32] = []
+        for batch in rows.batches {
+            let place = self.held.keepOpen(batch)
+            try findSlots(place)
+            held.append(place)
         }
-        let table = try state.table(0)
-        buffer.reserve(batch.count)
-        try table.resolve(keyColumn, rows: nil, count: batch.count, into: buffer.entries)
-        let base = held.hold(batch)
+        self.held.fill(places, with: rows, at: held)
+        for (index, isLast) in rows.isLast.enumerated() where isLast {
+            self.held.close(rows.batches[index])
+        }
+        try add(rows.count, into: output)
+    }
+
+    /// Finds the slots of the keys of a held batch, all at once, unless they are known.
+    ///
+    /// - Note: a key without a slot gets one here, before its first row is added; `flush` forgets it
+    ///   again if that does not come before.
+    private func findSlots(_ place: Int32) throws(JobFailure) {
+        guard let state else { preconditionFailure("a step is opened first") }
+        guard held.slots(of: place) == nil else { return }
+        let keys = held.keys(of: place)
+        let count = keys.count
+        buffer.reserve(count)
+        try state.table(0).resolve(keys, rows: nil, count: count, into: buffer.entries)
         let entries = buffer.entries
-        let hashes = keyColumn.hashes.int64s
-        for row in 0..<batch.count {
+        let slots = Column(.int64, capacity: count)
+        for row in 0..<count {
             let entry = entries[row]
             if entry.isNew {
                 entry.settle()
-                entry.value.storeBytes(of: Int64(groups.takeSlot()), as: Int64.self)
+                let slot = groups.takeSlot()
+                entry.value.storeBytes(of: Int64(slot), as: Int64.self)
+                if groups.touch(slot) { groups.remember(keys, row, slot) }
             }
-            let slot = Int(entry.value.load(as: Int64.self))
-            if groups.touch(slot) { groups.remember(keyColumn, row, slot) }
-            let time = batch.order.time(row)
+            slots.int64s[row] = entry.value.load(as: Int64.self)
+        }
+        slots.setCount(count)
+        held.setSlots(slots, of: place)
+    }
+
+    /// Adds the rows at `places`, which are held, to the batches of their keys.
+    private func add(_ count: Int, into output: any Output) throws(JobFailure) {
+        let picks = places.picks
+        let times = places.times
+        let slots = places.slots
+        var row = 0
+        while row < count {
+            let slot = Int(slots[row])
+            if groups.touch(slot) { remember(picks[row], slot) }
+            let time = times[row]
             if groups.count(slot) > 0, time >= groups.deadline(slot) { close(slot) }
             if groups.count(slot) == 0 {
-                groups.start(slot, deadline: deadline(time), hash: hashes[row])
+                groups.start(slot, deadline: deadline(time), hash: held.hash(of: picks[row]))
             }
-            groups.add(RowPick(batch: base, row: Int32(truncatingIfNeeded: row)), to: slot)
+            groups.add(picks[row], to: slot)
             if groups.isFull(slot) {
-                full.append(groups, slot, cause: RowPick(batch: base, row: Int32(row)))
+                full.append(groups, slot, cause: picks[row])
                 groups.empty(slot)
                 held.live -= groups.size
             }
+            row &+= 1
         }
-        held.live += batch.count
+        held.live += count
         emitReady(into: output)
         held.compact(groups)
+    }
+
+    private func remember(_ pick: RowPick, _ slot: Int) {
+        groups.remember(held.keys(of: pick.batch), Int(pick.row), slot)
     }
 
     /// Gives out the batches whose deadline has come.
@@ -158,6 +206,7 @@ public final class Rebatch: StreamRuntime.Operator {
                 .update(from: bytes.base, count: bytes.count)
         }
         groups.forgetTouched()
+        held.forgetSlots()
     }
 
     private func deadline(_ time: Int64) -> Int64 {
@@ -167,7 +216,7 @@ public final class Rebatch: StreamRuntime.Operator {
     /// Makes the batch of `slot` ready because its deadline has come.
     private func close(_ slot: Int) {
         let first = groups.picks(slot)[0]
-        if groups.touch(slot) { groups.remember(held.keys(of: first), Int(first.row), slot) }
+        if groups.touch(slot) { remember(first, slot) }
         full.append(groups, slot, cause: nil)
         held.live -= groups.count(slot)
         groups.empty(slot)

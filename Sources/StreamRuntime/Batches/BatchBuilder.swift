@@ -125,6 +125,13 @@ public enum BatchBuilder {
         let watermarks: UnsafePointer<Int64>
         let origins: UnsafePointer<Int64>
         let offsets: UnsafePointer<Int64>
+
+        init(_ order: RowOrder) {
+            times = UnsafePointer(order.eventTimes.int64s)
+            watermarks = UnsafePointer(order.watermarks.int64s)
+            origins = UnsafePointer(order.origins.int64s)
+            offsets = UnsafePointer(order.offsets.int64s)
+        }
     }
 
     private static func pickPlaces(
@@ -136,12 +143,7 @@ public enum BatchBuilder {
         let origins = order.origins.int64s
         let offsets = order.offsets.int64s
         withUnsafeTemporaryAllocation(of: Places.self, capacity: batches.count) { from in
-            for (index, batch) in batches.enumerated() {
-                from[index] = Places(
-                    times: batch.order.eventTimes.int64s,
-                    watermarks: batch.order.watermarks.int64s,
-                    origins: batch.order.origins.int64s, offsets: batch.order.offsets.int64s)
-            }
+            for (index, batch) in batches.enumerated() { from[index] = Places(batch.order) }
             let places = UnsafePointer(from.baseAddress!)
             var slot = 0
             while slot < count {

@@ -13,6 +13,7 @@ final class DueRows {
     private var head = 0
     private var end = 0
     private var batches: [ColumnBatch] = []
+    private var runs: [SortRun] = []
 
     init() { picks = .allocate(capacity: capacity) }
 
@@ -31,7 +32,8 @@ final class DueRows {
         }
         head = 0
         end = total
-        batches = slices.map(\.run.batch)
+        runs = slices.map(\.run)
+        batches = runs.map(\.batch)
         if isInSequence || DueRows.arePlain(slices) {
             sortByTime(slices, isInSequence, scratch)
         } else {
@@ -82,10 +84,25 @@ final class DueRows {
     func emit(_ limit: Int, schema: Schema, into output: any Output) {
         guard count > 0 else { return }
         let picked = min(limit, count)
-        let batch = rows(picked, schema: schema)
+        if let target = output as? any PickOutput {
+            let isWhole = picked == count
+            target.emit(
+                PickedRows(
+                    picks: picks + head, count: picked, batches: batches,
+                    isLast: runs.map { isWhole && $0.left == 0 }))
+            advance(picked)
+        } else {
+            let batch = rows(picked, schema: schema)
+            advance(picked)
+            output.emit(batch)
+        }
+    }
+
+    private func advance(_ picked: Int) {
         head += picked
-        if count == 0 { batches = [] }
-        output.emit(batch)
+        guard count == 0 else { return }
+        batches = []
+        runs = []
     }
 
     /// The next `picked` rows, which stay.

@@ -52,6 +52,8 @@ public enum ReadOutcome {
     case ended
     /// Nothing yet: the data is on its way (a network source).
     case waiting
+
+    var isRecords: Bool { if case .records = self { true } else { false } }
 }
 
 /// One partition of a topic or a set of files, read in offset order by one task.

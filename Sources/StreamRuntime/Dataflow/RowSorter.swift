@@ -3,8 +3,8 @@
 /// - Shape: rows leave in order of (time, origin, offset as unsigned, element, arrival), each once a watermark
 ///   beyond its time has come. Batches that are already in order pass through whole.
 /// - Note: an operator like any other, placed in front of one that `needsOrderedInput` and in front of
-///   sinks. Buffered rows are state: by key group where batches have keys, else under the first group
-///   of the worker.
+///   sinks. Buffered rows are state: by key group where batches have keys, else under one
+///   group of the worker.
 public final class RowSorter: Operator {
     private let schema: Schema
     private let name: String
@@ -14,11 +14,17 @@ public final class RowSorter: Operator {
     private let due = DueRows()
     private let scratch = SortScratch()
     private var state: KeyedState?
+    private let homeGroup: Int?
     private var firstGroup = 0
     private var writtenGroups: Set<Int> = []
 
     /// A sorter of rows of `schema`, whose state is called `name` among those of its step.
-    public init(schema: Schema, name: String = "sorter", releaseRows: Int = 4096) {
+    ///
+    /// - Parameter homeGroup: where rows without keys are kept; a group of the worker's. Nil for its first.
+    public init(
+        schema: Schema, name: String = "sorter", releaseRows: Int = 4096, homeGroup: Int? = nil
+    ) {
+        self.homeGroup = homeGroup
         self.schema = schema
         self.name = name
         self.releaseRows = releaseRows
@@ -29,7 +35,8 @@ public final class RowSorter: Operator {
 
     /// Opens the state and takes back the rows a checkpoint holds.
     public func open(_ context: OperatorContext) throws(JobFailure) {
-        firstGroup = context.keyGroups.lowerBound
+        firstGroup = homeGroup ?? context.keyGroups.lowerBound
+        precondition(context.keyGroups.contains(firstGroup), "a sorter is at home on its worker")
         let state = try context.state.state(
             name, of: context.stepId, layout: StateLayout(fixedBytes: 0, blobs: 1))
         self.state = state
@@ -139,6 +146,7 @@ public final class RowSorter: Operator {
     }
 
     private func emitInSequence(_ cuts: [Int], into output: any Output) -> Progress {
+        let target = output as? any PickOutput
         var emitted = 0
         var progress = Progress.done
         for (index, run) in runs.enumerated() where cuts[index] > run.head {
@@ -147,7 +155,11 @@ public final class RowSorter: Operator {
                 break
             }
             emitted += cuts[index] - run.head
-            output.emit(run.take(upTo: cuts[index], scratch))
+            if let target, cuts[index] - run.head < run.batch.count {
+                target.emit(run.pick(upTo: cuts[index], scratch))
+            } else {
+                output.emit(run.take(upTo: cuts[index], scratch))
+            }
         }
         runs.removeAll { $0.left == 0 }
         return progress

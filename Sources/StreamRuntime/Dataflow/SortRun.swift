@@ -115,6 +115,17 @@ final class SortRun {
         return batch.gathered(rows, count: end - start)
     }
 
+    /// The rows from `head` to `end` of a batch in order, where they lie; good until `scratch` is used.
+    func pick(upTo end: Int, _ scratch: SortScratch) -> PickedRows {
+        let count = end - head
+        let picks = scratch.room(count, of: RowPick.self)
+        for slot in 0..<count {
+            picks[slot] = RowPick(batch: 0, row: Int32(truncatingIfNeeded: head + slot))
+        }
+        head = end
+        return PickedRows(picks: picks, count: count, batches: [batch], isLast: [left == 0])
+    }
+
     private static func isPlain(_ order: RowOrder, _ count: Int) -> Bool {
         guard order.elements == nil else { return false }
         let origins = order.origins.int64s

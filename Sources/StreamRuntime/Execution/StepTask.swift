@@ -12,6 +12,8 @@ final class StepTask: TaskLoop {
     private let control: JobControl
     private let clock: any Clock
     private var sorter: RowSorter?
+    /// Where the sorter's rows go.
+    private let ordered: any Output
 
     /// Event time that `step` has still to be told, or to finish.
     private var due: EventTime?
@@ -31,6 +33,12 @@ final class StepTask: TaskLoop {
         self.output = output
         exchanges = output.exchanges
         self.failure = failure
+        ordered =
+            if let picking = step as? any PickingOperator {
+                PickedInput(step: picking, output: output, failure: failure)
+            } else {
+                OrderedInput(step: step, output: output, failure: failure)
+            }
         self.control = control
         self.clock = clock
     }
@@ -91,7 +99,6 @@ final class StepTask: TaskLoop {
     private func advance() throws(JobFailure) {
         if let reached = due {
             if let sorter {
-                let ordered = OrderedInput(step: operation, output: output, failure: failure)
                 let progress = sorter.release(before: reached, into: ordered)
                 try failure.rethrow()
                 if case .more = progress { return }
@@ -134,6 +141,37 @@ final class StepTask: TaskLoop {
 
     private func broadcast(_ element: StreamElement) {
         for exchange in exchanges { exchange.broadcast(element) }
+    }
+}
+
+/// Hands the rows a sorter releases to a step that takes them where they lie.
+final class PickedInput: PickOutput {
+    private let operation: any PickingOperator
+    private let output: Fanout
+    private let failure: FailureSlot
+
+    init(step: any PickingOperator, output: Fanout, failure: FailureSlot) {
+        operation = step
+        self.output = output
+        self.failure = failure
+    }
+
+    func emit(_ batch: ColumnBatch, port: Int) {
+        guard failure.failure == nil else { return }
+        do throws(JobFailure) {
+            try operation.process(batch, into: output)
+        } catch {
+            failure.failure = error
+        }
+    }
+
+    func emit(_ rows: PickedRows) {
+        guard failure.failure == nil else { return }
+        do throws(JobFailure) {
+            try operation.process(rows, into: output)
+        } catch {
+            failure.failure = error
+        }
     }
 }
 

@@ -187,7 +187,9 @@ private final class Lane {
 
     func advance(to watermark: EventTime) throws {
         if let sorter {
-            let feed = SorterFeed(step, output)
+            let feed =
+                (step as? any PickingOperator).map { PickFeed($0, output) }
+                ?? SorterFeed(step, output)
             while sorter.release(before: watermark, into: feed) == .more {}
             if let failure = feed.failure { throw failure }
         }
@@ -206,10 +208,10 @@ private final class Lane {
 }
 
 /// Hands what a sorter releases to the operator behind it.
-private final class SorterFeed: Output {
+private class SorterFeed: Output {
     private let step: any StreamRuntime.Operator
-    private let output: any Output
-    private(set) var failure: JobFailure?
+    fileprivate let output: any Output
+    fileprivate(set) var failure: JobFailure?
 
     init(_ step: any StreamRuntime.Operator, _ output: any Output) {
         self.step = step
@@ -220,6 +222,25 @@ private final class SorterFeed: Output {
         guard batch.count > 0, failure == nil else { return }
         do throws(JobFailure) {
             try step.process(batch, into: output)
+        } catch {
+            failure = error
+        }
+    }
+}
+
+/// Hands what a sorter releases to an operator that takes rows where they lie.
+private final class PickFeed: SorterFeed, PickOutput {
+    private let picking: any PickingOperator
+
+    init(_ step: any PickingOperator, _ output: any Output) {
+        picking = step
+        super.init(step, output)
+    }
+
+    func emit(_ rows: PickedRows) {
+        guard failure == nil else { return }
+        do throws(JobFailure) {
+            try picking.process(rows, into: output)
         } catch {
             failure = error
         }
