@@ -1,6 +1,8 @@
+import Codecs
+
 /// Turns a graph into tasks on workers, joined by rings.
 ///
-/// Every source and stateful step gets a task on each worker, every sink one task on the first. Steps
+/// Every source and stateful step gets a task on each worker, every sink one on its home worker. Steps
 /// without state become direct calls in the tasks before them, one instance for each way in.
 final class JobBuilder {
     private let graph: JobGraph
@@ -57,7 +59,10 @@ final class JobBuilder {
         }
         let restored = storage.restored
         let alignments = alignmentGroups()
+        let firstWorkers = firstWorkers()
         for (index, node) in graph.sources.enumerated() {
+            let sharing =
+                settings.workers > 1 ? SharedDecoding(signals: workers.map(\.signal)) : nil
             for worker in 0..<settings.workers {
                 let (output, failure) = outputs[TaskPlace(node: .source(index), worker: worker)]!
                 add(
@@ -66,7 +71,8 @@ final class JobBuilder {
                         context: context(node.name, node.ordinal, worker),
                         restored: restored?.positions ?? [:], settings: settings, output: output,
                         failure: failure, control: control,
-                        alignment: alignments[index][worker], clock: clock), to: worker)
+                        alignment: alignments[index][worker], sharing: sharing,
+                        firstWorker: firstWorkers[index], clock: clock), to: worker)
             }
         }
         for (index, node) in graph.repartitions.enumerated() {
@@ -96,14 +102,42 @@ final class JobBuilder {
             }
         }
         for (index, node) in graph.sinks.enumerated() {
-            let place = TaskPlace(node: .sink(index), worker: 0)
+            let worker = homeWorker(of: node)
+            let place = TaskPlace(node: .sink(index), worker: worker)
             add(
                 SinkTask(
-                    name: "sink \(node.id)@0", sink: try node.make(),
-                    sorter: node.isOrdered ? RowSorter(schema: node.schema) : nil,
-                    context: context(node.id, node.ordinal, 0), inputs: rings[place] ?? [],
-                    restoredToken: restored?.tokens[node.id], control: control, clock: clock), to: 0
-            )
+                    name: "sink \(node.id)@\(worker)", sink: try node.make(),
+                    sorter: node.isOrdered
+                        ? RowSorter(schema: node.schema, homeGroup: homeGroup(of: node)) : nil,
+                    context: context(node.id, node.ordinal, worker), inputs: rings[place] ?? [],
+                    restoredToken: restored?.tokens[node.id], control: control, clock: clock),
+                to: worker)
+        }
+    }
+
+    // MARK: places
+
+    /// The key group a sink's rows are kept in: of its id, so that they are found again at any number
+    /// of workers and beside any other sinks.
+    private func homeGroup(of sink: JobGraph.SinkNode) -> Int {
+        var id = sink.id
+        return id.withUTF8 { KeyGroup.of(hash: Hash.xxh3($0.baseAddress!, $0.count)) }
+    }
+
+    /// The worker that runs a sink: the one that owns its group.
+    private func homeWorker(of sink: JobGraph.SinkNode) -> Int {
+        KeyGroup.worker(of: homeGroup(of: sink), workers: settings.workers)
+    }
+
+    /// For each source the worker that reads its first partition: the one with the fewest sinks and
+    /// first partitions. Positions belong to partitions, so any worker may read them after a restart.
+    private func firstWorkers() -> [Int] {
+        var load = [Int](repeating: 0, count: settings.workers)
+        for sink in graph.sinks { load[homeWorker(of: sink)] += 1 }
+        return graph.sources.map { _ in
+            let least = load.indices.min { load[$0] < load[$1] } ?? 0
+            load[least] += 1
+            return least
         }
     }
 
@@ -156,9 +190,13 @@ final class JobBuilder {
                 fanout.add(
                     .exchange(Exchange(columns: columns, channels: channels)), port: edge.port)
             case .gather:
+                guard case .sink(let index) = edge.to else {
+                    preconditionFailure("rows are gathered only into a sink")
+                }
+                let home = homeWorker(of: graph.sinks[index])
                 fanout.add(
                     .exchange(
-                        Exchange(columns: nil, channels: [channel(to: edge.to, worker: 0)])),
+                        Exchange(columns: nil, channels: [channel(to: edge.to, worker: home)])),
                     port: edge.port)
             }
         }

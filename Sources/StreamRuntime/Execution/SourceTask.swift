@@ -16,6 +16,14 @@ final class SourceTask: TaskLoop {
     private let alignment: SourceAlignment.Member
     private let clock: any Clock
 
+    /// Where other workers may decode for this one; nil when each does its own.
+    private let sharing: SharedDecoding?
+    /// The worker that reads the source's first partition.
+    private let firstWorker: Int
+    /// Whether other workers read no partition and may decode for this one.
+    private var hasHelp = false
+    /// Batches being decoded, in the order they were read.
+    private var pending: [(job: DecodeJob, partition: SourcePartition)] = []
     private var partitions: [SourcePartition] = []
     private var announced = EventTime.earliest
     private var lastBarrier: Int64
@@ -26,8 +34,11 @@ final class SourceTask: TaskLoop {
     init(
         name: String, node: JobGraph.SourceNode, context: OperatorContext,
         restored: [String: [UInt8]], settings: RunSettings, output: Fanout, failure: FailureSlot,
-        control: JobControl, alignment: SourceAlignment.Member, clock: any Clock
+        control: JobControl, alignment: SourceAlignment.Member, sharing: SharedDecoding? = nil,
+        firstWorker: Int = 0, clock: any Clock
     ) {
+        self.sharing = sharing
+        self.firstWorker = firstWorker
         self.name = name
         self.node = node
         self.context = context
@@ -46,7 +57,9 @@ final class SourceTask: TaskLoop {
     func open() throws(JobFailure) {
         let source = try node.open()
         let all = try source.partitions()
-        for (index, number) in all.enumerated() where index % context.workers == context.worker {
+        hasHelp = sharing != nil && all.count < context.workers
+        for (index, number) in all.enumerated()
+        where (index + firstWorker) % context.workers == context.worker {
             let partition = SourcePartition(try source.reader(partition: number))
             if let position = restored[address(number)] {
                 try partition.restore(position, of: node.name)
@@ -69,25 +82,43 @@ final class SourceTask: TaskLoop {
         guard drain() else { return false }
         let requested = Int64(control.requestedCheckpoint.load(ordering: .acquiring))
         if requested > lastBarrier {
+            // A position stands for rows that were sent, not for rows that were read.
+            guard pending.isEmpty else { return try settle() }
             barrier(requested)
+            return true
+        }
+        if hasHelp, partitions.isEmpty, sharing?.help(context.worker, with: decoder) ?? false {
             return true
         }
         guard status != .ended, control.pressedWorkers.load(ordering: .relaxed) == 0 else {
             return false
         }
         let now = clock.nanos
+        if let first = pending.first, first.job.isDone || pending.count == SharedDecoding.jobsMax {
+            return try settle()
+        }
         guard let partition = next(now) else {
+            guard pending.isEmpty else { return try settle() }
             announce(now)
             return false
         }
         let began = now
         let outcome = try partition.reader.read(
             maxRecords: settings.batchRows, maxBytes: settings.batchBytes)
+        // What was read before is sent before anything is said about the end of it.
+        if !outcome.isRecords, !pending.isEmpty { return try settle() }
         switch outcome {
         case .records(let records):
             partition.isCaughtUp = false
             partition.isIdle = false
-            try take(records, of: partition)
+            if hasHelp {
+                try share(records, of: partition)
+            } else {
+                let rows = DecodedRows(schema: decoder.schema, capacity: records.count)
+                var rejected = RejectedRows()
+                decoder.decode(records, into: rows, rejects: &rejected)
+                try take(rows, rejected, from: records, of: partition)
+            }
         case .caughtUp:
             if !partition.isCaughtUp { partition.caughtUpAt = now }
             partition.isCaughtUp = true
@@ -99,8 +130,7 @@ final class SourceTask: TaskLoop {
         }
         announce(now)
         context.counters.add(.busyNanos, Int(clock.nanos - began))
-        if case .records = outcome { return true }
-        return false
+        return outcome.isRecords
     }
 
     func close() {}
@@ -125,10 +155,41 @@ final class SourceTask: TaskLoop {
 
     // MARK: rows
 
-    private func take(_ records: RecordBatch, of partition: SourcePartition) throws(JobFailure) {
-        let rows = DecodedRows(schema: decoder.schema, capacity: records.count)
-        var rejected = RejectedRows()
-        decoder.decode(records, into: rows, rejects: &rejected)
+    /// Puts records up to be decoded by whoever has time.
+    private func share(_ records: RecordBatch, of partition: SourcePartition) throws(JobFailure) {
+        guard let sharing,
+            let job = sharing.jobs(of: context.worker).first(where: { $0.isEmpty })
+        else {
+            preconditionFailure("no more batches are out than there are jobs")
+        }
+        job.fill(records)
+        pending.append((job, partition))
+        sharing.offer(by: context.worker)
+    }
+
+    /// Sends the oldest batch that is out if it is decoded, else decodes one that nobody took.
+    ///
+    /// - Returns: whether there was anything to do but wait.
+    private func settle() throws(JobFailure) -> Bool {
+        if let first = pending.first, first.job.isDone {
+            pending.removeFirst()
+            let (records, rows, rejected) = first.job.empty()
+            try take(rows, rejected, from: records, of: first.partition)
+            announce(clock.nanos)
+            return true
+        }
+        for (job, _) in pending where job.take() {
+            job.decode(with: decoder)
+            return true
+        }
+        return false
+    }
+
+    private func take(
+        _ rows: DecodedRows, _ rejects: RejectedRows, from records: RecordBatch,
+        of partition: SourcePartition
+    ) throws(JobFailure) {
+        var rejected = rejects
         var stamper = RowStamper(
             rule: node.time, origin: node.ordinal << 32 | Int64(partition.reader.partition),
             newest: partition.newest)
