@@ -43,6 +43,71 @@ struct VerifyReplayCommand: ParsableCommand {
     }
 }
 
+struct Replay: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Read bounded ranges of the inputs again, apart from the live job.",
+        discussion: """
+            A bound is "earliest", "now", an offset, a list as orders/0=120,orders/1=80, or a time as \
+            2026-01-31T12:00:00Z (of the records' timestamps). The replay has its own state in the job's \
+            state directory; killed or stopped, the same command goes on. It ends with a ledger of every \
+            offset and a digest of the output.
+            """)
+
+    @OptionGroup var input: FileArgument
+    @Option(
+        parsing: .upToNextOption, help: "Only these pipelines, and those whose rows they read.")
+    var pipeline: [String] = []
+    @Option(help: "Where to begin.")
+    var from = "earliest"
+    @Option(help: "Where to end.")
+    var to = "now"
+    @Option(help: "Where results go: shadow, topic:NAME or files:DIRECTORY.")
+    var into = "shadow"
+    @Option(help: "A name for this replay; one made of the above otherwise.")
+    var name: String?
+    @Option(help: "Read at most this many rows a second.")
+    var throttle: Int?
+    @Option(help: "A directory that millrace archive wrote, to be read before the topics.")
+    var archive: String?
+    @Flag(help: "Stop at records that retention has deleted, instead of naming the gap.")
+    var strict = false
+    @Flag(help: "Throw an earlier replay of this name away.")
+    var again = false
+    @Option(help: "Worker threads; as the file says otherwise.")
+    var workers: Int?
+    @Option(help: "Rows a source reads at once. Results do not depend on it.")
+    var batchRows: Int?
+    @Flag(help: "Print progress and the ledger as JSON.")
+    var json = false
+
+    func validate() throws {
+        if let throttle, throttle < 1 { throw ValidationError("--throttle takes 1 or more") }
+        if let workers, !(1...1024).contains(workers) {
+            throw ValidationError("--workers takes 1 to 1024")
+        }
+        if let batchRows, !(1...65536).contains(batchRows) {
+            throw ValidationError("--batch-rows takes 1 to 65536")
+        }
+    }
+
+    func run() throws {
+        var options = ReplayCommand.Options()
+        options.pipelines = pipeline
+        options.from = from
+        options.to = to
+        options.into = into
+        options.name = name
+        options.rowsPerSecond = throttle
+        options.archive = archive
+        options.isStrict = strict
+        options.startsAgain = again
+        options.workers = workers
+        options.batchRows = batchRows
+        options.json = json
+        try leave(ReplayCommand(path: input.file, options: options).run())
+    }
+}
+
 /// Runs pipelines over fixed ranges for `verify-replay`.
 struct ReplayWorkerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -3,8 +3,8 @@ import StreamRuntime
 
 /// A Kafka topic as a source of records; partitions are assigned, without a consumer group.
 public final class KafkaSource: RecordSource {
-    private let client: KafkaClient
-    private let topic: String
+    let client: KafkaClient
+    let topic: String
     private let bounded: Bool
 
     /// The topic as a source; with `bounded` each partition ends at what it has when its reader is made.

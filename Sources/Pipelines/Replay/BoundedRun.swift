@@ -18,6 +18,8 @@ struct BoundedRun {
     var settings: RunSettings
     /// Opens a stream's source in place of the planned one: an archive, for example.
     var open: ((PlannedSource) throws(JobFailure) -> any RecordSource)?
+    /// Told the positions the run goes on from, by "stream/partition"; none on a fresh start.
+    var begun: (([String: Int64]) throws(JobFailure) -> Void)?
     /// Called before each checkpoint is written, on the coordinator's thread.
     var beforeCheckpoint: (@Sendable () throws(JobFailure) -> Void)?
 
@@ -35,6 +37,7 @@ struct BoundedRun {
                 fingerprint: plan.fingerprint, memoryBytes: budget.state,
                 retained: plan.settings.checkpointKeep))
         for notice in storage.skipped { Terminal.error("warning: \(notice)\n") }
+        try begun?(BoundedRun.offsets(storage.restored?.positions ?? [:]))
         let online =
             plan.featureViews.isEmpty ? nil : try OnlineStores.open(plan, budget: budget.online)
         let job = try Job(
@@ -50,8 +53,15 @@ struct BoundedRun {
             if isHeld || isStopping() { job.requestStop() }
             if outcome == nil { show(job) }
         }
+        // Until no thread is left: what comes next may open the same state.
+        _ = job.join()
         try online?.sync()
         return Summary(outcome: outcome!, rows: account.records, nanos: clock.nanos - began)
+    }
+
+    /// The offsets of a checkpoint's positions.
+    static func offsets(_ positions: [String: [UInt8]]) -> [String: Int64] {
+        positions.compactMapValues { SourcePosition($0)?.offset }
     }
 
     private func graph(_ online: OnlineStore?) -> JobGraph {

@@ -9,9 +9,13 @@ struct OutputDigest: Equatable, Sendable {
     let digest: String
 
     /// The digests of everything a run of `plan` left in `place`: topics, files, and the features.
-    static func all(of plan: JobPlan, in place: ScratchPlace) throws(JobFailure) -> [OutputDigest] {
+    ///
+    /// - Parameter except: the id of a sink that wrote elsewhere.
+    static func all(
+        of plan: JobPlan, in place: ScratchPlace, except: String? = nil
+    ) throws(JobFailure) -> [OutputDigest] {
         var digests: [OutputDigest] = []
-        for (_, output) in plan.outputs(in: place) {
+        for (_, output) in plan.outputs(in: place) where output.id != except {
             var digest = RecordDigest()
             switch output.kind {
             case .topic(let topic):
@@ -33,17 +37,21 @@ struct OutputDigest: Equatable, Sendable {
 
     /// The digest of a topic's records, partition after partition.
     static func topic(_ topic: String, root: String) throws(JobFailure) -> RecordDigest {
+        let log = EmbeddedLog(root: root)
+        guard log.hasTopic(topic) else { return RecordDigest() }
+        return try digest(try log.source(topic, bounded: true))
+    }
+
+    /// The digest of everything a source has.
+    static func of(_ source: any RecordSource, name: String) throws(JobFailure) -> OutputDigest {
+        let digest = try digest(source)
+        return OutputDigest(name: name, records: digest.count, digest: digest.text)
+    }
+
+    private static func digest(_ source: any RecordSource) throws(JobFailure) -> RecordDigest {
         var digest = RecordDigest()
         let scratch = ByteArena()
-        let log = EmbeddedLog(root: root)
-        guard log.hasTopic(topic) else { return digest }
-        let source = try log.source(topic, bounded: true)
-        for partition in try source.partitions() {
-            let reader = try source.reader(partition: partition)
-            while case .records(let batch) = try reader.read(maxRecords: 4096, maxBytes: 1 << 20) {
-                digest.append(batch, scratch: scratch)
-            }
-        }
+        try ReplaySources.forEachBatch(of: source) { digest.append($0, scratch: scratch) }
         return digest
     }
 

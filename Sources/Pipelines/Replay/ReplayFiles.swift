@@ -19,13 +19,18 @@ enum ReplayFiles {
 
     /// Makes `value` the content of the file, wholly or not at all, and durable.
     static func write(_ value: some Encodable, to path: String) throws(JobFailure) {
+        try replace(path, with: Array(try text(value).utf8))
+    }
+
+    /// `value` as the text of a JSON file.
+    static func text(_ value: some Encodable) throws(JobFailure) -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        let data: Data
-        do { data = try encoder.encode(value) } catch {
+        do {
+            return String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
+        } catch {
             preconditionFailure("numbers and texts can be written as JSON")
         }
-        try replace(path, with: Array(data) + [10])
     }
 
     /// Makes `bytes` the content of the file at `path`, wholly or not at all, and durable.

@@ -110,7 +110,7 @@ public final class JobRunner {
         workers.reduce(0) { $0 + $1.read(figure) }
     }
 
-    private static var cores: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+    static var cores: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 }
 
 /// How the one number for memory is shared out.
