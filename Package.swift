@@ -120,7 +120,7 @@ let package = Package(
         .testTarget(
             name: "FeatureServeTests", dependencies: ["FeatureServe"], swiftSettings: strict),
         .testTarget(
-            name: "PipelinesTests", dependencies: ["Pipelines", "SampleData"],
+            name: "PipelinesTests", dependencies: ["Pipelines", "SampleData", "TestBroker"],
             swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17

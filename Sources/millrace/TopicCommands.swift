@@ -3,14 +3,16 @@ import Pipelines
 
 struct Topics: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List, write and read the topics of the embedded log.",
-        subcommands: [List.self, Produce.self, Consume.self])
+        abstract: "List, make, write and read topics: the embedded log's or a Kafka cluster's.",
+        subcommands: [
+            List.self, Describe.self, Create.self, Produce.self, Consume.self,
+        ])
 
     /// Where the topics are.
     struct Place: ParsableArguments {
-        @Option(help: "The pipelines file whose embedded connection is meant.")
+        @Option(help: "The pipelines file whose connection is meant.")
         var file = "pipelines.yaml"
-        @Option(help: "The connection, when the file has several embedded ones.")
+        @Option(help: "The connection, when the file has several with topics.")
         var connection: String?
         @Option(help: "The directory of the topics, instead of a file's connection.")
         var root: String?
@@ -30,10 +32,45 @@ struct Topics: ParsableCommand {
         }
     }
 
+    struct Describe: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "One topic: the offsets of every partition, and what it keeps.")
+        @Argument(help: "The topic.")
+        var topic: String
+        @OptionGroup var place: Place
+        @Flag(help: "Print JSON.")
+        var json = false
+
+        func run() throws {
+            try leave(
+                TopicsCommand(file: place.file, connection: place.connection, root: place.root)
+                    .describe(topic, json: json))
+        }
+    }
+
+    struct Create: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Make a topic.")
+        @Argument(help: "The topic.")
+        var topic: String
+        @OptionGroup var place: Place
+        @Option(help: "Partitions.")
+        var partitions = 1
+        @Option(
+            name: .customLong("setting"),
+            help: "A setting of the topic, such as retention.ms=-1; may be repeated.")
+        var settings: [String] = []
+
+        func run() throws {
+            try leave(
+                TopicsCommand(file: place.file, connection: place.connection, root: place.root)
+                    .create(topic, partitions: partitions, settings: settings))
+        }
+    }
+
     struct Produce: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Append the lines of standard input, one record a line.")
-        @Argument(help: "The topic; made when it is not there.")
+        @Argument(help: "The topic; on an embedded log made when it is not there.")
         var topic: String
         @OptionGroup var place: Place
         @Option(name: .customLong("key-separator"), help: "What parts a line's key from its value.")

@@ -1,7 +1,7 @@
 import Glibc
 import StreamRuntime
 
-/// What `millrace topics` does: lists, produces to and consumes from the topics of an embedded log.
+/// What `millrace topics` does: lists, makes, produces to and consumes from topics.
 ///
 /// - Shape: every command hands its output on line by line, as bytes without the line's end, so that
 ///   values that are no text pass unchanged.
@@ -9,47 +9,75 @@ public struct TopicCommands {
     /// Takes one line of output.
     public typealias Line = ([UInt8]) throws(JobFailure) -> Void
 
-    private let log: EmbeddedLog
+    private let store: any TopicStore
 
-    /// Commands on the topics of `log`.
-    public init(_ log: EmbeddedLog) { self.log = log }
+    /// Commands on the topics of `store`.
+    public init(_ store: any TopicStore) { self.store = store }
 
     // MARK: list
 
     /// Lists the topics as a table, or as one JSON object a line.
     public func list(json: Bool = false, to line: Line) throws(JobFailure) {
         var rows = [["topic", "partitions", "records", "bytes", "retention"]]
-        for name in try log.topics() {
-            let settings = try log.settings(name)
-            let extents = try log.extents(name)
-            let records = extents.reduce(0) { $0 + Int($1.records) }
-            let bytes = extents.reduce(0) { $0 + $1.bytes }
+        for topic in try store.listing() {
             rows.append([
-                name, "\(settings.partitions)", "\(records)", "\(bytes)",
-                TopicCommands.retention(settings),
+                topic.name, "\(topic.partitions.count)", "\(topic.records)",
+                topic.bytes.map { "\($0)" } ?? "-", topic.retention,
             ])
-            guard json else { continue }
-            let partitions = extents.map { extent in
-                JSONText.object([
-                    ("partition", .integer(extent.partition)),
-                    ("oldest", .integer(Int(extent.oldest))), ("end", .integer(Int(extent.end))),
-                    ("bytes", .integer(extent.bytes)), ("segments", .integer(extent.segments)),
-                ])
-            }
-            let topic = JSONText.object([
-                ("topic", .string(name)), ("records", .integer(records)),
-                ("bytes", .integer(bytes)), ("partitions", .array(partitions)),
-            ])
-            try line(Array(topic.compact.utf8))
+            if json { try line(Array(TopicCommands.json(topic).compact.utf8)) }
         }
         if !json { for text in TopicCommands.table(rows) { try line(Array(text.utf8)) } }
     }
 
-    private static func retention(_ settings: TopicSettings) -> String {
-        var parts: [String] = []
-        if let bytes = settings.retentionBytes { parts.append("\(bytes) bytes") }
-        if let micros = settings.retentionMicros { parts.append("\(micros / 1_000_000) s") }
-        return parts.isEmpty ? "all" : parts.joined(separator: ", ")
+    /// Shows one topic, a line for each partition, or as one JSON object.
+    public func describe(
+        _ topic: String, json: Bool = false, to line: Line
+    ) throws(JobFailure) {
+        let found = try store.listing(of: topic)
+        if json { return try line(Array(TopicCommands.json(found).compact.utf8)) }
+        var rows = [["partition", "oldest", "end", "records", "bytes", "retention"]]
+        for partition in found.partitions {
+            rows.append([
+                "\(partition.number)", "\(partition.oldest)", "\(partition.end)",
+                "\(partition.end - partition.oldest)",
+                partition.size.map { "\($0.bytes)" } ?? "-", found.retention,
+            ])
+        }
+        for text in TopicCommands.table(rows) { try line(Array(text.utf8)) }
+    }
+
+    private static func json(_ topic: TopicListing) -> JSONText {
+        let partitions = topic.partitions.map { partition in
+            var members: [(String, JSONText)] = [
+                ("partition", .integer(partition.number)),
+                ("oldest", .integer(Int(partition.oldest))), ("end", .integer(Int(partition.end))),
+            ]
+            if let size = partition.size {
+                members.append(("bytes", .integer(size.bytes)))
+                members.append(("segments", .integer(size.segments)))
+            }
+            return JSONText.object(members)
+        }
+        return JSONText.object([
+            ("topic", .string(topic.name)), ("records", .integer(Int(topic.records))),
+            ("bytes", topic.bytes.map { .integer($0) } ?? .null),
+            ("partitions", .array(partitions)), ("retention", .string(topic.retention)),
+        ])
+    }
+
+    // MARK: create
+
+    /// Makes a topic.
+    ///
+    /// - Throws: when there is one of this name already, or the name or a setting is not allowed.
+    public func create(
+        _ topic: String, partitions: Int, settings: [String: String]
+    ) throws(JobFailure) {
+        guard try store.create(topic, partitions: partitions, settings: settings) else {
+            throw JobFailure(
+                .environment, "topic \(topic) exists already", at: store.place,
+                remedy: "choose another name, or use the topic as it is")
+        }
     }
 
     /// Columns padded to one width, numbers to the right.
@@ -90,11 +118,10 @@ public struct TopicCommands {
         _ topic: String, _ options: Produce = Produce(), from lines: inout InputLines,
         now: () -> Int64
     ) throws(JobFailure) -> Int {
-        let writer = try log.writer(topic)
-        try writer.recover(token: nil)
+        let writer = try store.appender(to: topic)
         if let partition = options.partition, !(0..<writer.partitions).contains(partition) {
             throw JobFailure(
-                .environment, "topic \(topic) has no partition \(partition)", at: log.root,
+                .environment, "topic \(topic) has no partition \(partition)", at: store.place,
                 remedy: "use 0 to \(writer.partitions - 1)")
         }
         var count = 0
@@ -177,8 +204,8 @@ public struct TopicCommands {
         _ topic: String, _ options: Consume = Consume(), wait: () -> Bool = { false },
         to line: Line
     ) throws(JobFailure) -> Int {
-        let source = try log.source(topic, bounded: !options.follow)
-        let extents = try log.extents(topic)
+        let source = try store.source(of: topic, bounded: !options.follow)
+        let extents = try store.listing(of: topic).partitions
         var readers: [any PartitionReader] = []
         let all = try source.partitions()
         for partition in options.partitions ?? all {
@@ -198,10 +225,14 @@ public struct TopicCommands {
                 {
                     let room = options.count.map { $0 - shown } ?? 4096
                     let left = options.before.map { Int($0 - reader.position) } ?? 4096
-                    guard
-                        case .records(let batch) = try reader.read(
-                            maxRecords: min(room, left, 4096), maxBytes: 1 << 20)
-                    else { break }
+                    let outcome = try reader.read(
+                        maxRecords: min(room, left, 4096), maxBytes: 1 << 20)
+                    // A cluster's answer is on its way: what is there must not pass for nothing.
+                    if case .waiting = outcome {
+                        guard wait() else { return shown }
+                        continue
+                    }
+                    guard case .records(let batch) = outcome else { break }
                     for row in 0..<batch.count {
                         try line(TopicCommands.text(batch, row, topic: topic, options))
                     }

@@ -1,13 +1,14 @@
+import Connectors
 import Glibc
 import StreamRuntime
 
-/// `millrace topics`: finds the log that is meant and runs `TopicCommands` on it.
+/// `millrace topics`: finds the log or cluster that is meant and runs `TopicCommands` on it.
 public struct TopicsCommand {
     private let file: String
     private let connection: String?
     private let root: String?
 
-    /// Commands on the topics under `root`, or of an embedded connection of `file`.
+    /// Commands on the topics under `root`, or of a connection of `file`.
     public init(file: String, connection: String?, root: String?) {
         self.file = file
         self.connection = connection
@@ -16,20 +17,46 @@ public struct TopicsCommand {
 
     /// `topics list`.
     public func list(json: Bool) -> Int32 {
-        run { (log) throws(JobFailure) in
-            try TopicCommands(log).list(json: json, to: Terminal.line)
+        run { (store) throws(JobFailure) in
+            try TopicCommands(store).list(json: json, to: Terminal.line)
+        }
+    }
+
+    /// `topics describe`.
+    public func describe(_ topic: String, json: Bool) -> Int32 {
+        run { (store) throws(JobFailure) in
+            try TopicCommands(store).describe(topic, json: json, to: Terminal.line)
+        }
+    }
+
+    /// `topics create`; settings are written "name=value".
+    public func create(_ topic: String, partitions: Int, settings: [String]) -> Int32 {
+        run { (store) throws(JobFailure) in
+            var read: [String: String] = [:]
+            for text in settings {
+                guard let sign = text.firstIndex(of: "=") else {
+                    throw JobFailure(
+                        .environment, "\"\(text)\" is no setting", at: "--setting",
+                        remedy: "write it as retention.ms=-1")
+                }
+                read[String(text[..<sign])] = String(text[text.index(after: sign)...])
+            }
+            try TopicCommands(store).create(topic, partitions: partitions, settings: read)
         }
     }
 
     /// `topics produce`: standard input, one record a line.
     public func produce(_ topic: String, keySeparator: String?, partitions: Int) -> Int32 {
-        run { (log) throws(JobFailure) in
-            try log.ensureTopic(topic, TopicSettings(partitions: partitions))
+        run { (store) throws(JobFailure) in
+            // A cluster's topics are made on purpose, with replicas and retention somebody chose.
+            if store is EmbeddedLog {
+                _ = try store.create(topic, partitions: partitions, settings: [:])
+            }
             var options = TopicCommands.Produce()
             options.keySeparator = keySeparator
             var lines = InputLines(descriptor: STDIN_FILENO)
             let clock = SystemClock()
-            let count = try TopicCommands(log).produce(
+            let count = try TopicCommands(store).produce(
                 topic, options, from: &lines, now: { clock.nowMicros })
             Terminal.error("\(Grouped.text(Int64(count))) records\n")
         }
@@ -41,7 +68,7 @@ public struct TopicsCommand {
         json: Bool
     ) -> Int32 {
         StopSignal.install()
-        return run { (log) throws(JobFailure) in
+        return run { (store) throws(JobFailure) in
             var options = TopicCommands.Consume()
             options.partitions = partition.map { [Int32($0)] }
             options.from = from
@@ -49,7 +76,7 @@ public struct TopicsCommand {
             options.count = count
             options.follow = follow
             options.json = json
-            _ = try TopicCommands(log).consume(
+            _ = try TopicCommands(store).consume(
                 topic, options,
                 wait: {
                     _ = poll(nil, 0, 100)
@@ -58,9 +85,9 @@ public struct TopicsCommand {
         }
     }
 
-    private func run(_ body: (EmbeddedLog) throws(JobFailure) -> Void) -> Int32 {
+    private func run(_ body: (any TopicStore) throws(JobFailure) -> Void) -> Int32 {
         do throws(JobFailure) {
-            try body(EmbeddedLog(root: try directory()))
+            try body(try store())
             return 0
         } catch {
             if case .invalidFile(let text)? = problem(error) {
@@ -80,9 +107,9 @@ public struct TopicsCommand {
 
     private static let fileMark = "pipelines file"
 
-    /// The directory of the log: the one given, or that of the connection of the file.
-    private func directory() throws(JobFailure) -> String {
-        if let root { return root }
+    /// The directory given, or what the connection of the file leads to.
+    private func store() throws(JobFailure) -> any TopicStore {
+        if let root { return EmbeddedLog(root: root) }
         let plan: JobPlan
         switch PlanReader.read(path: file) {
         case .success(let read): plan = read
@@ -90,25 +117,40 @@ public struct TopicsCommand {
             throw JobFailure(
                 .environment, output.text, at: TopicsCommand.fileMark, remedy: "correct the file")
         }
-        var embedded: [(name: String, root: String)] = []
-        for candidate in plan.connections {
-            if case .embedded(let root) = candidate.kind { embedded.append((candidate.name, root)) }
+        let candidates = plan.connections.filter {
+            if case .files = $0.kind { false } else { true }
         }
+        let names = candidates.map(\.name).joined(separator: ", ")
         if let connection {
-            if let found = embedded.first(where: { $0.name == connection }) { return found.root }
+            if let found = candidates.first(where: { $0.name == connection }) {
+                return try TopicsCommand.store(found)
+            }
             throw JobFailure(
-                .environment, "there is no embedded connection \"\(connection)\"", at: file,
-                remedy: "use one of: \(embedded.map(\.name).joined(separator: ", "))")
+                .environment, "there is no connection \"\(connection)\" with topics", at: file,
+                remedy: names.isEmpty ? "declare one" : "use one of: \(names)")
         }
-        guard embedded.count == 1 else {
+        guard candidates.count == 1 else {
             throw JobFailure(
                 .environment,
-                embedded.isEmpty
-                    ? "the file has no embedded connection"
-                    : "the file has several embedded connections",
+                candidates.isEmpty
+                    ? "the file has no connection with topics"
+                    : "the file has several connections with topics",
                 at: file,
-                remedy: "name one with --connection, or the directory with --root")
+                remedy: candidates.isEmpty
+                    ? "name a directory with --root"
+                    : "name one with --connection: \(names)")
         }
-        return embedded[0].root
+        return try TopicsCommand.store(candidates[0])
+    }
+
+    private static func store(
+        _ connection: PlannedConnection
+    ) throws(JobFailure) -> any TopicStore {
+        switch connection.kind {
+        case .embedded(let root): return EmbeddedLog(root: root)
+        case .kafka(let bootstrap, let properties):
+            return try KafkaTopics(KafkaConnection(bootstrap: bootstrap, planned: properties))
+        case .files: preconditionFailure("a files connection has no topics")
+        }
     }
 }
