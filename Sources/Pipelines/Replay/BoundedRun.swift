@@ -53,8 +53,6 @@ struct BoundedRun {
             if isHeld || isStopping() { job.requestStop() }
             if outcome == nil { show(job) }
         }
-        // Until no thread is left: what comes next may open the same state.
-        _ = job.join()
         try online?.sync()
         return Summary(outcome: outcome!, rows: account.records, nanos: clock.nanos - began)
     }
