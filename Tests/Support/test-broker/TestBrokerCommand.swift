@@ -5,9 +5,9 @@ import TestBroker
 @main
 struct TestBrokerCommand {
     static let usage = """
-        usage: test-broker --dir DIRECTORY [--port PORT] [--nodes N] [--control-port PORT] \
-        [--auto-create PARTITIONS]
-        A Kafka broker for tests, on 127.0.0.1. Port 0 (the default) is a free one; with a port given, \
+        usage: test-broker --dir DIRECTORY [--port PORT | --ports PORT,…] [--nodes N] \
+        [--control-port PORT] [--auto-create PARTITIONS]
+        A Kafka broker for tests, on 127.0.0.1. Port 0 (the default) is a free one; with another port, \
         N nodes take the N ports from there on. Ends at SIGTERM.
 
         """
@@ -15,7 +15,7 @@ struct TestBrokerCommand {
     static func main() {
         var options = ["--port": "0", "--nodes": "1"]
         var arguments = CommandLine.arguments.dropFirst()
-        let known = ["--dir", "--port", "--nodes", "--control-port", "--auto-create"]
+        let known = ["--dir", "--port", "--nodes", "--control-port", "--auto-create", "--ports"]
         while let name = arguments.popFirst() {
             guard known.contains(name), let value = arguments.popFirst() else { refuse() }
             options[name] = value
@@ -23,6 +23,9 @@ struct TestBrokerCommand {
         guard let directory = options["--dir"], let port = Int32(options["--port"]!),
             let nodes = Int32(options["--nodes"]!), nodes > 0
         else { refuse() }
+        let ports =
+            options["--ports"]?.split(separator: ",").compactMap { Int32($0) }
+            ?? (0..<nodes).map { port == 0 ? 0 : port + $0 }
         var settings = BrokerSettings()
         settings.autoCreatePartitions = options["--auto-create"].flatMap { Int32($0) }
 
@@ -34,7 +37,7 @@ struct TestBrokerCommand {
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         do throws(BrokerFailure) {
             let broker = try TestBroker(
-                directory: directory, ports: (0..<nodes).map { port == 0 ? 0 : port + $0 },
+                directory: directory, ports: ports,
                 settings: settings,
                 controlPort: options["--control-port"].flatMap { Int32($0) })
             say("listening \(broker.bootstrap)")
