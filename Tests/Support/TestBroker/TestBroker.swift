@@ -85,21 +85,20 @@ public final class TestBroker: @unchecked Sendable {
     /// - Shape: returns when the thread has ended and the ports are free; a second time does nothing.
     public func stop() {
         let isFirst = isStopped.withLock { isStopped in
-            defer { isStopped = true }
-            return !isStopped
+            if isStopped { return false }
+            isStopped = true
+            loop.hand { [broker] in broker.stop() }
+            return true
         }
-        guard isFirst else { return }
-        loop.hand { [broker] in broker.stop() }
-        ended.wait()
+        if isFirst { ended.wait() }
     }
 
     /// Runs `body` on the broker's thread and waits for its result.
     private func call<Result>(
         _ body: @escaping (Broker) throws(BrokerFailure) -> Result
     ) throws(BrokerFailure) -> Result {
-        guard !isStopped.withLock({ $0 }) else { throw BrokerFailure("the broker was stopped") }
         let answer = Answer<Result>()
-        loop.hand { [broker] in
+        let work = { [broker] in
             do throws(BrokerFailure) {
                 answer.result = .success(try body(broker))
             } catch {
@@ -107,6 +106,12 @@ public final class TestBroker: @unchecked Sendable {
             }
             answer.isThere.signal()
         }
+        // Under the lock: what is handed over before the stop is carried out before it.
+        let isRunning = isStopped.withLock { isStopped in
+            if !isStopped { loop.hand(work) }
+            return !isStopped
+        }
+        guard isRunning else { throw BrokerFailure("the broker was stopped") }
         answer.isThere.wait()
         guard let result = answer.result else {
             throw BrokerFailure("the broker was stopped")
@@ -219,7 +224,14 @@ public final class TestBroker: @unchecked Sendable {
         _ fault: Faults.Fault, _ api: API, _ times: Int, _ node: Int32?
     ) throws(BrokerFailure) {
         try call { (broker) throws(BrokerFailure) in
-            broker.faults.plan(fault, for: api, times: times, node: node)
+            try broker.plan(fault, api, times: times, node: node)
+        }
+    }
+
+    /// Writes the markers of transactions that end from now on so much later than their end is answered.
+    public func delayMarkers(millis: Int64) throws(BrokerFailure) {
+        try call { (broker) throws(BrokerFailure) in
+            broker.coordinators.markerDelayMillis = millis
         }
     }
 

@@ -18,6 +18,14 @@ final class Client {
         var partition: Int32
         var offset: Int64
         var value: String
+
+        init(_ message: UnsafeMutablePointer<rd_kafka_message_t>) {
+            partition = message.pointee.partition
+            offset = message.pointee.offset
+            let bytes = UnsafeRawBufferPointer(
+                start: message.pointee.payload, count: message.pointee.len)
+            value = String(decoding: bytes, as: UTF8.self)
+        }
     }
 
     private final class Deliveries: Sendable {
@@ -138,17 +146,35 @@ final class Client {
             let code = message.pointee.err
             if code == RD_KAFKA_RESP_ERR__PARTITION_EOF, records.count >= count { return records }
             if code == RD_KAFKA_RESP_ERR_NO_ERROR {
-                let value = UnsafeRawBufferPointer(
-                    start: message.pointee.payload, count: message.pointee.len)
-                records.append(
-                    Record(
-                        partition: message.pointee.partition, offset: message.pointee.offset,
-                        value: String(decoding: value, as: UTF8.self)))
+                records.append(Record(message))
             } else if code != RD_KAFKA_RESP_ERR__PARTITION_EOF, code.rawValue >= 0 {
                 throw Refusal(code: code)
             }
         }
         throw Refusal(code: RD_KAFKA_RESP_ERR__TIMED_OUT)
+    }
+
+    /// The first records that a member of a group gets of a topic, after which it commits and leaves.
+    func readGroup(_ topic: String, count: Int) throws -> [Record] {
+        let list = rd_kafka_topic_partition_list_new(1)
+        defer { rd_kafka_topic_partition_list_destroy(list) }
+        rd_kafka_topic_partition_list_add(list, topic, RD_KAFKA_PARTITION_UA)
+        #expect(rd_kafka_subscribe(handle, list) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        var records: [Record] = []
+        var patience = Client.patienceMillis / 100
+        while records.count < count, patience > 0 {
+            guard let message = rd_kafka_consumer_poll(handle, 100) else {
+                patience -= 1
+                continue
+            }
+            if message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR {
+                records.append(Record(message))
+            }
+            rd_kafka_message_destroy(message)
+        }
+        _ = rd_kafka_commit(handle, nil, 0)
+        rd_kafka_consumer_close(handle)
+        return records
     }
 
     /// The values in a partition, read by a consumer of its own.

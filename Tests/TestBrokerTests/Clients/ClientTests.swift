@@ -126,16 +126,4 @@ struct ClientTests {
         #expect(throws: BrokerFailure.self) { try process.command("extent t 1") }
         #expect(throws: BrokerFailure.self) { try process.command("dance") }
     }
-
-    @Test func `a consumer that waits at the end gets what comes at once`() throws {
-        try broker.create("t", partitions: 1)
-        let consumer = try Client(
-            RD_KAFKA_CONSUMER, broker.bootstrap, ["fetch.wait.max.ms": "60000"])
-        #expect(try consumer.read("t").isEmpty)
-        let client = try producer()
-        try client.send("t", ["late"])
-        client.flush()
-        // Far less than the minute that the fetch may wait.
-        #expect(try consumer.read("t", atLeast: 1).map(\.value) == ["late"])
-    }
 }

@@ -119,4 +119,35 @@ struct FaultTests {
         let refusal = try #require(throws: Refusal.self) { try client.commit() }
         #expect(refusal.isFatal)
     }
+
+    @Test func `an error is planned only where an answer can carry it`() throws {
+        #expect(throws: BrokerFailure.self) {
+            try broker.fail(.metadata, with: .leaderNotAvailable)
+        }
+    }
+
+    /// Every request of coordinators and partitions, answered with an error and without the error.
+    @Test func `each answer that carries a planned error is one that the client understands`()
+        throws
+    {
+        try broker.create("in", partitions: 1)
+        for api in FaultAnswers.apis.sorted(by: { $0.rawValue < $1.rawValue }) {
+            // Those that a client repeats by itself.
+            switch api {
+            case .produce, .fetch, .listOffsets:
+                try broker.fail(api, with: .notLeaderOrFollower)
+            default: try broker.fail(api, with: .coordinatorLoadInProgress)
+            }
+        }
+        let client = try Client(
+            RD_KAFKA_PRODUCER, broker.bootstrap, ["transactional.id": "all"])
+        try client.initTransactions()
+        try client.begin()
+        try client.send("t", ["x"])
+        client.flush()
+        try client.commit()
+        #expect(try Client.values(broker.bootstrap, "t") == ["x"])
+        let consumer = try Client(RD_KAFKA_CONSUMER, broker.bootstrap, ["group.id": "g"])
+        #expect(try consumer.readGroup("t", count: 1).map(\.value) == ["x"])
+    }
 }

@@ -71,6 +71,24 @@ final class RawClient {
         return bytes
     }
 
+    /// Sends a request and reads the answer's body.
+    func ask<Answer>(
+        _ api: API, version: Int16, _ body: (inout ResponseWriter) -> Void,
+        _ read: (inout RequestReader) throws -> Answer
+    ) throws -> Answer {
+        send(api.rawValue, version: version, body)
+        let answer = try #require(receive())
+        return try answer.body.withUnsafeBytes { bytes in
+            var reader = RequestReader(bytes, isFlexible: version >= api.firstFlexible)
+            // The header of the answer has tagged fields too.
+            try reader.tags()
+            let result = try read(&reader)
+            try reader.tags()
+            #expect(reader.remaining == 0)
+            return result
+        }
+    }
+
     /// Sends a batch; the error and the offset that come back.
     func produce(_ topic: String, _ batch: [UInt8]) throws -> (ErrorCode?, Int64) {
         send(API.produce.rawValue, version: 7) { body in
@@ -92,6 +110,38 @@ final class RawClient {
             _ = try reader.string()
             _ = (try reader.int32(), try reader.int32())
             return (ErrorCode(rawValue: try reader.int16()), try reader.int64())
+        }
+    }
+
+    /// Asks for records of partition 0 without waiting for the answer.
+    func fetch(_ topic: String, from offset: Int64, waitMillis: Int32, bytesMin: Int32 = 1) {
+        send(API.fetch.rawValue, version: 4) { body in
+            body.int32(-1)
+            body.int32(waitMillis)
+            body.int32(bytesMin)
+            body.int32(1 << 20)
+            body.int8(0)
+            body.array([topic]) { body, topic in
+                body.string(topic)
+                body.array([offset]) { body, offset in
+                    body.int32(0)
+                    body.int64(offset)
+                    body.int32(1 << 20)
+                }
+            }
+        }
+    }
+
+    /// The answer to `fetch`: its error and how many bytes of records it has.
+    func fetched() throws -> (ErrorCode?, Int32) {
+        let answer = try #require(receive())
+        return try answer.body.withUnsafeBytes { bytes in
+            var reader = RequestReader(bytes, isFlexible: false)
+            _ = (try reader.int32(), try reader.int32(), try reader.string())
+            _ = (try reader.int32(), try reader.int32())
+            let code = ErrorCode(rawValue: try reader.int16())
+            _ = (try reader.int64(), try reader.int64(), try reader.int32())
+            return (code, try reader.int32())
         }
     }
 }

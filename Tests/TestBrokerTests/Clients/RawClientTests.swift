@@ -31,6 +31,28 @@ struct RawClientTests {
         #expect(try broker.extent("t", 0).end == 3)
     }
 
+    @Test func `a fetch at the end waits for records, for enough of them, or for its time`() throws
+    {
+        let reader = try RawClient(port: broker.ports[0])
+        let writer = try RawClient(port: broker.ports[0])
+        let batch = BatchBytes.plain(1)
+        // The minute never passes: the record ends the wait.
+        reader.fetch("t", from: 0, waitMillis: 60_000)
+        #expect(try writer.produce("t", batch).1 == 0)
+        #expect(try reader.fetched() == (ErrorCode.none, Int32(batch.count)))
+        reader.fetch("t", from: 1, waitMillis: 60_000, bytesMin: Int32(batch.count * 2))
+        #expect(try writer.produce("t", batch).1 == 1)
+        #expect(try writer.produce("t", batch).1 == 2)
+        #expect(try reader.fetched() == (ErrorCode.none, Int32(batch.count * 2)))
+        reader.fetch("t", from: 3, waitMillis: 1)
+        #expect(try reader.fetched() == (ErrorCode.none, 0))
+        reader.fetch("t", from: 4, waitMillis: 60_000)
+        #expect(try reader.fetched() == (.offsetOutOfRange, 0))
+        reader.fetch("t", from: 3, waitMillis: 60_000)
+        try broker.moveLeader("t", 0, to: 2)
+        #expect(try reader.fetched() == (.notLeaderOrFollower, 0))
+    }
+
     @Test func `requests sent at once are answered in their order`() throws {
         let client = try RawClient(port: broker.ports[0])
         for _ in 0..<50 {

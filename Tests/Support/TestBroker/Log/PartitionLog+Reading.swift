@@ -28,6 +28,7 @@ extension PartitionLog {
             limit < end && (index + 1 == segments.count || segments[index + 1].base > limit)
         let limitPosition = isLimitHere ? segment.position(of: limit) : segment.byteCount
         let available = limitPosition - position
+        guard available > 0 else { return nil }
         if available <= bytesMax {
             return LogSlice(file: segment.file, position: position, count: available)
         }

@@ -1,5 +1,12 @@
 /// The answers that say of everything in a request that it failed.
 enum FaultAnswers {
+    /// The requests that can be answered with a planned error.
+    static let apis: Set<API> = [
+        .produce, .fetch, .listOffsets, .findCoordinator, .joinGroup, .syncGroup, .heartbeat,
+        .leaveGroup, .initProducerId, .addOffsetsToTxn, .endTxn, .addPartitionsToTxn,
+        .offsetCommit, .offsetFetch, .txnOffsetCommit,
+    ]
+
     /// The answer to a request that fails with `code`; nil when the API has no place for an error.
     static func answer(
         _ header: RequestHeader, _ request: inout RequestReader, _ code: ErrorCode
@@ -59,6 +66,8 @@ enum FaultAnswers {
             try partitions(&request, code, &answer)
         case .offsetCommit:
             try offsetCommit(&request, version, code, &answer)
+        case .offsetFetch where version >= 2:
+            try offsetFetch(&request, version, code, &answer)
         case .txnOffsetCommit:
             try txnOffsetCommit(&request, version, code, &answer)
         default:
@@ -174,6 +183,33 @@ enum FaultAnswers {
         if version >= 2, version <= 4 { _ = try request.int64() }
         if version >= 3 { answer.int32(0) }
         try offsets(&request, code, &answer, hasEpoch: version >= 6, hasTime: version == 1)
+    }
+
+    private static func offsetFetch(
+        _ request: inout RequestReader, _ version: Int16, _ code: ErrorCode,
+        _ answer: inout ResponseWriter
+    ) throws(WireFailure) {
+        if version >= 3 { answer.int32(0) }
+        guard version >= 8 else {
+            answer.arrayCount(0)
+            return answer.error(code)
+        }
+        let groups = try request.array { (item) throws(WireFailure) in
+            let group = try item.string()
+            _ = try item.nullableArray { (item) throws(WireFailure) in
+                let topic = (try item.string(), try item.int32s())
+                try item.tags()
+                return topic
+            }
+            try item.tags()
+            return group
+        }
+        answer.array(groups) { answer, group in
+            answer.string(group)
+            answer.arrayCount(0)
+            answer.error(code)
+            answer.tags()
+        }
     }
 
     private static func txnOffsetCommit(

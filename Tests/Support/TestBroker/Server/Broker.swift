@@ -94,7 +94,10 @@ final class Broker {
 
     /// Closes everything; nothing is written that was not on disk before.
     func stop() {
-        for listener in listeners { loop.forget(listener.descriptor) }
+        for listener in listeners + (control.map { [$0] } ?? []) {
+            loop.forget(listener.descriptor)
+            listener.close()
+        }
         for connection in Array(connections.values) { connection.close() }
         loop.stop()
     }

@@ -4,7 +4,7 @@ enum BrokerCommand {
         fail API CODE [TIMES [NODE]] | delay API MILLIS [TIMES [NODE]] | \
         drop API before|after [TIMES [NODE]] | clear | \
         move-leader TOPIC PARTITION NODE | move-group GROUP NODE | move-transaction ID NODE | \
-        freeze [NODE] | thaw [NODE] | disconnect [NODE] | \
+        delay-markers MILLIS | freeze [NODE] | thaw [NODE] | disconnect [NODE] | \
         create TOPIC PARTITIONS [SETTING=VALUE …] | delete TOPIC | compact TOPIC | retention | \
         extent TOPIC PARTITION
         """
@@ -47,6 +47,8 @@ enum BrokerCommand {
             broker.disconnect(node: words.count > 1 ? try node(words[1], broker) : nil)
         case ("create", 3...): try create(words, broker)
         case ("delete", 2): try broker.registry.delete(words[1])
+        case ("delay-markers", 2):
+            broker.coordinators.markerDelayMillis = Int64(try number(words[1]))
         case ("compact", 2): try broker.compact(words[1])
         case ("retention", 1): try broker.registry.applyRetention()
         case ("extent", 3):
@@ -63,8 +65,8 @@ enum BrokerCommand {
         guard let api = API.allCases.first(where: { "\($0)" == words[1] }) else {
             throw BrokerFailure("\(words[1]) is no request; write it as fetch or endTxn")
         }
-        broker.faults.plan(
-            fault, for: api, times: words.count > 3 ? Int(try number(words[3])) : 1,
+        try broker.plan(
+            fault, api, times: words.count > 3 ? Int(try number(words[3])) : 1,
             node: words.count > 4 ? try node(words[4], broker) : nil)
     }
 
@@ -95,6 +97,17 @@ enum BrokerCommand {
 }
 
 extension Broker {
+    /// Plans a fault, if the API can have it.
+    func plan(
+        _ fault: Faults.Fault, _ api: API, times: Int, node: Int32?
+    ) throws(BrokerFailure) {
+        if case .fail = fault, !FaultAnswers.apis.contains(api) {
+            throw BrokerFailure(
+                "an answer to \(api) has no one place for an error: drop it instead")
+        }
+        faults.plan(fault, for: api, times: times, node: node)
+    }
+
     func checked(node: Int32) throws(BrokerFailure) -> Int32 {
         guard node >= 1, node <= cluster.nodes.count else {
             throw BrokerFailure("there is no node \(node); nodes are 1 to \(cluster.nodes.count)")

@@ -61,8 +61,9 @@ final class Connection {
     }
 
     private func ready(_ events: UInt32) {
-        if isFrozen { return }
+        // These come also unasked: a frozen connection that broke would be told of them for ever.
         if events & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 { return close() }
+        if isFrozen { return }
         if events & EPOLLOUT.rawValue != 0 { flush() }
         if events & EPOLLIN.rawValue != 0 { receive() }
     }

@@ -5,6 +5,7 @@ import Glibc
 final class Listener {
     let descriptor: Int32
     let port: Int32
+    private var isClosed = false
 
     /// Listens on `port`; 0 is one that the system chooses.
     init(port: Int32) throws(BrokerFailure) {
@@ -26,14 +27,20 @@ final class Listener {
             }
         }
         guard code == 0 else {
-            close(descriptor)
+            Glibc.close(descriptor)
             throw BrokerFailure("listen on", "127.0.0.1:\(port)", code)
         }
         self.descriptor = descriptor
         self.port = Int32(UInt16(bigEndian: address.sin_port))
     }
 
-    deinit { close(descriptor) }
+    deinit { close() }
+
+    /// Frees the port; a second time does nothing.
+    func close() {
+        if !isClosed { Glibc.close(descriptor) }
+        isClosed = true
+    }
 
     private static var flags: Int32 {
         Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
