@@ -23,6 +23,9 @@ public struct DatabaseOptions: Sendable {
     public var maxOpenFiles = 512
     /// Threads for flush and compaction.
     public var backgroundJobs = 2
+    /// How many new files are merged into the others at once: fewer make lookups cheaper, more make
+    /// for less rewriting.
+    public var newFilesMin = 4
     /// Size of the files compaction makes.
     public var targetFileBytes = 32 << 20
 
@@ -52,6 +55,8 @@ struct NativeOptions: ~Copyable {
             handle, Int32(options.lz4 ? rocksdb_lz4_compression : rocksdb_no_compression))
         rocksdb_options_set_keep_log_file_num(handle, 4)
         rocksdb_options_set_max_log_file_size(handle, 4 << 20)
+        rocksdb_options_set_level0_file_num_compaction_trigger(
+            handle, Int32(options.newFilesMin))
         rocksdb_options_set_stats_dump_period_sec(handle, 0)
         rocksdb_options_set_stats_persist_period_sec(handle, 0)
         let table = rocksdb_block_based_options_create()

@@ -153,6 +153,11 @@ final class AggregateCore {
             into: output)
     }
 
+    /// The place of the result of `entry` of a window that ends at `end`.
+    func place(of entry: StateEntry, end: Int64) -> OrderPlace {
+        OrderPlace(time: end - 1, origin: origin, offset: entry.hash)
+    }
+
     private var origin: Int64 { RowOrder.derived + context!.ordinal }
 
     /// Emits the results of `count` entries as they are now.

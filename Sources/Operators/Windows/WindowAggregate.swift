@@ -255,7 +255,10 @@ public final class WindowAggregate: Operator {
         let count = try cursor.next(WindowAggregate.firingRows, into: chunk)
         try core.emitWindow(
             chunk, count: count, start: shape.start(ofWindow: end), end: end, into: output)
-        if count < WindowAggregate.firingRows {
+        if count == WindowAggregate.firingRows {
+            // What is behind can let go of these results before the window has wholly fired.
+            output.promise(core.place(of: chunk[count - 1], end: end))
+        } else {
             firing = nil
             fired = end
             try running?.move(

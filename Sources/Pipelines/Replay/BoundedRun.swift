@@ -111,4 +111,6 @@ private final class NoticedStorage: JobStorage {
         try notice?()
         return try inner.complete(parts)
     }
+
+    func writeAhead() throws(JobFailure) { try inner.writeAhead() }
 }

@@ -94,6 +94,9 @@ public final class DurableStorage: JobStorage {
             budgetBytes: StateBackend.tableBytes(memoryBytes: settings.memoryBytes) / workers)
     }
 
+    /// Brings to disk what tables have gained since their last snapshots, where that is much.
+    public func writeAhead() throws(JobFailure) { try backend.writeAhead() }
+
     /// Brings the snapshots to disk and makes the checkpoint whole.
     public func complete(_ parts: CheckpointParts) throws(JobFailure) -> CheckpointSummary {
         let target = try checkpoints.begin(parts.checkpoint)

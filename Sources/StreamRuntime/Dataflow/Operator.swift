@@ -49,9 +49,15 @@ public enum Progress: Sendable {
 public protocol Output: AnyObject {
     /// Hands `batch` on; an empty batch is dropped.
     func emit(_ batch: ColumnBatch, port: Int)
+
+    /// Says that no later row, of any port, comes before `place` in the total order.
+    func promise(_ place: OrderPlace)
 }
 
 extension Output {
+    /// Where nothing waits for a promise, none is passed on.
+    public func promise(_ place: OrderPlace) {}
+
     /// Hands `batch` on at the main output.
     public func emit(_ batch: ColumnBatch) { emit(batch, port: 0) }
 }

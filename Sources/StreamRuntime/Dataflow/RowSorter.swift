@@ -98,8 +98,15 @@ public final class RowSorter: Operator {
     ///
     /// - Returns: `.more` when others are due too.
     public func release(before watermark: EventTime, into output: any Output) -> Progress {
+        release(before: OrderPlace(watermark), into: output)
+    }
+
+    /// Hands on the rows before `place`, about `releaseRows` of them.
+    ///
+    /// - Returns: `.more` when others are due too.
+    public func release(before place: OrderPlace, into output: any Output) -> Progress {
         if due.count == 0 {
-            if collect(watermark.micros, into: output) == .more { return .more }
+            if collect(place, into: output) == .more { return .more }
         }
         due.emit(releaseRows, schema: schema, into: output)
         return due.count > 0 ? .more : .done
@@ -109,12 +116,12 @@ public final class RowSorter: Operator {
 
     /// Finds the slices that are due. Those that follow each other leave at once; others are merged
     /// into `due`.
-    private func collect(_ watermark: Int64, into output: any Output) -> Progress {
+    private func collect(_ place: OrderPlace, into output: any Output) -> Progress {
         var cuts: [Int] = []
         var ready = 0
         var slices = 0
         for run in runs {
-            let cut = run.cut(before: watermark)
+            let cut = run.cut(before: place)
             cuts.append(cut)
             ready += cut - run.head
             slices += cut > run.head ? 1 : 0

@@ -92,17 +92,26 @@ final class SortRun {
         }
     }
 
-    /// The first slot from `head` on whose time is not before `watermark`.
-    func cut(before watermark: Int64) -> Int {
-        if watermark == .max { return batch.count }
+    /// The first slot from `head` on that is not before `place`.
+    func cut(before place: OrderPlace) -> Int {
+        if place.time == .max { return batch.count }
         var low = head
         var high = batch.count
-        if low < high, time(high - 1) < watermark { return high }
+        if low < high, precedes(high - 1, place) { return high }
         while low < high {
             let middle = (low + high) / 2
-            if time(middle) < watermark { low = middle + 1 } else { high = middle }
+            if precedes(middle, place) { low = middle + 1 } else { high = middle }
         }
         return low
+    }
+
+    private func precedes(_ slot: Int, _ place: OrderPlace) -> Bool {
+        let time = time(slot)
+        if time != place.time { return time < place.time }
+        let row = row(slot)
+        let origin = batch.order.origins.int64s[row]
+        if origin != place.origin { return origin < place.origin }
+        return UInt64(bitPattern: batch.order.offsets.int64s[row]) < place.offset
     }
 
     /// The rows from `head` to `end` of a batch in order, the whole batch when it is all of them.

@@ -4,6 +4,8 @@ public enum StreamElement: Sendable {
     case batch(ColumnBatch)
     /// A promise: every later row of this edge has `RowOrder.time` at or after it.
     case watermark(EventTime)
+    /// A finer promise: no later row of this edge comes before the place in the total order.
+    case place(OrderPlace)
     /// Nothing more is known to come here for now: the edge no longer holds the watermark back, until
     /// its next element.
     case idle

@@ -40,6 +40,11 @@ final class Fanout: Output {
         }
     }
 
+    /// Passes the promise on to every task behind: steps that run in place keep their rows' places.
+    func promise(_ place: OrderPlace) {
+        for exchange in exchanges { exchange.broadcast(.place(place)) }
+    }
+
     /// Every exchange below this output.
     var exchanges: [Exchange] {
         ports.joined().flatMap { route in

@@ -184,6 +184,7 @@ public final class Job: @unchecked Sendable {
                 for worker in workers { worker.signal.notify() }
                 continue
             }
+            do throws(JobFailure) { try storage.writeAhead() } catch { control.fail(error) }
             control.wait(nanos: Int(min(tracker.wait(now: clock.nanos) ?? 50_000_000, 50_000_000)))
         }
         finish(outcome!)

@@ -13,11 +13,17 @@ public protocol JobStorage: AnyObject, Sendable {
     /// The job's transaction has committed `checkpoint`, which was completed before; called on the
     /// coordinator's thread, and not at all in a job without a transaction.
     func settled(_ checkpoint: Int64) throws(JobFailure)
+
+    /// Writes what the next checkpoint will need and is there already; called often, between
+    /// checkpoints, on the coordinator's thread.
+    func writeAhead() throws(JobFailure)
 }
 
 extension JobStorage {
     /// Nothing to remember.
     public func settled(_ checkpoint: Int64) throws(JobFailure) {}
+    /// Storage that writes nothing, or all at once, has nothing to do ahead.
+    public func writeAhead() throws(JobFailure) {}
 }
 
 /// What a checkpoint says about sources and sinks.

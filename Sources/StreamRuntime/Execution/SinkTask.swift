@@ -12,7 +12,7 @@ final class SinkTask: TaskLoop {
     private let clock: any Clock
 
     private var prepared: [(checkpoint: Int64, token: [UInt8])] = []
-    private var due: EventTime?
+    private var due: OrderPlace?
     private var reached = EventTime.earliest
 
     init(
@@ -52,10 +52,10 @@ final class SinkTask: TaskLoop {
             }
             sorter.push(batch)
             if reached > .earliest, batch.order.hasRow(before: reached) {
-                try release(before: reached)
+                try release(before: OrderPlace(reached))
             }
         case .time(let advanced):
-            if advanced { try release(before: inputs.tracker.combined) }
+            if advanced { try release(before: inputs.reached) }
             if sorter == nil { try sink.follow(inputs.tracker) }
         case .snapshot(let checkpoint): try snapshot(checkpoint)
         }
@@ -64,15 +64,16 @@ final class SinkTask: TaskLoop {
 
     func close() { sink.close() }
 
-    private func release(before time: EventTime) throws(JobFailure) {
-        due = time
+    private func release(before place: OrderPlace) throws(JobFailure) {
+        due = place
         if let sorter {
             let writer = SinkInput(sink: sink)
-            let progress = sorter.release(before: time, into: writer)
+            let progress = sorter.release(before: place, into: writer)
             if let failure = writer.failure { throw failure }
             if case .more = progress { return }
         }
         due = nil
+        let time = EventTime(micros: place.time)
         if time > reached {
             reached = time
             context.counters.set(.watermarkMicros, time.micros)

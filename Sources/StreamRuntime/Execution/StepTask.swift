@@ -16,7 +16,7 @@ final class StepTask: TaskLoop {
     private let ordered: any Output
 
     /// Event time that `step` has still to be told, or to finish.
-    private var due: EventTime?
+    private var due: OrderPlace?
     private var forwarded = EventTime.earliest
     private var hasEnded = false
     private var wasIdle = false
@@ -64,7 +64,7 @@ final class StepTask: TaskLoop {
         case .nothing: break
         case .batch(let batch): try take(batch)
         case .time(let advanced):
-            if advanced { due = inputs.tracker.combined }
+            if advanced { due = inputs.reached }
             try advance()
         case .snapshot(let checkpoint): try snapshot(checkpoint)
         }
@@ -90,16 +90,17 @@ final class StepTask: TaskLoop {
         sorter.push(batch)
         // After an idle partition was overtaken, its rows are due as soon as they are here.
         if forwarded > .earliest, batch.order.hasRow(before: forwarded) {
-            due = forwarded
+            due = OrderPlace(forwarded)
             try advance()
         }
     }
 
     /// Brings the step to `due`, a bounded piece at a time, then passes event time on.
     private func advance() throws(JobFailure) {
-        if let reached = due {
+        if let place = due {
+            let reached = EventTime(micros: place.time)
             if let sorter {
-                let progress = sorter.release(before: reached, into: ordered)
+                let progress = sorter.release(before: place, into: ordered)
                 try failure.rethrow()
                 if case .more = progress { return }
             }

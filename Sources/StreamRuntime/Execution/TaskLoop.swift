@@ -21,12 +21,17 @@ struct TaskInputs {
     private let rings: [Ring]
     private var aligner: BarrierAligner
     private(set) var tracker: WatermarkTracker
+    /// The place in the total order that every row to come is at or after: that of `tracker.combined`,
+    /// or further on within that time. It never goes back.
+    private(set) var reached = OrderPlace(.earliest)
+    /// What each input promised last.
+    private var places: [OrderPlace]
     private var turn = 0
 
     /// What the task must do about the element that was taken.
     enum Event {
         case batch(ColumnBatch)
-        /// Event time went forward to `tracker.combined`, or idleness or the end came with it.
+        /// Event time went forward to `reached`, or idleness or the end came with it.
         case time(advanced: Bool)
         case snapshot(checkpoint: Int64)
         case nothing
@@ -36,6 +41,7 @@ struct TaskInputs {
         self.rings = rings
         aligner = BarrierAligner(inputs: rings.count)
         tracker = WatermarkTracker(inputs: rings.count)
+        places = [OrderPlace](repeating: OrderPlace(.earliest), count: rings.count)
     }
 
     /// Takes the next element of an input that is not paused; nil when there is none.
@@ -46,10 +52,14 @@ struct TaskInputs {
             guard !aligner.isPaused(input), let element = rings[input].take() else { continue }
             switch element {
             case .batch(let batch): return .batch(batch)
-            case .watermark(let time):
-                return .time(advanced: tracker.advance(input, to: time))
-            case .idle: return .time(advanced: tracker.idle(input))
-            case .end: return .time(advanced: tracker.end(input))
+            case .watermark(let time): return advance(input, to: OrderPlace(time))
+            case .place(let place): return advance(input, to: place)
+            case .idle:
+                _ = tracker.idle(input)
+                return settle()
+            case .end:
+                _ = tracker.end(input)
+                return settle()
             case .barrier(let checkpoint):
                 switch aligner.receive(checkpoint: checkpoint, on: input) {
                 case .pause: return .nothing
@@ -58,5 +68,23 @@ struct TaskInputs {
             }
         }
         return nil
+    }
+
+    private mutating func advance(_ input: Int, to place: OrderPlace) -> Event {
+        places[input] = max(places[input], place)
+        _ = tracker.advance(input, to: EventTime(micros: place.time))
+        return settle()
+    }
+
+    /// Finds the place that all inputs have reached: that of the slowest live one.
+    private mutating func settle() -> Event {
+        var slowest: OrderPlace?
+        for input in places.indices where tracker.isLive(input) {
+            slowest = min(slowest ?? places[input], places[input])
+        }
+        let place = max(OrderPlace(tracker.combined), slowest ?? OrderPlace(.earliest))
+        guard place > reached else { return .time(advanced: false) }
+        reached = place
+        return .time(advanced: true)
     }
 }

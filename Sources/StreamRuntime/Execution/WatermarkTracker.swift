@@ -41,6 +41,9 @@ public struct WatermarkTracker: Equatable, Sendable {
         return recombine()
     }
 
+    /// Whether input `input` holds event time back.
+    func isLive(_ input: Int) -> Bool { statuses[input] == .live }
+
     /// Whether every input has ended.
     public var isEnded: Bool { statuses.allSatisfy { $0 == .ended } }
 

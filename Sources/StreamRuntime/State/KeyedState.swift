@@ -98,6 +98,28 @@ public final class KeyedState {
         return pieces
     }
 
+    /// Takes what has changed in tables that have gained `bytes` or more since the last snapshot, so
+    /// that it need not all be written when the checkpoint comes.
+    ///
+    /// - Precondition: no snapshot is on its way to disk.
+    /// - Returns: nil when no table has grown so much. The caller sees to the namespaces to delete,
+    ///   too, before it writes.
+    func snapshotAhead(pool: BlockPool, bytes: Int) -> WriteAhead? {
+        precondition(!isFrozen, "what is newer than a snapshot waits for it")
+        let grown = tables.filter { $0.value.createdBytes >= bytes }
+        guard !grown.isEmpty else { return nil }
+        let ticket = SnapshotTicket()
+        epoch = (epoch + 1) & 0xFF
+        tickets.append(ticket)
+        isFrozen = true
+        let pieces = grown.map { namespace, table in
+            let records = RecordBuffer(pool: pool)
+            table.copyChanges(into: records, epoch: epoch)
+            return piece(namespace, records)
+        }
+        return WriteAhead(pieces: pieces, drops: takeDropped(), ticket: ticket)
+    }
+
     func piece(_ namespace: Int64, _ records: RecordBuffer) -> RecordPiece {
         RecordPiece(
             address: address, layout: layout, state: number, namespace: namespace,

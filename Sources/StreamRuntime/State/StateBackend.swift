@@ -14,6 +14,10 @@ public final class StateBackend: Sendable {
     private let writer: StateWriter
     /// One checkpoint is completed at a time.
     private let completing = Mutex(0)
+    /// What waits to be written before the checkpoint that needs it, oldest first.
+    private let waiting = Mutex<[WriteAhead]>([])
+    /// A table that has gained this many bytes since its last snapshot is written ahead.
+    let aheadBytes: Int
 
     /// Opens the live state in `directory`, made if it is not there.
     ///
@@ -21,10 +25,14 @@ public final class StateBackend: Sendable {
     ///   - memoryBytes: the job's memory for state; the database takes an eighth of it and keeps at
     ///     most a quarter in blocks for snapshots. The tables' budgets are the rest.
     ///   - registry: the states that the checkpoint the directory was filled from holds.
+    ///   - aheadBytes: how many bytes a table gains before they are written ahead of the checkpoint
+    ///     that needs them; with nil a part of the memory.
     public init(
-        directory: String, memoryBytes: Int, registry: StateRegistry = StateRegistry()
+        directory: String, memoryBytes: Int, registry: StateRegistry = StateRegistry(),
+        aheadBytes: Int? = nil
     ) throws(JobFailure) {
         self.directory = directory
+        self.aheadBytes = aheadBytes ?? min(max(memoryBytes / 32, 4 << 20), 256 << 20)
         let options = StateBackend.options(memoryBytes: memoryBytes)
         do { database = try Database(path: directory, options: options) } catch {
             throw JobFailure(error)
@@ -38,6 +46,7 @@ public final class StateBackend: Sendable {
         var options = DatabaseOptions()
         options.writeAheadLog = false
         options.filtersInCache = false
+        options.newFilesMin = 8
         options.blockCacheBytes = min(max(memoryBytes / 16, 4 << 20), 1 << 30)
         options.writeBufferBytes = min(max(memoryBytes / 32, 2 << 20), 64 << 20)
         return options
@@ -71,6 +80,9 @@ public final class StateBackend: Sendable {
     ) throws(JobFailure) {
         let failure: JobFailure? = completing.withLock { completed in
             do throws(JobFailure) {
+                // What waits is older than the snapshots: none is taken between a state's barrier and
+                // the end of its checkpoint.
+                try writeWaiting()
                 try write(snapshots.flatMap(\.pieces), drops: snapshots.flatMap(\.drops))
                 do throws(RocksDBError) {
                     try database.flush()
@@ -82,6 +94,32 @@ public final class StateBackend: Sendable {
         }
         if let failure { throw failure }
         for snapshot in snapshots { snapshot.ticket.finish() }
+    }
+
+    /// Lets `entries` be written before the checkpoint that needs them.
+    func writeAhead(_ entries: WriteAhead) { waiting.withLock { $0.append(entries) } }
+
+    /// Writes what tables have gained since their last snapshots, so that the next checkpoint has less
+    /// to write; called now and then by a thread that has nothing better to do.
+    public func writeAhead() throws(JobFailure) {
+        let failure: JobFailure? = completing.withLock { _ in
+            do throws(JobFailure) {
+                try writeWaiting()
+                return nil
+            } catch { return error }
+        }
+        if let failure { throw failure }
+    }
+
+    private func writeWaiting() throws(JobFailure) {
+        let taken = waiting.withLock { waiting in
+            defer { waiting = [] }
+            return waiting
+        }
+        for entries in taken {
+            try write(entries.pieces, drops: entries.drops)
+            entries.ticket.finish()
+        }
     }
 
     /// Deletes what was dropped, then writes `pieces`.

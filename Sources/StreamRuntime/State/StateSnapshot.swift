@@ -14,6 +14,13 @@ public struct StateSnapshot: Sendable {
     public var bytes: Int { pieces.reduce(0) { $0 + $1.records.bytes } }
 }
 
+/// Changed entries of one state that are written before the checkpoint that needs them.
+struct WriteAhead: Sendable {
+    let pieces: [RecordPiece]
+    let drops: [DroppedNamespace]
+    let ticket: SnapshotTicket
+}
+
 /// Entries of one state and namespace of one worker, on their way to disk.
 struct RecordPiece: Sendable {
     let address: String

@@ -122,6 +122,7 @@ public final class StateStore {
         memory.missing.tick += 1
         if bytes <= budgetBytes, memory.tick & 15 != 0 { return .none }
         for state in states.values { state.refresh() }
+        if let backend { writeAhead(backend) }
         collectGarbage()
         if memory.tick & 255 == 0 {
             for state in states.values {
@@ -136,6 +137,16 @@ public final class StateStore {
     }
 
     // MARK: inside
+
+    /// Hands over what tables have gained, once it is much: writing it takes no time from the
+    /// checkpoint then, nor from the worker.
+    private func writeAhead(_ backend: StateBackend) {
+        for state in states.values where !state.isFrozen {
+            if let entries = state.snapshotAhead(pool: pool, bytes: backend.aheadBytes) {
+                backend.writeAhead(entries)
+            }
+        }
+    }
 
     /// Empties segments of which more than half is garbage, in tables of which much is.
     private func collectGarbage() {

@@ -186,6 +186,7 @@ extension StateTable {
             log.collectable(number, garbage)
         }
         dirty = 0
+        created = 0
         persistedAny = true
     }
 }

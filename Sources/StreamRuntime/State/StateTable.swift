@@ -26,6 +26,8 @@ public final class StateTable {
     let filter: SpillFilter
     /// Entries changed since the last snapshot.
     var dirty = 0
+    /// Entries made since the last snapshot, removed ones included.
+    var created = 0
     /// Entries the last snapshot took; they may not leave memory before it is on disk.
     var inFlight = 0
     /// Whether the disk may hold anything of this table.
@@ -60,6 +62,9 @@ public final class StateTable {
 
     /// Whether no entry is only on disk.
     public var isInMemory: Bool { spilled == 0 }
+
+    /// About how many bytes of entries were made since the last snapshot.
+    var createdBytes: Int { min(created, dirty) * layout.entryBytes(keyLength: 16) }
 
     /// Finds or makes the entry of each key and marks it changed.
     ///
@@ -261,6 +266,7 @@ public final class StateTable {
             precondition(place.owns(hash), "a key belongs to its worker's key groups")
             log.noteChange(header)
             dirty += 1
+            created &+= 1
         }
         return header
     }
@@ -320,6 +326,7 @@ public final class StateTable {
         resident = 0
         spilled = 0
         dirty = 0
+        created = 0
         inFlight = 0
         persistedAny = false
     }

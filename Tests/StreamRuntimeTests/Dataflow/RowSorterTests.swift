@@ -67,6 +67,30 @@ import Testing
         return sorter
     }
 
+    @Test func `rows of one time leave up to the place that was promised`() throws {
+        let sorter = try sorter(StateStore())
+        let output = Collector()
+        // As unsigned numbers the negative offsets are the largest.
+        let offsets: [Int64] = [0, 5, 9, .max, .min, -1]
+        let rows = offsets.enumerated().map { slot, offset in
+            Row(time: 50, origin: 7, offset: offset, element: 0, n: Int64(slot))
+        }
+        sorter.push(batch(rows, keyed: false))
+        let cases: [(place: OrderPlace, left: Int)] = [
+            (OrderPlace(EventTime(micros: 50)), 6),
+            (OrderPlace(time: 50, origin: 6, offset: -1), 6),
+            (OrderPlace(time: 50, origin: 7, offset: 5), 5),
+            (OrderPlace(time: 50, origin: 7, offset: 6), 4),
+            (OrderPlace(time: 50, origin: 7, offset: .min), 2),
+            (OrderPlace(time: 50, origin: 8, offset: 0), 0),
+        ]
+        for (place, left) in cases {
+            while sorter.release(before: place, into: output) == .more {}
+            #expect(sorter.count == left, "\(place)")
+        }
+        #expect(output.rows == rows)
+    }
+
     @Test(arguments: [UInt64(1), 2, 3, 4, 5, 6, 7, 8])
     func `rows leave in total order, once the watermark passed them, through restores`(
         seed: UInt64

@@ -99,6 +99,7 @@ private final class Bench {
                 switch element {
                 case .batch(let batch): words.append("rows \(batch.count)")
                 case .watermark(let time): words.append("watermark \(time.micros)")
+                case .place(let place): words.append("place \(place.time)")
                 case .idle: words.append("idle")
                 case .barrier(let checkpoint): words.append("barrier \(checkpoint)")
                 case .end: words.append("end")

@@ -18,6 +18,10 @@ private struct Model: Equatable {
 private final class Rehearsal {
     static let layouts = [StateLayout(fixedBytes: 12), StateLayout(fixedBytes: 8, blobs: 2)]
     let budget: Int
+    /// What a table gains before it is written ahead.
+    let aheadBytes: Int?
+    /// Snapshots that were taken ahead of a checkpoint.
+    var written = 0
     var random: SeededGenerator
     var model = Model()
     var saved = Model()
@@ -31,10 +35,12 @@ private final class Rehearsal {
     /// Last, so that it goes away after the database in it was closed.
     let directory = ScratchDirectory()
 
-    init(seed: UInt64, budget: Int) throws {
+    init(seed: UInt64, budget: Int, aheadBytes: Int?) throws {
         random = SeededGenerator(seed: seed)
         self.budget = budget
-        backend = try StateBackend(directory: directory.path + "/live", memoryBytes: 8 << 20)
+        self.aheadBytes = aheadBytes
+        backend = try StateBackend(
+            directory: directory.path + "/live", memoryBytes: 8 << 20, aheadBytes: aheadBytes)
         try open(workers: 1)
     }
 
@@ -160,13 +166,17 @@ private final class Rehearsal {
         var records = whole?.registry.records ?? []
         for index in records.indices { records[index].isRestored = true }
         backend = try StateBackend(
-            directory: live, memoryBytes: 8 << 20, registry: StateRegistry(records))
+            directory: live, memoryBytes: 8 << 20, registry: StateRegistry(records),
+            aheadBytes: aheadBytes)
         model = saved
         try open(workers: 1 + pick(3))
     }
 
     func relieve() throws {
-        for store in stores { try store.relieve() }
+        // The store looks at its tables at every sixteenth call.
+        for store in stores { for _ in 0..<(1 + pick(16)) { try store.relieve() } }
+        written += states.joined().count { $0.isFrozen }
+        if pick(2) == 0 { try backend.writeAhead() }
         let spilled = states.joined().reduce(0) {
             $0 + $1.tables.values.reduce(0) { $0 + $1.spilled }
         }
@@ -193,15 +203,17 @@ private let seeds: [UInt64] = Array(
 @Suite struct StateModelTests {
     @Test(arguments: seeds)
     func
-        `state holds what a dictionary holds, through eviction, checkpoints, crashes and rescaling`(
+        `state is what a dictionary holds, through eviction, writing ahead, checkpoints and crashes`(
             seed: UInt64
         ) throws
     {
         let budget = [40 << 10, 32 << 10, 16 << 10, 1 << 30, 24 << 10][Int(seed % 5)]
         print("seed \(seed)")
-        let rehearsal = try Rehearsal(seed: seed, budget: budget)
+        let ahead = seed % 2 == 0 ? nil : 4 << 10
+        let rehearsal = try Rehearsal(seed: seed, budget: budget, aheadBytes: ahead)
         for _ in 0..<300 { try rehearsal.step() }
         try rehearsal.compare()
         #expect(budget >= 1 << 20 || rehearsal.spilledMax > 100, "the budget made entries leave")
+        #expect(ahead == nil || rehearsal.written > 0, "tables grew enough to be written ahead")
     }
 }
