@@ -66,7 +66,7 @@ let package = Package(
         .target(
             name: "Pipelines",
             dependencies: [
-                "StreamRuntime", "Operators", "Connectors", "FeatureServe", "Yams",
+                "StreamRuntime", "Operators", "Connectors", "FeatureServe", "ObjectStore", "HTTP", "Yams",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),

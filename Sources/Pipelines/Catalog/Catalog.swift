@@ -65,6 +65,11 @@ enum Catalog {
                                 KeyShape(
                                     name: "keep", shape: .text(.integer(1...1000)),
                                     meaning: "How many are kept; 3 when not given."),
+                                KeyShape(
+                                    name: "store", shape: store,
+                                    meaning:
+                                        "Where other machines find them too: a shared directory or an S3 bucket."
+                                ),
                             ])),
                     meaning: "When the job's state is made durable."),
                 KeyShape(
@@ -82,6 +87,43 @@ enum Catalog {
                             ])),
                     meaning: "Where features are served."),
             ]))
+
+    /// Where checkpoints are kept for other machines.
+    static let store = Shape.either([
+        .text(.place),
+        .mapping(
+            MappingShape(
+                what: "store",
+                keys: [
+                    KeyShape(
+                        name: "s3", shape: .text(.place), isRequired: true,
+                        meaning: "The bucket and what names in it begin with: s3://BUCKET/PREFIX."),
+                    KeyShape(
+                        name: "endpoint", shape: .text(.place),
+                        meaning:
+                            "The server, as https://HOST:PORT; AWS_ENDPOINT_URL or AWS's own when not given."
+                    ),
+                    KeyShape(
+                        name: "region", shape: .text(.any),
+                        meaning: "The region; AWS_REGION or us-east-1 when not given."),
+                    KeyShape(
+                        name: "access_key", shape: .text(.any), needs: ["secret_key"],
+                        meaning:
+                            "The id of the access key, by reference; AWS_ACCESS_KEY_ID when not given."
+                    ),
+                    KeyShape(
+                        name: "secret_key", shape: .text(.any), needs: ["access_key"],
+                        meaning: "Its secret, by reference; AWS_SECRET_ACCESS_KEY when not given."),
+                    KeyShape(
+                        name: "session_token", shape: .text(.any), needs: ["access_key"],
+                        meaning: "The token of a temporary key, by reference."),
+                    KeyShape(
+                        name: "ca_file", shape: .text(.place),
+                        meaning:
+                            "Certificates to trust (PEM); AWS_CA_BUNDLE or the system's when not given."
+                    ),
+                ])),
+    ])
 
     static let connections = Shape.table(
         TableShape(

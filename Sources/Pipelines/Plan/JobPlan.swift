@@ -48,6 +48,8 @@ struct JobSettings: Equatable, Sendable {
     let workers: Int?
     let checkpointEvery: Duration
     let checkpointKeep: Int
+    /// Where checkpoints are kept for other machines, as resolved against the file's directory.
+    var checkpointStore: PlannedStore?
     /// How many shares the job is cut into; nil when it runs whole in one process.
     let shares: Int?
     /// Where features are served.

@@ -49,7 +49,9 @@ final class Planner {
             stateDirectory: Planner.resolve(job.state ?? "./data/state", in: directory),
             memoryBytes: job.memoryBytes, workers: job.workers,
             checkpointEvery: job.checkpointEvery ?? .seconds(10),
-            checkpointKeep: job.checkpointKeep ?? 3, shares: job.shares?.value,
+            checkpointKeep: job.checkpointKeep ?? 3,
+            checkpointStore: job.checkpointStore?.resolved(in: directory),
+            shares: job.shares?.value,
             serveHost: job.serveHost ?? "127.0.0.1", servePort: job.servePort ?? 6566)
     }
 

@@ -2,46 +2,50 @@ import StreamRuntime
 
 /// `millrace checkpoints`.
 public enum CheckpointsCommand {
-    /// Every checkpoint of the file's job, the newest first.
+    /// Every checkpoint of the file's job, here and in its store, the newest first.
     public static func list(path: String, json: Bool) -> CommandOutput {
-        withStore(path) { (store) throws(JobFailure) in
-            let listings = store.list().sorted { $0.checkpoint > $1.checkpoint }
+        withCheckpoints(path) { (found) throws(JobFailure) in
+            let listings = try found.listings()
             if json {
                 return JSONText.array(listings.map(summary)).text
             }
-            var table = TextTable(["checkpoint", "written", "state bytes", "files", "is whole"])
+            var heads = ["checkpoint", "written", "state bytes", "files", "is whole"]
+            if found.shared != nil { heads += ["is in", "identity"] }
+            var table = TextTable(heads)
             for listing in listings {
+                var cells: [String]
                 switch listing.manifest {
                 case .success(let manifest):
-                    table.append([
+                    cells = [
                         "\(listing.checkpoint)", moment(manifest.createdMillis),
                         Grouped.text(manifest.stateBytes), "\(manifest.files.count)", "yes",
-                    ])
+                    ]
                 case .failure(let failure):
-                    table.append(["\(listing.checkpoint)", "", "", "", "no: \(failure.problem)"])
+                    cells = ["\(listing.checkpoint)", "", "", "", "no: \(failure.problem)"]
                 }
+                if found.shared != nil { cells += [listing.place, listing.id] }
+                table.append(cells)
             }
-            return listings.isEmpty ? "no checkpoints in \(store.directory)\n" : table.rendered()
+            return listings.isEmpty ? "no checkpoints in \(found.places)\n" : table.rendered()
         }
     }
 
-    /// What checkpoint `checkpoint` holds.
+    /// What checkpoint `checkpoint` holds: the one here, or else the one in the store.
     public static func inspect(path: String, checkpoint: Int64, json: Bool) -> CommandOutput {
-        withStore(path) { (store) throws(JobFailure) in
-            let manifest = try store.inspect(checkpoint)
+        withCheckpoints(path) { (found) throws(JobFailure) in
+            let manifest = try found.inspect(checkpoint)
             return json ? details(manifest).text : text(manifest)
         }
     }
 
-    private static func withStore(
-        _ path: String, _ body: (CheckpointStore) throws(JobFailure) -> String
+    private static func withCheckpoints(
+        _ path: String, _ body: (FoundCheckpoints) throws(JobFailure) -> String
     ) -> CommandOutput {
         switch PlanReader.read(path: path) {
         case .failure(let output): return output
         case .success(let plan):
             do throws(JobFailure) {
-                let store = try CheckpointStore(reading: plan.settings.stateDirectory)
-                return CommandOutput(text: try body(store), exitCode: 0)
+                return CommandOutput(text: try body(try FoundCheckpoints(plan)), exitCode: 0)
             } catch {
                 return CommandOutput(text: "error: \(error)\n", exitCode: error.exitCode)
             }
@@ -54,20 +58,25 @@ public enum CheckpointsCommand {
         return String(decoding: text, as: UTF8.self)
     }
 
-    private static func summary(_ listing: CheckpointStore.Listing) -> JSONText {
+    private static func summary(_ listing: FoundCheckpoints.Listing) -> JSONText {
+        let place: [(String, JSONText)] =
+            listing.place.isEmpty
+            ? [] : [("is_in", .string(listing.place)), ("identity", .string(listing.id))]
         switch listing.manifest {
         case .success(let manifest):
-            .object([
-                ("checkpoint", .integer(Int(listing.checkpoint))), ("whole", .boolean(true)),
-                ("written", .string(moment(manifest.createdMillis))),
-                ("state_bytes", .integer(Int(manifest.stateBytes))),
-                ("files", .integer(manifest.files.count)),
-            ])
+            return .object(
+                [
+                    ("checkpoint", .integer(Int(listing.checkpoint))), ("whole", .boolean(true)),
+                    ("written", .string(moment(manifest.createdMillis))),
+                    ("state_bytes", .integer(Int(manifest.stateBytes))),
+                    ("files", .integer(manifest.files.count)),
+                ] + place)
         case .failure(let failure):
-            .object([
-                ("checkpoint", .integer(Int(listing.checkpoint))), ("whole", .boolean(false)),
-                ("problem", .string(failure.problem)),
-            ])
+            return .object(
+                [
+                    ("checkpoint", .integer(Int(listing.checkpoint))), ("whole", .boolean(false)),
+                    ("problem", .string(failure.problem)),
+                ] + place)
         }
     }
 

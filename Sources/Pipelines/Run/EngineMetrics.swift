@@ -61,6 +61,18 @@ enum EngineMetrics {
             help: "The longest a task stood still for the last checkpoint."
         ) { [weak job] in job.map { Double($0.checkpoints.lastPauseNanos) / 1e9 } }
         registry.reading(
+            "millrace_checkpoint_store_failures_total",
+            help: "Tries to put a checkpoint into its store that failed.", grows: true
+        ) { [weak job] in job.map { Double($0.checkpoints.failures) } }
+        registry.reading(
+            "millrace_checkpoint_store_failing_seconds",
+            help: "Since when the store does not take the checkpoint under way; 0 when it does."
+        ) { [weak job] in
+            job.map { job in
+                job.checkpoints.failingSinceNanos.map { Double(clock.nanos - $0) / 1e9 } ?? 0
+            }
+        }
+        registry.reading(
             "millrace_checkpoint_bytes", help: "Bytes the last checkpoint added."
         ) { [weak job] in job.map { Double($0.checkpoints.lastBytes) } }
     }

@@ -43,12 +43,13 @@ public final class JobRunner {
         let workers = options.workers ?? plan.settings.workers ?? JobRunner.cores
         let transactions = try JobTransactions(plan: plan)
         defer { transactions.close() }
-        let storage = try DurableStorage(
-            DurableStorage.Settings(
-                directory: plan.settings.stateDirectory, job: plan.name,
-                fingerprint: plan.fingerprint, memoryBytes: budget.state,
-                retained: plan.settings.checkpointKeep, renames: plan.renames),
-            transaction: transactions.domain)
+        var stored = DurableStorage.Settings(
+            directory: plan.settings.stateDirectory, job: plan.name,
+            fingerprint: plan.fingerprint, memoryBytes: budget.state,
+            retained: plan.settings.checkpointKeep, renames: plan.renames)
+        stored.archive = try CheckpointArchives.open(plan.settings.checkpointStore)
+        stored.archiveScope = CheckpointArchives.scope(job: plan.name)
+        let storage = try DurableStorage(stored, transaction: transactions.domain)
         for notice in storage.skipped { Terminal.error("warning: \(notice)\n") }
         if !plan.featureViews.isEmpty {
             online = try OnlineStores.open(plan, budget: budget.online)
@@ -78,8 +79,10 @@ public final class JobRunner {
         let began = clock.nanos
         try job.start()
         var outcome: Job.Outcome?
+        var notice = StoreNotice()
         while outcome == nil {
             outcome = job.wait(nanos: 50_000_000)
+            if let line = notice.line(job.checkpoints) { Terminal.error(line) }
             if isStopping() { job.requestStop() }
             if outcome == nil, !options.isQuiet { progress.show(job, now: clock.nanos) }
         }

@@ -42,6 +42,7 @@ struct JobSpec: Sendable {
     var workers: Int?
     var checkpointEvery: Duration?
     var checkpointKeep: Int?
+    var checkpointStore: PlannedStore?
     var serveHost: String?
     var servePort: Int?
     var shares: Located<Int>?

@@ -43,6 +43,7 @@ struct SpecReader {
         job.workers = node["workers"]?.integer
         job.checkpointEvery = node["checkpoints"]?["every"]?.duration
         job.checkpointKeep = node["checkpoints"]?["keep"]?.integer
+        job.checkpointStore = node["checkpoints"]?["store"].flatMap(store)
         job.serveHost = node["serve"]?["host"]?.text
         job.servePort = node["serve"]?["port"]?.integer
         job.shares = node["shares"].flatMap { shares in
@@ -54,6 +55,23 @@ struct SpecReader {
                 fix: "write a duration such as 10s")
         }
         return job
+    }
+
+    private func store(_ node: SpecNode) -> PlannedStore? {
+        let address = node["s3"] ?? node
+        guard let text = address.text else { return nil }
+        if node["s3"] == nil, !text.contains("://") { return .directory(text) }
+        guard text.hasPrefix("s3://"), text.count > 5, text.dropFirst(5).first != "/" else {
+            diagnostics.report(
+                .badValue, "\"\(text)\" is no store of checkpoints", at: address.position,
+                fix: "write a directory, or s3://BUCKET/PREFIX")
+            return nil
+        }
+        return .bucket(
+            PlannedStore.Bucket(
+                address: text, endpoint: node["endpoint"]?.text, region: node["region"]?.text,
+                accessKey: node["access_key"]?.text, secretKey: node["secret_key"]?.text,
+                sessionToken: node["session_token"]?.text, authorityFile: node["ca_file"]?.text))
     }
 
     private func connection(_ entry: SpecNode.Entry) -> ConnectionSpec? {

@@ -56,7 +56,8 @@ struct Variables: Sendable {
 /// Tells text that looks like a password or a key from text that does not.
 enum SecretText {
     private static let words = [
-        "password", "passwd", "secret", "token", "api_key", "apikey", "api.key", "private_key",
+        "password", "passwd", "secret", "token", "access_key", "api_key", "apikey", "api.key",
+        "private_key",
         "credential", "sasl.jaas", "ssl.key.pem",
     ]
 

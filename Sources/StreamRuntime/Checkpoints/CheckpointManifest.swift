@@ -59,6 +59,12 @@ public struct CheckpointManifest: Equatable, Sendable {
         self.decisions = decisions
     }
 
+    /// A new identity for a manifest of checkpoint `checkpoint`: "NUMBER-" and 16 random digits.
+    static func identity(_ checkpoint: Int64) -> String {
+        let text = String(UInt64.random(in: 0 ... .max), radix: 16)
+        return "\(checkpoint)-" + String(repeating: "0", count: 16 - text.count) + text
+    }
+
     /// Bytes of all state files; those shared with other checkpoints count in each.
     public var stateBytes: Int64 { files.reduce(0) { $0 + $1.bytes } }
 }

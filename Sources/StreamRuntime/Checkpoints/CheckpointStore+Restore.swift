@@ -69,15 +69,7 @@ extension CheckpointStore {
         switch choice {
         case .exactly(let committed): return Found(manifest: try exactly(committed), skipped: [])
         case .forgotten(let checkpoint):
-            throw JobFailure(
-                .checkpoint,
-                "Kafka no longer knows which checkpoint was committed last; it was \(checkpoint) or "
-                    + "a newer one", at: directory + "/checkpoints",
-                remedy:
-                    "the offsets of the job's group have expired or were deleted: put them back "
-                    + "with \"millrace checkpoints accept FILE \(checkpoint)\" if the outputs hold "
-                    + "what it covers, or remove the directory and empty the output topics to start "
-                    + "afresh")
+            throw CheckpointStore.forgotten(checkpoint, at: directory + "/checkpoints")
         case .afresh: break
         case .firstWhole(let numbers):
             for number in numbers {
@@ -96,6 +88,19 @@ extension CheckpointStore {
             at: directory + "/checkpoints",
             remedy: "restore the directory from a copy; or remove it to start afresh, which reads "
                 + "all input again")
+    }
+
+    /// What was committed last is known no more, only that something was.
+    static func forgotten(_ checkpoint: Int64, at place: String) -> JobFailure {
+        JobFailure(
+            .checkpoint,
+            "Kafka no longer knows which checkpoint was committed last; it was \(checkpoint) or "
+                + "a newer one", at: place,
+            remedy:
+                "the offsets of the job's group have expired or were deleted: put them back "
+                + "with \"millrace checkpoints accept FILE \(checkpoint)\" if the outputs hold "
+                + "what it covers, or remove the directory and empty the output topics to start "
+                + "afresh")
     }
 
     private func exactly(_ committed: CommittedCheckpoint) throws(JobFailure) -> CheckpointManifest

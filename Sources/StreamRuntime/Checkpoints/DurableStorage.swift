@@ -17,6 +17,10 @@ public final class DurableStorage: JobStorage {
         public var retained: Int
         /// Steps that take over the state of another id, by their new id: declared renames.
         public var renames: [String: String]
+        /// The store that other machines reach too, where checkpoints are to be kept as well.
+        public var archive: (any CheckpointArchive)?
+        /// What the names of the job's objects begin with in the archive; empty or ending in a slash.
+        public var archiveScope = ""
 
         /// Settings with three checkpoints kept.
         public init(
@@ -44,6 +48,9 @@ public final class DurableStorage: JobStorage {
     private let hasTransaction: Bool
     /// The newest checkpoint that the transaction has committed; 0 for none.
     private let committed: Mutex<Int64>
+    private let shared: SharedCheckpoints?
+    /// The checkpoint completed last, on its way to the shared store.
+    private let proposed = Mutex<CheckpointManifest?>(nil)
 
     /// Takes the directory and makes the checkpoint that counts the working state: the newest whole one,
     /// or the one that `transaction` says was committed.
@@ -56,16 +63,19 @@ public final class DurableStorage: JobStorage {
         checkpoints = try CheckpointStore(
             directory: settings.directory, job: settings.job,
             // The one before must stay until the newest is committed.
-            retained: max(settings.retained, transaction == nil ? 1 : 2), files: files)
-        let found: CheckpointStore.Found
-        if let transaction {
-            let last = try transaction.lastCommitted()
-            committed = Mutex(last?.checkpoint ?? 0)
-            found = try checkpoints.found(committed: last)
-        } else {
-            committed = Mutex(0)
-            found = try checkpoints.newestWhole()
+            retained: max(
+                settings.retained, transaction == nil && settings.archive == nil ? 1 : 2),
+            files: files)
+        shared = settings.archive.map {
+            SharedCheckpoints(
+                $0, scope: settings.archiveScope, job: settings.job, retained: settings.retained,
+                usesClaims: transaction == nil)
         }
+        let last = try transaction?.lastCommitted()
+        committed = Mutex(last?.checkpoint ?? 0)
+        let found = try DurableStorage.find(
+            checkpoints, shared, hasTransaction: transaction != nil, committed: last)
+        if let manifest = found.manifest { try shared?.remember(manifest) }
         manifest = found.manifest
         skipped = found.skipped
         try StateBackend.fill(
@@ -77,6 +87,28 @@ public final class DurableStorage: JobStorage {
         }
         backend = try StateBackend(
             directory: checkpoints.live, memoryBytes: settings.memoryBytes, registry: registry)
+    }
+
+    /// The checkpoint that counts: here if it is whole, and else from the shared store.
+    private static func find(
+        _ store: CheckpointStore, _ shared: SharedCheckpoints?, hasTransaction: Bool,
+        committed: CommittedCheckpoint?
+    ) throws(JobFailure) -> CheckpointStore.Found {
+        var skipped: [JobFailure] = []
+        if let shared, committed == nil {
+            skipped =
+                try hasTransaction ? shared.reconcileUncommitted(store) : shared.reconcile(store)
+        }
+        let found: CheckpointStore.Found
+        do throws(JobFailure) {
+            found =
+                try hasTransaction ? store.found(committed: committed) : store.newestWhole()
+        } catch {
+            guard let shared, let committed, error.kind == .corruption else { throw error }
+            try shared.fetch(committed.manifest, into: store)
+            found = try store.found(committed: committed)
+        }
+        return CheckpointStore.Found(manifest: found.manifest, skipped: skipped + found.skipped)
     }
 
     /// What the manifest says about sources and sinks.
@@ -103,7 +135,7 @@ public final class DurableStorage: JobStorage {
         try backend.complete(snapshots: parts.snapshots, linkingTo: target)
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
-        let id = "\(parts.checkpoint)-\(DurableStorage.unique())"
+        let id = CheckpointManifest.identity(parts.checkpoint)
         let made = try checkpoints.commit(
             CheckpointManifest(
                 checkpoint: parts.checkpoint, job: settings.job, id: id,
@@ -111,17 +143,36 @@ public final class DurableStorage: JobStorage {
                 fingerprint: settings.fingerprint,
                 createdMillis: Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000,
                 states: backend.states, positions: parts.positions, tokens: parts.tokens))
+        if shared != nil { proposed.withLock { $0 = made.manifest } }
         return CheckpointSummary(bytes: made.newBytes, manifest: id)
+    }
+
+    /// Puts the checkpoint that was completed last into the shared store, where there is one, and makes
+    /// it count there if no transaction has to.
+    public func publish(_ checkpoint: Int64) throws(JobFailure) {
+        guard let shared, let manifest = proposed.withLock({ $0 }) else { return }
+        precondition(
+            manifest.checkpoint == checkpoint, "the checkpoint completed last is published")
+        let state = checkpoints.state(of: checkpoint)
+        do throws(JobFailure) {
+            try shared.publish(manifest, from: state)
+            if !hasTransaction { try shared.claim(manifest) }
+        } catch {
+            // What another process or a missing local file has decided no patience can change.
+            guard error.kind == .checkpoint, FileTree.isDirectory(state) else { throw error }
+            throw JobFailure(
+                .checkpoint, error.problem, at: error.place, remedy: error.remedy,
+                recovery: .retry(afterMillis: 5000))
+        }
+        if !hasTransaction { shared.counts(manifest) }
     }
 
     /// Remembers that the transaction has committed `checkpoint`.
     public func settled(_ checkpoint: Int64) throws(JobFailure) {
         committed.withLock { $0 = checkpoint }
         try checkpoints.noteCommitted(checkpoint)
-    }
-
-    private static func unique() -> String {
-        let text = String(UInt64.random(in: 0 ... .max), radix: 16)
-        return String(repeating: "0", count: 16 - text.count) + text
+        if let shared, let manifest = proposed.withLock({ $0 }), manifest.checkpoint == checkpoint {
+            shared.counts(manifest)
+        }
     }
 }

@@ -205,6 +205,7 @@ public final class Job: @unchecked Sendable {
             CheckpointParts(
                 checkpoint: checkpoint, snapshots: parts.compactMap(\.snapshot),
                 positions: positions, tokens: tokens))
+        try publish(checkpoint)
         if let transaction {
             // Other sinks commit after it: what it does not commit, nobody may see.
             try transaction.commit(
@@ -224,6 +225,43 @@ public final class Job: @unchecked Sendable {
             report.longestPauseNanos = max(report.longestPauseNanos, pause)
             report.lastBytes = summary.bytes
             report.totalNanos += took
+        }
+    }
+
+    /// Puts a checkpoint into the shared store. While the store does not answer the job goes on, only its
+    /// checkpoints wait, until that has taken too long.
+    private func publish(_ checkpoint: Int64) throws(JobFailure) {
+        let began = clock.nanos
+        while true {
+            do throws(JobFailure) {
+                try storage.publish(checkpoint)
+                report.withLock { $0.failingSinceNanos = nil }
+                return
+            } catch {
+                // Whoever stops the job does not want to wait as long as one that runs on.
+                let limit =
+                    stopAsked.load(ordering: .acquiring)
+                    ? min(settings.publishNanos, 10_000_000_000) : settings.publishNanos
+                guard case .retry(let millis) = error.recovery, clock.nanos - began < limit else {
+                    throw error
+                }
+                report.withLock { report in
+                    report.failures += 1
+                    report.lastFailure = error
+                    report.failingSinceNanos = began
+                }
+                try pause(nanos: Int64(millis) * 1_000_000)
+            }
+        }
+    }
+
+    /// Waits; throws when a task has failed meanwhile, and returns early when a stop is asked for.
+    private func pause(nanos: Int64) throws(JobFailure) {
+        let wasStopping = stopAsked.load(ordering: .acquiring)
+        let end = clock.nanos + nanos
+        while clock.nanos < end, stopAsked.load(ordering: .acquiring) == wasStopping {
+            if let failure = control.failure { throw failure }
+            control.wait(nanos: Int(min(end - clock.nanos, 50_000_000)))
         }
     }
 
@@ -255,4 +293,11 @@ public struct CheckpointReport: Sendable {
     public var lastBytes: Int64 = 0
     /// Time spent on all of them, in nanoseconds.
     public var totalNanos: Int64 = 0
+    /// Tries to put a checkpoint into the shared store that failed and were repeated.
+    public var failures = 0
+    /// Why the last of those failed.
+    public var lastFailure: JobFailure?
+    /// Since when, on the job's clock, the shared store does not take the checkpoint under way; nil
+    /// when it does.
+    public var failingSinceNanos: Int64?
 }

@@ -10,6 +10,12 @@ public protocol JobStorage: AnyObject, Sendable {
     /// durable and the next recovery starts from it.
     func complete(_ parts: CheckpointParts) throws(JobFailure) -> CheckpointSummary
 
+    /// Puts `checkpoint`, which was completed before, where other machines find it; on the coordinator's
+    /// thread. Only when it returns may the checkpoint count.
+    ///
+    /// - Throws: with a recovery of `retry` when it may be called again for the same checkpoint.
+    func publish(_ checkpoint: Int64) throws(JobFailure)
+
     /// The job's transaction has committed `checkpoint`, which was completed before; called on the
     /// coordinator's thread, and not at all in a job without a transaction.
     func settled(_ checkpoint: Int64) throws(JobFailure)
@@ -20,6 +26,9 @@ public protocol JobStorage: AnyObject, Sendable {
 }
 
 extension JobStorage {
+    /// Nothing to do where no other machine looks.
+    public func publish(_ checkpoint: Int64) throws(JobFailure) {}
+
     /// Nothing to remember.
     public func settled(_ checkpoint: Int64) throws(JobFailure) {}
     /// Storage that writes nothing, or all at once, has nothing to do ahead.

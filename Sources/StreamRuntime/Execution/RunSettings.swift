@@ -8,6 +8,8 @@ public struct RunSettings: Sendable {
     public var batchBytes = Limits.batchBytes
     /// Time between two checkpoints, in nanoseconds; 0 for none but the last.
     public var checkpointNanos: Int64
+    /// How long the shared store of checkpoints may fail before the job does, in nanoseconds.
+    public var publishNanos: Int64 = 600_000_000_000
     /// Whether each worker keeps to a core of its own.
     public var pinsThreads: Bool
 
