@@ -55,6 +55,8 @@ final class Client {
             all["enable.auto.commit"] = "false"
             all["auto.offset.reset"] = "earliest"
             all["fetch.error.backoff.ms"] = "10"
+            // The end of a partition is told when a fetch has waited for nothing.
+            all["fetch.wait.max.ms"] = "10"
         }
         all.merge(properties) { $1 }
         var text = [CChar](repeating: 0, count: 512)
