@@ -122,9 +122,29 @@ final class HeldRows {
 
     /// A batch of the picked rows.
     func gather(_ picks: UnsafePointer<RowPick>, count: Int) -> ColumnBatch {
-        if batches.count <= 16 {
-            return BatchBuilder.gather(picks, count: count, from: batches, schema: schema)
+        withSources(of: picks, count) { picks, batches in
+            BatchBuilder.gather(picks, count: count, from: batches, schema: schema)
         }
+    }
+
+    /// The columns and the event times of the picked rows, without the rest of their order.
+    func gatherColumns(
+        _ picks: UnsafePointer<RowPick>, count: Int
+    ) -> (columns: [Column], times: Column) {
+        withSources(of: picks, count) { picks, batches in
+            (
+                BatchBuilder.gatherColumns(picks, count: count, from: batches, schema: schema),
+                BatchBuilder.gatherEventTimes(picks, count: count, from: batches)
+            )
+        }
+    }
+
+    /// Calls `body` with the same picks of only those batches that they are of.
+    private func withSources<Result>(
+        of picks: UnsafePointer<RowPick>, _ count: Int,
+        _ body: (UnsafePointer<RowPick>, [ColumnBatch]) -> Result
+    ) -> Result {
+        if batches.count <= 16 { return body(picks, batches) }
         var used: [Int] = []
         var local = [RowPick](unsafeUninitializedCapacity: count) { target, filled in
             for index in 0..<count {
@@ -140,8 +160,7 @@ final class HeldRows {
         }
         for batch in used { places[batch] = -1 }
         return local.withUnsafeMutableBufferPointer {
-            BatchBuilder.gather(
-                $0.baseAddress!, count: count, from: used.map { batches[$0] }, schema: schema)
+            body($0.baseAddress!, used.map { batches[$0] })
         }
     }
 

@@ -224,44 +224,49 @@ public final class Rebatch: PickingOperator {
 
     private func emitReady(into output: any Output) {
         guard full.count > 0 else { return }
-        let items = held.gather(full.picks, count: full.rows)
+        let rows = full.rows
+        let (items, times) = held.gatherColumns(full.picks, count: rows)
         let count = full.count
-        let firsts = UnsafeMutablePointer<Int32>.allocate(capacity: count)
-        defer { firsts.deallocate() }
         let sizes = Column(.int64, capacity: count)
         let lists = Column(.list(.structure(schema.fields)), capacity: count)
         let structs = Column(.structure(schema.fields), capacity: 1)
-        structs.children = items.columns
-        structs.reserve(items.count)
-        structs.setCount(items.count)
+        structs.children = items
+        structs.reserve(rows)
+        structs.setCount(rows)
         lists.children = [structs]
         let starts = Column(.timestamp, capacity: count)
         let ends = Column(.timestamp, capacity: count)
         var order = RowOrder(capacity: count)
-        let events = items.order.eventTimes.int64s
+        let events = times.int64s
+        var firsts: [RowPick] = []
+        var lasts: [RowPick] = []
         var start = 0
         for index in 0..<count {
-            let ready = full[index]
-            firsts[index] = Int32(start)
-            sizes.append(Int64(ready.count))
-            lists.views[index] = ByteView.pack(start: start, length: ready.count)
+            let size = full[index].count
+            firsts.append(full.picks[start])
+            lasts.append(full.picks[start + size - 1])
+            sizes.append(Int64(size))
+            lists.views[index] = ByteView.pack(start: start, length: size)
             var earliest = events[start]
             var latest = earliest
-            for row in start..<(start + ready.count) {
+            for row in start..<(start + size) {
                 earliest = min(earliest, events[row])
                 latest = max(latest, events[row])
             }
             starts.append(earliest)
             ends.append(latest)
-            if ready.isFilled {
-                order.append(from: items.order, row: start + ready.count - 1)
-            } else {
-                place(ready, last: events[start + ready.count - 1], in: &order)
-            }
-            start += ready.count
+            start += size
         }
         lists.setCount(count)
-        let leaders = items.gathered(firsts, count: count)
+        let leaders = held.gather(firsts, count: count)
+        let closers = held.gather(lasts, count: count).order
+        for index in 0..<count {
+            if full[index].isFilled {
+                order.append(from: closers, row: index)
+            } else {
+                place(full[index], last: closers.eventTimes.int64s[index], in: &order)
+            }
+        }
         let columns =
             keys.map { leaders.columns[$0] } + [ids(leaders), sizes, lists, starts, ends]
         full.removeAll()

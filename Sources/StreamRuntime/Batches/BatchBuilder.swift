@@ -24,9 +24,7 @@ public enum BatchBuilder {
     public static func gather(
         _ picks: UnsafePointer<RowPick>, count: Int, from batches: [ColumnBatch], schema: Schema
     ) -> ColumnBatch {
-        let columns = (0..<schema.count).map { field in
-            gather(picks, count, schema.fields[field].type, batches.map { $0.columns[field] })
-        }
+        let columns = gatherColumns(picks, count: count, from: batches, schema: schema)
         var order = RowOrder(capacity: count)
         pickPlaces(picks, count, batches, into: order)
         if batches.contains(where: { $0.order.elements != nil }) {
@@ -49,6 +47,24 @@ public enum BatchBuilder {
             result.raw = gather(picks, count, .bytes, batches.map { $0.raw ?? nulls($0.count) })
         }
         return result
+    }
+
+    /// The columns of the picked rows, with memory of their own.
+    public static func gatherColumns(
+        _ picks: UnsafePointer<RowPick>, count: Int, from batches: [ColumnBatch], schema: Schema
+    ) -> [Column] {
+        (0..<schema.count).map { field in
+            gather(picks, count, schema.fields[field].type, batches.map { $0.columns[field] })
+        }
+    }
+
+    /// The event times of the picked rows.
+    public static func gatherEventTimes(
+        _ picks: UnsafePointer<RowPick>, count: Int, from batches: [ColumnBatch]
+    ) -> Column {
+        let times = Column(.timestamp, capacity: count)
+        copy(picks, count, batches.map(\.order.eventTimes), into: times)
+        return times
     }
 
     private static func zeros(_ count: Int) -> Column {

@@ -38,7 +38,7 @@ private final class LiveReader: PartitionReader {
         let rows = log.rows[Int(partition)]
         guard position < rows.count else { return .caughtUp }
         let batch = RecordBatch(partition: partition, capacity: 16)
-        while position < rows.count {
+        while position < rows.count, batch.count < maxRecords {
             batch.keys.appendNull()
             batch.values.appendNull()
             batch.timestamps.append(rows[Int(position)])
@@ -160,4 +160,92 @@ private final class Bench {
     #expect(try bench.sent(atMillis: 10) == ["barrier 1", "rows 1", "watermark 1999990"])
     let parts = bench.control.takeAcknowledgements()
     #expect(parts.map { SourcePosition($0.positions["live/0"]!)!.offset } == [1])
+}
+
+/// Two tasks of one source, of which the first reads its only partition.
+private final class SharingBench {
+    let log = LiveLog(partitions: 1)
+    let control = JobControl()
+    let channel = Channel(consumer: WorkerSignal())
+    private(set) var tasks: [SourceTask] = []
+
+    init() throws {
+        let sharing = SharedDecoding(signals: [WorkerSignal(), WorkerSignal()])
+        let alignment = SourceAlignment(members: 2)
+        let log = log
+        let node = JobGraph.SourceNode(
+            name: "live", ordinal: 0,
+            time: TimeRule(column: nil, outOfOrdernessMicros: 10, idleNanos: 1_000_000_000),
+            policy: .fail, open: { () throws(JobFailure) in log }, decoder: { NoColumns() })
+        for worker in 0..<2 {
+            let failure = FailureSlot()
+            let counters = StepCounters()
+            let output = Fanout(failure: failure, counters: counters)
+            let channel = worker == 0 ? channel : Channel(consumer: WorkerSignal())
+            output.add(.exchange(Exchange(columns: nil, channels: [channel])), port: 0)
+            let task = SourceTask(
+                name: "live@\(worker)", node: node,
+                context: OperatorContext(
+                    stepId: "live", ordinal: 0, worker: worker, workers: 2, state: StateStore(),
+                    counters: counters),
+                restored: [:], settings: RunSettings(workers: 2, batchRows: 2), output: output,
+                failure: failure, control: control,
+                alignment: .init(alignment: alignment, index: worker), sharing: sharing,
+                clock: SetClock())
+            try task.open()
+            tasks.append(task)
+        }
+    }
+
+    func taken() -> [String] {
+        var words: [String] = []
+        while let element = channel.ring.take() {
+            switch element {
+            case .batch(let batch):
+                words.append("rows \(batch.order.offsets.int64s[0])+\(batch.count)")
+            case .watermark(let time): words.append("watermark \(time.micros)")
+            case .barrier(let checkpoint): words.append("barrier \(checkpoint)")
+            case .idle, .end: words.append("idle or end")
+            }
+        }
+        return words
+    }
+}
+
+@Test func `what another worker decodes is sent in the order it was read, and before a barrier`()
+    throws
+{
+    let bench = try SharingBench()
+    bench.log.rows[0] = [1_000_000, 2_000_000, 4_000_000, 3_000_000, 5_000_000, 6_000_000]
+    for _ in 0..<3 { #expect(try bench.tasks[0].step()) }
+    #expect(bench.taken() == [])
+    // The second worker takes the first batch, then the reader may go on.
+    #expect(try bench.tasks[1].step())
+    bench.control.requestedCheckpoint.store(1, ordering: .releasing)
+    for _ in 0..<6 { #expect(try bench.tasks[0].step()) }
+    #expect(
+        bench.taken() == [
+            "rows 0+2", "watermark 1999990", "rows 2+2", "watermark 3999990", "rows 4+2",
+            "watermark 5999990", "barrier 1",
+        ])
+    let positions = bench.control.takeAcknowledgements().compactMap { $0.positions["live/0"] }
+    #expect(positions.map { SourcePosition($0)?.offset } == [6])
+}
+
+@Test func `a reader waits for a batch that another worker has taken, and sends nothing behind it`()
+    throws
+{
+    let sharing = SharedDecoding(signals: [WorkerSignal(), WorkerSignal()])
+    let records = RecordBatch(partition: 0, capacity: 1)
+    let job = sharing.jobs(of: 0)[0]
+    job.fill(records)
+    #expect(!sharing.help(0, with: NoColumns()), "a worker does not help itself")
+    #expect(job.take())
+    #expect(!job.take(), "a batch is taken once")
+    #expect(!sharing.help(1, with: NoColumns()))
+    #expect(!job.isDone)
+    job.decode(with: NoColumns())
+    #expect(job.isDone)
+    #expect(job.empty().records === records)
+    #expect(job.isEmpty)
 }
