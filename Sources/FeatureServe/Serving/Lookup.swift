@@ -61,7 +61,7 @@ public struct Lookup: Equatable, Sendable {
     ) throws(JobFailure) -> (named: [String], body: String) {
         guard let view = catalog.view(name), let entity = catalog.entity(view.entity) else {
             throw JobFailure(
-                .environment, "there is no feature view \"\(name)\"", at: "lookup",
+                .request, "there is no feature view \"\(name)\"", at: "lookup",
                 remedy: "use one of: " + catalog.views.map(\.name).joined(separator: ", "))
         }
         let wanted =
@@ -70,7 +70,7 @@ public struct Lookup: Equatable, Sendable {
             .joined(separator: ", ")
         guard keys.count == entity.keys.count else {
             throw JobFailure(
-                .environment, "\(keys.count) keys for entity \"\(entity.name)\"",
+                .request, "\(keys.count) keys for entity \"\(entity.name)\"",
                 at: "lookup \(name)",
                 remedy: wanted)
         }
@@ -115,7 +115,7 @@ public struct Lookup: Equatable, Sendable {
         }
         guard status == 200, case .success(let values) = parsed else {
             throw JobFailure(
-                .environment,
+                .request,
                 "the lookup was answered \(status): " + String(decoding: body, as: UTF8.self),
                 at: place, remedy: "correct the view and the keys")
         }

@@ -3,6 +3,8 @@ public struct JobFailure: Error, Equatable, Sendable {
     /// The boundary at which it happened.
     public enum Kind: String, Sendable {
         case source, sink, state, checkpoint, step, environment, corruption
+        /// What was asked for does not exist or cannot be understood.
+        case request
     }
 
     /// What may be done next without asking anybody.
