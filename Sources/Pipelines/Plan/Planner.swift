@@ -155,13 +155,18 @@ final class Planner {
         // A pipeline that could not be read may have the route that is missed.
         if let pipeline = names[base], pipeline.rows.isBroken { return pipeline }
         let declared = spec.streams.map(\.name.value) + spec.pipelines.map(\.name.value)
+        let broken = spec.unreadable.filter {
+            $0.hasPrefix("streams/") || $0.hasPrefix("pipelines/")
+        }.map { $0.split(separator: "/", maxSplits: 1)[1] }.sorted()
         let known = declared + names.keys.filter { $0.contains(".") }.sorted()
         diagnostics.report(
             .unknownInput, "there is no stream or pipeline \"\(reference.value)\"",
             at: reference.position,
-            fix: NearestWord.advice(
-                reference.value, among: known.filter { $0 != reader }, what: "streams and pipelines"
-            ))
+            fix: known.allSatisfy { $0 == reader } && !broken.isEmpty
+                ? "correct \(broken.joined(separator: ", ")) first: there is nothing else to read"
+                : NearestWord.advice(
+                    reference.value, among: known.filter { $0 != reader },
+                    what: "streams and pipelines"))
         return nil
     }
 

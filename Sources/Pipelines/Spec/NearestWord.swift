@@ -19,7 +19,7 @@ enum NearestWord {
     static func advice(_ word: String, among known: [String], what: String) -> String {
         let shown = known.count <= 24 ? known : Array(known.prefix(24)) + ["…"]
         let all =
-            known.isEmpty ? "no \(what) is declared" : "\(what): " + shown.joined(separator: ", ")
+            known.isEmpty ? "there are no \(what) yet" : "\(what): " + shown.joined(separator: ", ")
         guard let near = of(word, among: known) else { return all }
         return "write \"\(near)\"; \(all)"
     }
