@@ -120,7 +120,7 @@ let package = Package(
         .testTarget(
             name: "FeatureServeTests", dependencies: ["FeatureServe"], swiftSettings: strict),
         .testTarget(
-            name: "PipelinesTests", dependencies: ["Pipelines", "SampleData", "TestBroker"],
+            name: "PipelinesTests", dependencies: ["Pipelines", "SampleData", "TestHTTP", "HTTP", "TestBroker"],
             swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17

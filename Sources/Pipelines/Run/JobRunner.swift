@@ -52,6 +52,7 @@ public final class JobRunner {
         let storage = try DurableStorage(stored, transaction: transactions.domain)
         for notice in storage.skipped { Terminal.error("warning: \(notice)\n") }
         if !plan.featureViews.isEmpty {
+            try OnlineStores.check(plan, isFetched: storage.isFetched)
             online = try OnlineStores.open(plan, budget: budget.online)
         }
         let registry = MetricsRegistry()

@@ -33,6 +33,17 @@ enum OnlineStores {
             budgetBytes: budget)
     }
 
+    /// Refuses a state that came from another machine, where its features stayed.
+    static func check(_ plan: JobPlan, isFetched: Bool) throws(JobFailure) {
+        guard isFetched, access(directory(of: plan), F_OK) != 0 else { return }
+        throw JobFailure(
+            .state,
+            "the checkpoint came from the shared store, which does not hold the features of job "
+                + "\"\(plan.name)\"", at: directory(of: plan),
+            remedy: "copy the directory from the machine that ran the job last; or start the job "
+                + "afresh with a new name or store, which reads all input again")
+    }
+
     /// Where the rows at rest are.
     static func directory(of plan: JobPlan) -> String { plan.settings.stateDirectory + "/online" }
 }

@@ -119,6 +119,9 @@ public final class DurableStorage: JobStorage {
         }
     }
 
+    /// Whether the checkpoint came from the shared store, because this machine did not have it.
+    public var isFetched: Bool { shared?.state.withLock { $0.hasFetched } ?? false }
+
     /// The state of one worker: what the checkpoint holds of its key groups.
     public func openStore(worker: Int, of workers: Int) throws(JobFailure) -> StateStore {
         StateStore(

@@ -7,6 +7,7 @@ extension SharedCheckpoints {
     /// - Throws: of kind corruption when one of its objects is missing or damaged.
     func fetch(_ id: String, into store: CheckpointStore) throws(JobFailure) {
         let archived = try manifest(id)
+        state.withLock { $0.hasFetched = true }
         try store.install(archived.manifest) { (directory) throws(JobFailure) in
             for file in archived.manifest.files {
                 let path = directory + "/" + file.name

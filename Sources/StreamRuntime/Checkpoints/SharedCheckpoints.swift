@@ -35,6 +35,8 @@ public final class SharedCheckpoints: Sendable {
         /// Objects that nothing names any more.
         var obsolete: [String] = []
         var sweptNanos: Int64?
+        /// Whether a checkpoint was brought here.
+        var hasFetched = false
     }
 
     let archive: any CheckpointArchive

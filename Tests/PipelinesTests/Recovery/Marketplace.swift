@@ -19,8 +19,8 @@ final class Marketplace {
     private let file: String
     private var outputs: [String] = []
 
-    /// Generates `scale` times the standard sample.
-    init(scale: Double) throws {
+    /// Generates `scale` times the standard sample, for the root file with `edit` done to it.
+    init(scale: Double, edit: (String) -> String = { $0 }) throws {
         directory = NSTemporaryDirectory() + "millrace-recovery-\(UUID().uuidString)"
         file = directory + "/pipelines.yaml"
         try FileManager.default.createDirectory(
@@ -34,7 +34,7 @@ final class Marketplace {
             contentsOf: root.appendingPathComponent("pipelines.yaml"), encoding: .utf8
         )
         .replacingOccurrences(of: "every: 10s", with: "every: 50ms")
-        try text.write(toFile: file, atomically: true, encoding: .utf8)
+        try edit(text).write(toFile: file, atomically: true, encoding: .utf8)
         guard case .success(let plan) = PlanReader.read(path: file, only: []) else {
             throw JobFailure(
                 .environment, "pipelines.yaml is invalid", at: file, remedy: "run millrace validate"
@@ -71,6 +71,14 @@ final class Marketplace {
             if FileManager.default.fileExists(atPath: full) {
                 try FileManager.default.removeItem(atPath: full)
             }
+        }
+    }
+
+    /// Forgets the state, as a new machine would not have it; topics stay.
+    func forgetState() throws {
+        let path = directory + "/data/state"
+        if FileManager.default.fileExists(atPath: path) {
+            try FileManager.default.removeItem(atPath: path)
         }
     }
 

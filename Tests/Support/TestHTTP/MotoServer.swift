@@ -1,16 +1,17 @@
 import Foundation
-import Testing
 
 /// moto, a server from PyPI that speaks S3's API, on a free port of the loopback; one for all tests.
-final class MotoServer: Sendable {
-    let url: String
+public final class MotoServer: Sendable {
+    /// The address of its root.
+    public let url: String
     private let process: Process
 
     /// The first Python that has moto: of `MILLRACE_TEST_PYTHON`, of the build's own environment, or
     /// the system's.
-    static let python: String? = {
+    public static let python: String? = {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .deletingLastPathComponent().deletingLastPathComponent().path
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .path
         let named = ProcessInfo.processInfo.environment["MILLRACE_TEST_PYTHON"]
         let candidates = [named, root + "/.build/test-tools/bin/python3", "python3"]
         return candidates.compactMap { $0 }.first { candidate in
@@ -25,10 +26,11 @@ final class MotoServer: Sendable {
         }
     }()
 
-    static let shared: MotoServer? = python.flatMap { try? MotoServer($0) }
+    /// The server of this process; nil without moto.
+    public static let shared: MotoServer? = python.flatMap { try? MotoServer($0) }
 
     /// What a skipped test says.
-    static let comment: Comment = "moto is not installed: scripts/install-test-tools installs it"
+    public static let comment = "moto is not installed: scripts/install-test-tools installs it"
 
     private init(_ python: String) throws {
         process = Process()
@@ -62,7 +64,9 @@ final class MotoServer: Sendable {
             if bytes.isEmpty { break }
             said += String(decoding: bytes, as: UTF8.self)
         }
-        let port = try #require(Int(said.trimmingCharacters(in: .whitespacesAndNewlines)))
+        guard let port = Int(said.trimmingCharacters(in: .whitespacesAndNewlines)) else {
+            throw CocoaError(.executableLoad)
+        }
         url = "http://127.0.0.1:\(port)"
     }
 
