@@ -131,7 +131,8 @@ public final class StateStore {
             }
         }
         guard bytes > budgetBytes, let backend else { return .none }
-        try evict(to: budgetBytes - budgetBytes / 16, backend)
+        // A quarter at once: what leaves a little at a time makes many files for the database to merge.
+        try evict(to: budgetBytes - budgetBytes / 4, backend)
         let isStuck = bytes > budgetBytes + budgetBytes / 4
         return isStuck && states.values.contains { $0.isFrozen } ? .waitForCheckpoint : .none
     }
