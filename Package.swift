@@ -93,11 +93,15 @@ let package = Package(
         .systemLibrary(name: "CEpoll", path: "Tests/Support/CEpoll"),
         .target(
             name: "TestBroker", dependencies: ["Codecs", "CPlatform", "CEpoll"],
-            path: "Tests/Support/TestBroker", swiftSettings: strict),
+            path: "Tests/Support/TestBroker", swiftSettings: strict + [.unsafeFlags(["-O"])]),
         .executableTarget(
             name: "test-broker", dependencies: ["TestBroker"], path: "Tests/Support/test-broker",
             swiftSettings: strict),
 
+        // Optimised in every build: it walks through more than a hundred thousand worlds.
+        .testTarget(
+            name: "ProtocolTests", dependencies: ["TestBroker", "StreamRuntime"],
+            swiftSettings: strict + [.unsafeFlags(["-O"])]),
         .testTarget(
             name: "TestBrokerTests", dependencies: ["TestBroker", "Codecs", "CRdKafka"],
             swiftSettings: strict),

@@ -195,4 +195,15 @@ import Testing
         #expect(other.coordinator.offsets["g"]?.committed[place]?.metadata == "checkpoint=20")
         #expect(other.coordinator.offsets["g"]?.isUnstable(place) == false)
     }
+
+    @Test func `of two transactions that end in the other order the offsets written last count`() {
+        var harness = GroupHarness()
+        #expect(harness.commit(10, producer: 1) == .none)
+        #expect(harness.commit(20, producer: 2) == .none)
+        var actions: [GroupAction] = []
+        harness.coordinator.end(producer: 2, group: "g", isCommit: true, into: &actions)
+        harness.coordinator.end(producer: 1, group: "g", isCommit: true, into: &actions)
+        let place = TopicPartition(topic: "t", partition: 0)
+        #expect(harness.coordinator.offsets["g"]?.committed[place]?.offset == 20)
+    }
 }

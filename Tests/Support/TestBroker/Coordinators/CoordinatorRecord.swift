@@ -44,6 +44,7 @@ extension CoordinatorRecord {
                 writer.int32(entry.value.leaderEpoch)
                 writer.string(entry.value.metadata)
                 writer.int64(entry.value.time)
+                writer.int64(entry.value.record)
             }
         case .offsetsEnded(let group, let producer, let isCommit):
             writer.int8(6)
@@ -75,7 +76,8 @@ extension CoordinatorRecord {
                 let place = try reader.place()
                 offsets[place] = CommittedOffset(
                     offset: try reader.int64(), leaderEpoch: try reader.int32(),
-                    metadata: try reader.string(), time: try reader.int64())
+                    metadata: try reader.string(), time: try reader.int64(),
+                    record: try reader.int64())
             }
             self = .offsets(group: group, offsets, producer: isPending ? producer : nil)
         case 6:

@@ -4,6 +4,7 @@ struct GroupCoordinator: Equatable, Sendable {
     private(set) var groups: [String: ConsumerGroup] = [:]
     /// Offsets, by group.
     private(set) var offsets: [String: GroupOffsets] = [:]
+    private var lastRecord: Int64 = 0
     /// What holds for all groups.
     let settings: GroupSettings
 
@@ -32,6 +33,7 @@ struct GroupCoordinator: Equatable, Sendable {
             groups[id] = nil
             offsets[id] = nil
         case .offsets(let group, let committed, let producer):
+            lastRecord = max(lastRecord, committed.values.map(\.record).max() ?? 0)
             offsets[group, default: GroupOffsets()].apply(committed, producer: producer)
         case .offsetsEnded(let group, let producer, let isCommit):
             offsets[group]?.end(producer: producer, isCommit: isCommit)
@@ -62,6 +64,13 @@ struct GroupCoordinator: Equatable, Sendable {
             return .illegalGeneration
         }
         if committed.isEmpty { return .none }
+        lastRecord += 1
+        let record = lastRecord
+        let committed = committed.mapValues { offset in
+            var placed = offset
+            placed.record = record
+            return placed
+        }
         if producer == nil, membership.generation >= 0 {
             // A member that commits is alive, as in Apache's coordinator.
             groups[group]?.heardOf(membership, now: now)

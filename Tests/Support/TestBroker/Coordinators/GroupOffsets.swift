@@ -8,6 +8,11 @@ struct CommittedOffset: Equatable, Sendable {
     var metadata = ""
     /// When it was committed; milliseconds since 1970.
     var time: Int64 = 0
+    /// Its place among all commits. Two transactions may end in another order than they wrote their
+    /// offsets; what was written last counts.
+    ///
+    /// - Source: Apache Kafka 4.0, `OffsetMetadataManager.replayEndTransactionMarker`.
+    var record: Int64 = 0
 }
 
 /// A group's committed offsets, with those that await the end of their transaction.
@@ -35,6 +40,6 @@ struct GroupOffsets: Equatable, Sendable {
 
     mutating func end(producer: Int64, isCommit: Bool) {
         guard let offsets = pending.removeValue(forKey: producer), isCommit else { return }
-        committed.merge(offsets) { $1 }
+        committed.merge(offsets) { $1.record > $0.record ? $1 : $0 }
     }
 }
