@@ -205,7 +205,7 @@ private final class SharingBench {
                 words.append("rows \(batch.order.offsets.int64s[0])+\(batch.count)")
             case .watermark(let time): words.append("watermark \(time.micros)")
             case .barrier(let checkpoint): words.append("barrier \(checkpoint)")
-            case .idle, .end: words.append("idle or end")
+            case .place, .idle, .end: words.append("place, idle or end")
             }
         }
         return words
