@@ -113,6 +113,11 @@ let package = Package(
         .testTarget(
             name: "ObjectStoreTests", dependencies: ["ObjectStore", "TestHTTP"],
             swiftSettings: strict),
+        .testTarget(
+            name: "ShareTests",
+            dependencies: [
+                "Connectors", "Pipelines", "StreamRuntime", "TestBroker", "CRdKafka", "millrace",
+            ], swiftSettings: strict),
         .testTarget(name: "RocksDBTests", dependencies: ["RocksDB"], swiftSettings: strict),
         .testTarget(name: "CodecsTests", dependencies: ["Codecs"], swiftSettings: strict),
         .testTarget(

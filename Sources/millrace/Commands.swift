@@ -30,6 +30,11 @@ struct Run: ParsableCommand {
     var port: Int?
     @Flag(help: "Do not serve features.")
     var noServe = false
+    @Option(
+        help:
+            "Of a job in shares: this process's name, the same after a restart, for which its shares are kept."
+    )
+    var instance: String?
     @Flag(help: "Print progress and outcome as JSON lines.")
     var json = false
 
@@ -48,7 +53,7 @@ struct Run: ParsableCommand {
     func run() throws {
         let options = RunOptions(
             only: only, untilEnd: untilEnd, keepServing: keepServing, show: show, workers: workers,
-            batchRows: batchRows, port: port, serves: !noServe, json: json)
+            batchRows: batchRows, port: port, serves: !noServe, json: json, instance: instance)
         try leave(RunCommand.run(path: input.file, options: options))
     }
 }

@@ -114,6 +114,63 @@ public final class KafkaAdmin: Sendable {
         }
     }
 
+    /// Makes a topic of the job's own, whose records stay until the job has no more need of them.
+    ///
+    /// - Throws: when there is one with another number of partitions.
+    public func ensureInternal(_ name: String, partitions: Int) throws(JobFailure) {
+        let there = try topics().first { $0.name == name }
+        if there == nil {
+            try create(
+                name, partitions: partitions,
+                settings: ["retention.ms": "-1", "cleanup.policy": "delete"])
+        }
+        let handle = try KafkaTopic(client, name)
+        let found: Int
+        if let there {
+            found = there.partitions
+        } else {
+            found = try client.partitionCount(handle.handle, named: name)
+        }
+        guard found == partitions else {
+            throw JobFailure(
+                .environment,
+                "topic \(name) has \(found) partitions, and the job has \(partitions) shares",
+                at: client.place(name),
+                remedy: "the number of shares is fixed for the life of the state: write "
+                    + "shares: \(found), or start afresh under another job name")
+        }
+    }
+
+    /// The committed offsets of a consumer group, transactions settled.
+    public func committedOffsets(
+        of group: String
+    ) throws(JobFailure) -> [(topic: String, partition: Int32, offset: Int64)] {
+        try withReply(topic: group, doing: "read the offsets of group") { options, queue in
+            rd_kafka_error_destroy(
+                rd_kafka_AdminOptions_set_require_stable_offsets(options, 1))
+            var request = rd_kafka_ListConsumerGroupOffsets_new(group, nil)
+            rd_kafka_ListConsumerGroupOffsets(client.handle, &request, 1, options, queue)
+            rd_kafka_ListConsumerGroupOffsets_destroy(request)
+        } read: { event throws(JobFailure) in
+            var count = 0
+            guard let result = rd_kafka_event_ListConsumerGroupOffsets_result(event),
+                let groups = rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count),
+                count == 1
+            else { return [] }
+            if let error = rd_kafka_group_result_error(groups[0]) {
+                throw client.failure(
+                    rd_kafka_error_code(error), topic: group, partition: nil,
+                    doing: "read the offsets of group")
+            }
+            guard let list = rd_kafka_group_result_partitions(groups[0]) else { return [] }
+            return (0..<Int(list.pointee.cnt)).compactMap { index in
+                let entry = list.pointee.elems[index]
+                guard entry.err == RD_KAFKA_RESP_ERR_NO_ERROR, entry.offset >= 0 else { return nil }
+                return (String(cString: entry.topic), entry.partition, entry.offset)
+            }
+        }
+    }
+
     /// Forgets a topic's records below the given offsets; partitions that are gone are passed over.
     ///
     /// - Parameter offsets: for each partition the first offset that stays.

@@ -12,6 +12,10 @@ final class KafkaEvents: Sendable {
         var fatal: String?
         /// The first record that could not be delivered.
         var undelivered: (topic: String, partition: Int32, code: rd_kafka_resp_err_t)?
+        /// What the group has decided since somebody asked, oldest first.
+        var rebalances: [KafkaShareGroup.Event] = []
+        /// Whether the client leaves its group: what is taken from it then is given at once.
+        var isLeaving = false
     }
 
     let told = Mutex(Told())
@@ -30,7 +34,7 @@ final class KafkaClient: @unchecked Sendable {
     /// A client of `connection`; `defaults` yield to the connection's properties, `fixed` do not.
     init(
         _ type: rd_kafka_type_t, _ connection: KafkaConnection, defaults: [String: String],
-        fixed: [String: String]
+        fixed: [String: String], configure: (OpaquePointer?) -> Void = { _ in }
     ) throws(JobFailure) {
         self.connection = connection
         kind = type == RD_KAFKA_CONSUMER ? .source : .sink
@@ -49,6 +53,7 @@ final class KafkaClient: @unchecked Sendable {
             }
         }
         rd_kafka_conf_set_opaque(configuration, Unmanaged.passUnretained(events).toOpaque())
+        configure(configuration)
         // Without a callback of ours the library writes to the standard error.
         rd_kafka_conf_set_log_cb(configuration) { _, _, _, _ in }
         rd_kafka_conf_set_error_cb(configuration) { client, code, reason, opaque in

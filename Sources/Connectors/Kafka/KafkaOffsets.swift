@@ -33,6 +33,8 @@ public struct KafkaGroup: Equatable, Sendable {
     public var topics: [String: String]
     /// The topic whose first partition carries the record when no stream is read from this cluster.
     public var marker: String?
+    /// The partition of that topic.
+    public var markerPartition: Int32 = 0
 
     /// The group `name` of a job that reads `topics`.
     public init(
@@ -60,7 +62,8 @@ public struct KafkaGroup: Equatable, Sendable {
         }
         if offsets.isEmpty, let marker {
             offsets.append(
-                topic: marker, partition: 0, offset: committed.checkpoint, metadata: text)
+                topic: marker, partition: markerPartition, offset: committed.checkpoint,
+                metadata: text)
         }
         return offsets
     }

@@ -23,7 +23,7 @@ final class KafkaRecordWriter {
 
     let client: KafkaClient
     let topic: KafkaTopic
-    private let partitions: Int
+    let partitions: Int
 
     /// - Throws: when the cluster cannot be reached or has no such topic.
     init(_ client: KafkaClient, topic name: String) throws(JobFailure) {
@@ -49,27 +49,36 @@ final class KafkaRecordWriter {
     }
 
     private func produce(_ record: OutgoingRecords.Record) throws(JobFailure) {
+        try append(
+            partition: record.partition, key: record.key, value: record.value,
+            timestamp: record.timestamp)
+    }
+
+    /// Puts one record on its way to `partition`.
+    ///
+    /// - Units: `timestamp` in microseconds.
+    func append(
+        partition: Int, key: UnsafeBufferPointer<UInt8>?, value: UnsafeBufferPointer<UInt8>?,
+        timestamp: Int64
+    ) throws(JobFailure) {
         while true {
             let code = millrace_kafka_produce(
-                client.handle, topic.handle, Int32(record.partition),
-                KafkaRecordWriter.millis(record), KafkaRecordWriter.start(record.key),
-                record.key?.count ?? 0, KafkaRecordWriter.start(record.value),
-                record.value?.count ?? 0)
+                client.handle, topic.handle, Int32(partition),
+                KafkaRecordWriter.millis(timestamp), KafkaRecordWriter.start(key),
+                key?.count ?? 0, KafkaRecordWriter.start(value), value?.count ?? 0)
             switch code {
             case RD_KAFKA_RESP_ERR_NO_ERROR: return
             case RD_KAFKA_RESP_ERR__QUEUE_FULL:
                 try client.serve(waitingMillis: KafkaRecordWriter.roomMillis, topic: topic.name)
             default:
                 throw client.failure(
-                    code, topic: topic.name, partition: Int32(record.partition), doing: "write to")
+                    code, topic: topic.name, partition: Int32(partition), doing: "write to")
             }
         }
     }
 
     /// Kafka has no times before 1970, and its client takes 0 for the present.
-    private static func millis(_ record: OutgoingRecords.Record) -> Int64 {
-        max(record.timestamp / 1000, 1)
-    }
+    private static func millis(_ micros: Int64) -> Int64 { max(micros / 1000, 1) }
 
     /// Null only for no bytes at all: an empty key or value is a pointer to nothing.
     private static func start(_ bytes: UnsafeBufferPointer<UInt8>?) -> UnsafeRawPointer? {

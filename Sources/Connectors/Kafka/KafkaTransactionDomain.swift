@@ -39,6 +39,7 @@ public final class KafkaTransactionDomain: CheckpointTransaction {
     private struct State {
         var decision = TransactionProtocol()
         var stopped: JobFailure?
+        var isFenced = false
         /// When each producer's transaction was begun, on the monotonic clock.
         var begunMillis: [Int64] = [0, 0]
     }
@@ -99,6 +100,9 @@ public final class KafkaTransactionDomain: CheckpointTransaction {
             rd_kafka_error_destroy(rd_kafka_abort_transaction(producer.handle, 2000))
         }
     }
+
+    /// Whether another process has taken over the transactions.
+    public var isFenced: Bool { state.withLock { $0.isFenced } }
 
     // MARK: the sinks' side
 
@@ -255,6 +259,7 @@ public final class KafkaTransactionDomain: CheckpointTransaction {
                 remedy: "restart: the job goes on from the checkpoint before; if it happens again, "
                     + "checkpoint more often or raise transaction.timeout.ms", recovery: .restart)
         }
+        state.withLock { $0.isFenced = true }
         return JobFailure(
             .sink, "another process runs this job: Kafka has given it the job's transactions",
             at: place, remedy: "stop one of the two, or give them different names (job: {name: …})")

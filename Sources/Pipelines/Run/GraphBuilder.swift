@@ -9,13 +9,15 @@ struct GraphBuilder {
     private let isBounded: Bool
     private let online: OnlineStore?
     private let domain: KafkaTransactionDomain?
+    private let share: ShareContext?
 
     /// A builder for `plan`; bounded sources end at what their topics hold when they are opened, and
-    /// exactly-once outputs on Kafka write through `domain`.
+    /// exactly-once outputs on Kafka write through `domain`. With `share` it is the graph of that share.
     init(
         plan: JobPlan, isBounded: Bool, online: OnlineStore?,
-        domain: KafkaTransactionDomain? = nil
+        domain: KafkaTransactionDomain? = nil, share: ShareContext? = nil
     ) {
+        self.share = share
         self.domain = domain
         self.plan = plan
         self.isBounded = isBounded
@@ -23,10 +25,11 @@ struct GraphBuilder {
     }
 
     func graph() -> JobGraph {
-        let sources = SourceFactory(plan: plan, isBounded: isBounded)
+        let sources = SourceFactory(plan: plan, isBounded: isBounded, share: share)
         let sinks = SinkFactory(plan: plan, online: online, domain: domain)
         let firstStep = Int64(plan.sources.count)
         let firstSink = firstStep + Int64(plan.steps.count)
+        let firstOwn = firstSink + Int64(plan.sinks.count)
         return JobGraph(
             sources: plan.sources.map { sources.node($0) },
             steps: plan.steps.map { step in
@@ -35,14 +38,40 @@ struct GraphBuilder {
                     isStateful: !step.isStateless, inputSchema: step.inputSchema,
                     make: { () throws(JobFailure) in try StepFactory.makeOperator(step) })
             },
-            sinks: plan.sinks.map { sinks.node($0, ordinal: firstSink + Int64($0.ordinal)) },
-            edges: edges)
+            sinks: plan.sinks.map { sinks.node($0, ordinal: firstSink + Int64($0.ordinal)) }
+                + repartitions.map { share, repartition, step in
+                    share.output(
+                        repartition, ordinal: firstOwn + Int64(repartition.ordinal),
+                        schema: step.inputSchema, key: step.keys)
+                },
+            edges: edges,
+            repartitions: repartitions.map { share, repartition, step in
+                share.input(
+                    repartition, ordinal: firstOwn + Int64(repartition.ordinal),
+                    schema: step.inputSchema)
+            })
+    }
+
+    /// What is between shares; nothing in a job that runs whole.
+    private var repartitions: [(ShareContext, PlannedRepartition, PlannedStep)] {
+        guard let share else { return [] }
+        return plan.repartitions.map { (share, $0, plan.steps[$0.step]) }
     }
 
     private var edges: [JobGraph.Edge] {
         var edges: [JobGraph.Edge] = []
         for (index, step) in plan.steps.enumerated() {
-            edges += step.inputs.map { edge($0, to: .step(index)) }
+            guard share != nil, let between = step.repartition else {
+                edges += step.inputs.map { edge($0, to: .step(index)) }
+                continue
+            }
+            edges += step.inputs.map {
+                edge($0, to: .sink(plan.sinks.count + between), exchange: .gather)
+            }
+            edges.append(
+                JobGraph.Edge(
+                    from: .repartition(between), port: 0, to: .step(index),
+                    exchange: .keyed(step.keys)))
         }
         for (index, sink) in plan.sinks.enumerated() {
             edges += sink.inputs.map { edge($0, to: .sink(index)) }
@@ -50,14 +79,16 @@ struct GraphBuilder {
         return edges
     }
 
-    private func edge(_ edge: PlannedEdge, to node: JobGraph.Node) -> JobGraph.Edge {
+    private func edge(
+        _ edge: PlannedEdge, to node: JobGraph.Node, exchange planned: PlannedEdge.Exchange? = nil
+    ) -> JobGraph.Edge {
         let from: JobGraph.Node
         switch edge.from {
         case .source(let index): from = .source(index)
         case .step(let index): from = .step(index)
         }
         let exchange: JobGraph.Exchange
-        switch edge.exchange {
+        switch planned ?? edge.exchange {
         case .forward: exchange = .forward
         case .keyed(let columns): exchange = .keyed(columns)
         case .gather: exchange = .gather

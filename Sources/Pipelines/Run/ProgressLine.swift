@@ -23,10 +23,15 @@ struct ProgressLine {
 
     /// Shows where the job stands, if it is time to.
     mutating func show(_ job: Job, now: Int64, isLast: Bool = false) {
+        show([job], shares: nil, now: now, isLast: isLast)
+    }
+
+    /// Shows where the jobs of these shares stand, taken together.
+    mutating func show(_ jobs: [Job], shares: [Int]?, now: Int64, isLast: Bool = false) {
         let pause: Int64 = isTerminal && !json ? 200_000_000 : 2_000_000_000
         guard isLast || lastShown.map({ now - $0 >= pause }) ?? true else { return }
         lastShown = now
-        let figures = Figures(job, sources: sources)
+        let figures = Figures(jobs, sources: sources)
         let seconds = Double(max(now - (isLast ? began : lastNanos), 1)) / 1e9
         let rate = Double(figures.rows - (isLast ? 0 : lastRows)) / seconds
         lastRows = figures.rows
@@ -36,14 +41,16 @@ struct ProgressLine {
             Terminal.print(
                 "{\"rows\":\(figures.rows),\"rows_per_second\":\(Int(rate)),"
                     + "\"watermark\":\"\(watermark)\",\"late\":\(figures.late),"
-                    + "\"rejected\":\(figures.rejected),\"checkpoints\":\(job.checkpoints.count)}\n"
+                    + "\"rejected\":\(figures.rejected),\"checkpoints\":\(figures.checkpoints)"
+                    + (shares.map { ",\"shares\":\($0)" } ?? "") + "}\n"
             )
             return
         }
         let line =
             "rows \(Grouped.text(figures.rows))  \(Grouped.text(Int64(rate))) rows/s  "
             + "watermark \(watermark)  late \(Grouped.text(figures.late))  "
-            + "rejected \(Grouped.text(figures.rejected))  checkpoints \(job.checkpoints.count)"
+            + "rejected \(Grouped.text(figures.rejected))  checkpoints \(figures.checkpoints)"
+            + (shares.map { "  shares " + $0.map { "\($0)" }.joined(separator: ",") } ?? "")
         Terminal.error(isTerminal ? "\r\u{1B}[K\(line)\(isLast ? "\n" : "")" : line + "\n")
     }
 
@@ -61,8 +68,14 @@ struct ProgressLine {
         var late: Int64 = 0
         var rejected: Int64 = 0
         var watermark: Int64?
+        var checkpoints = 0
 
-        init(_ job: Job, sources: [String]) {
+        init(_ jobs: [Job], sources: [String]) {
+            for job in jobs { add(job, sources) }
+        }
+
+        private mutating func add(_ job: Job, _ sources: [String]) {
+            checkpoints += job.checkpoints.count
             for (name, workers) in job.counters {
                 for counters in workers {
                     if sources.contains(name) { rows += counters.read(.rowsIn) }
@@ -70,7 +83,9 @@ struct ProgressLine {
                     rejected += counters.read(.rejected)
                 }
             }
-            watermark = job.sourceWatermark(of: sources)
+            if let reached = job.sourceWatermark(of: sources) {
+                watermark = min(watermark ?? reached, reached)
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ public enum RunCommand {
             return outcome.exitCode
         }
         StopSignal.install()
+        if plan.settings.shares != nil { return runShares(of: plan, options) }
         let runner = JobRunner(plan: plan, options: options)
         defer { runner.stopServing() }
         do throws(JobFailure) {
@@ -26,6 +27,22 @@ public enum RunCommand {
                 StopSignal.wait()
             }
             return 0
+        } catch {
+            return report(error, options)
+        }
+    }
+
+    private static func runShares(of plan: JobPlan, _ options: RunOptions) -> Int32 {
+        do throws(JobFailure) {
+            guard !options.show, !options.keepServing else {
+                throw JobFailure(
+                    .environment, "a job in shares has no results of its own to show or serve",
+                    at: "run", remedy: "leave out --show and --keep-serving, or remove shares")
+            }
+            let failure = try ShareRunner(plan: plan, options: options).run {
+                StopSignal.isRaised
+            }
+            return failure.map { report($0, options) } ?? 0
         } catch {
             return report(error, options)
         }

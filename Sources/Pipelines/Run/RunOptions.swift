@@ -20,12 +20,15 @@ public struct RunOptions: Sendable {
     public var json: Bool
     /// Whether no progress is shown.
     public var isQuiet: Bool
+    /// The name this process has among those of a job in shares, the same after a restart; nil for none.
+    public var instance: String?
 
     /// The options of a run; what is left out is as the file says.
     public init(
         only: [String] = [], untilEnd: Bool = false, keepServing: Bool = false, show: Bool = false,
         workers: Int? = nil, batchRows: Int? = nil, port: Int? = nil, serves: Bool = true,
-        json: Bool = false, isQuiet: Bool = false
+        json: Bool = false, isQuiet: Bool = false,
+        instance: String? = nil
     ) {
         self.only = only
         self.untilEnd = untilEnd
@@ -37,5 +40,6 @@ public struct RunOptions: Sendable {
         self.serves = serves
         self.json = json
         self.isQuiet = isQuiet
+        self.instance = instance
     }
 }

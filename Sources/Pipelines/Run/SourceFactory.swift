@@ -5,9 +5,12 @@ import StreamRuntime
 struct SourceFactory {
     private let plan: JobPlan
     private let isBounded: Bool
+    private let share: ShareContext?
 
-    /// A factory for the sources of `plan`; bounded ones end at what is there when they are opened.
-    init(plan: JobPlan, isBounded: Bool) {
+    /// A factory for the sources of `plan`; bounded ones end at what is there when they are opened. With
+    /// `share` they have that share's partitions.
+    init(plan: JobPlan, isBounded: Bool, share: ShareContext? = nil) {
+        self.share = share
         self.plan = plan
         self.isBounded = isBounded
     }
@@ -20,7 +23,10 @@ struct SourceFactory {
                 column: source.timeColumn, outOfOrdernessMicros: source.outOfOrderness.micros,
                 idleNanos: source.idle.map { $0.micros * 1000 } ?? .max),
             policy: source.onError,
-            open: { () throws(JobFailure) in try self.open(source) },
+            open: { () throws(JobFailure) in
+                let whole = try self.open(source)
+                return self.share?.source(whole) ?? whole
+            },
             decoder: { DecoderFactory.decoder(source) })
     }
 

@@ -163,6 +163,7 @@ public final class Job: @unchecked Sendable {
                 began = clock.nanos
                 parts = []
                 isLast = isStopping || isOver
+                if isOver { control.finalCheckpoint.store(Int(begun), ordering: .releasing) }
                 control.requestedCheckpoint.store(Int(begun), ordering: .releasing)
                 for worker in workers { worker.signal.notify() }
             }

@@ -4,6 +4,8 @@ import Synchronization
 final class JobControl: Sendable {
     /// The newest checkpoint asked for; sources send its barrier.
     let requestedCheckpoint = Atomic<Int>(0)
+    /// The checkpoint after which a bounded run is over; 0 before it is asked for.
+    let finalCheckpoint = Atomic<Int>(0)
     /// The newest checkpoint whose manifest is whole; sinks commit it.
     let completedCheckpoint = Atomic<Int>(0)
     /// Workers whose state cannot shrink before the checkpoint under way is on disk.

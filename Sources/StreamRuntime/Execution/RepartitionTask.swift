@@ -138,8 +138,12 @@ final class RepartitionTask: TaskLoop {
                         + "processes with the same file, or start the job afresh")
             }
             switch record {
-            case .rows(let batch): try emit(batch)
-            case .watermark(let time): _ = tracker.advance(share, to: time)
+            case .rows(let batch):
+                tracker.revive(share)
+                try emit(batch)
+            case .watermark(let time):
+                tracker.revive(share)
+                _ = tracker.advance(share, to: time)
             case .idle: _ = tracker.idle(share)
             case .end: _ = tracker.end(share)
             }
@@ -191,10 +195,12 @@ final class RepartitionTask: TaskLoop {
         let began = clock.nanos
         lastBarrier = checkpoint
         var positions: [String: [UInt8]] = [:]
+        let isFinal = checkpoint == control.finalCheckpoint.load(ordering: .acquiring)
         for input in inputs {
             positions[address(input.number)] =
                 SourcePosition(
-                    offset: input.reader.position, newest: newest, more: tracker.bytes
+                    offset: input.reader.position, newest: newest,
+                    more: [isFinal ? 1 : 0] + tracker.bytes
                 ).bytes
         }
         control.acknowledge(
@@ -206,7 +212,9 @@ final class RepartitionTask: TaskLoop {
 
     private func restore(_ bytes: [UInt8], _ reader: any PartitionReader) throws(JobFailure) {
         guard let position = SourcePosition(bytes),
-            let promised = WatermarkTracker(bytes: position.more), promised.inputs == node.shares
+            let isFinal = position.more.first,
+            let promised = WatermarkTracker(bytes: Array(position.more.dropFirst())),
+            promised.inputs == node.shares
         else {
             throw JobFailure(
                 .corruption,
@@ -217,7 +225,8 @@ final class RepartitionTask: TaskLoop {
         }
         try reader.seek(to: position.offset)
         newest = max(newest, position.newest)
-        tracker = promised
+        // A run that came to its end is over; this one has ends of its own to wait for.
+        tracker = isFinal == 1 ? promised.reopened : promised
     }
 
     private func broadcast(_ element: StreamElement) {

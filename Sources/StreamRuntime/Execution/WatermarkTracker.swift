@@ -44,6 +44,19 @@ public struct WatermarkTracker: Equatable, Sendable {
     /// Whether input `input` holds event time back.
     func isLive(_ input: Int) -> Bool { statuses[input] == .live }
 
+    /// Input `input` has more after all: another run has begun.
+    mutating func revive(_ input: Int) {
+        if statuses[input] == .ended { statuses[input] = .live }
+    }
+
+    /// The tracker of a run after one whose inputs have all ended: they promise what they did, no more.
+    var reopened: WatermarkTracker {
+        var tracker = self
+        for input in statuses.indices { tracker.statuses[input] = .live }
+        tracker.combined = watermarks.min() ?? .earliest
+        return tracker
+    }
+
     /// Whether every input has ended.
     public var isEnded: Bool { statuses.allSatisfy { $0 == .ended } }
 

@@ -14,7 +14,6 @@ public final class RepartitionSink: Sink {
     private var reached = WatermarkTracker(inputs: 1)
     private var announced = EventTime.earliest
     private var saidIdle = false
-    private var saidEnd = false
     private var rowsSince = 0
 
     /// A sink of share `share`, for rows keyed by the columns at `key`.
@@ -87,11 +86,8 @@ public final class RepartitionSink: Sink {
     /// Tells every share what it does not know yet.
     private func announce() throws(JobFailure) {
         rowsSince = 0
-        if reached.isEnded {
-            if !saidEnd { try broadcast(.end) }
-            saidEnd = true
-            return
-        }
+        // Said at every barrier: a share that another process has restarted may have to hear it again.
+        if reached.isEnded { return try broadcast(.end) }
         if reached.combined > announced || (saidIdle && !reached.isIdle) {
             announced = reached.combined
             saidIdle = false

@@ -111,6 +111,11 @@ public struct ShareProtocol: Hashable, Sendable {
                 // A job that is still being ended is started again when it has.
                 if !isStopping, phases[share] == nil { start(share, &actions) }
             }
+            // Where a share begins anew it must hear again from all others that they have ended.
+            if !isStopping, !actions.isEmpty {
+                for (share, phase) in phases.sorted(by: { $0.key < $1.key })
+                where phase == .finished { start(share, &actions) }
+            }
         case .revoked(let shares):
             for share in shares.sorted() where owned.contains(share) {
                 revoking.insert(share)

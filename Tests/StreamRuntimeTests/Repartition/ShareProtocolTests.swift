@@ -89,7 +89,8 @@ import Testing
         process = ShareProtocol(isBounded: true)
         _ = process.receive(.assigned([0, 1]))
         #expect(process.receive(.ended(share: 0, .finished)) == [])
-        #expect(process.receive(.assigned([2])) == [.start(2)])
+        #expect(process.receive(.assigned([2])) == [.start(2), .start(0)])
+        #expect(process.receive(.ended(share: 0, .finished)) == [])
         #expect(process.receive(.ended(share: 1, .finished)) == [])
         #expect(process.receive(.ended(share: 2, .finished)) == [.leave(failed: nil)])
     }
