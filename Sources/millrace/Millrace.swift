@@ -15,7 +15,8 @@ struct Millrace: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             Run.self, Validate.self, Plan.self, Lookup.self, Topics.self, Checkpoints.self,
-            Generate.self, Replay.self, VerifyReplayCommand.self, ReplayWorkerCommand.self,
+            Generate.self, Replay.self, Verify.self, Promote.self, Archive.self,
+            VerifyReplayCommand.self, ReplayWorkerCommand.self,
         ])
 
     /// Wrong words on the command line are the user's mistake, as a wrong file is: exit code 2.

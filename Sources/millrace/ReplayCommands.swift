@@ -108,6 +108,74 @@ struct Replay: ParsableCommand {
     }
 }
 
+struct Verify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Compare a replay's shadow with what the live job made.",
+        discussion: """
+            A replay "--to now" is first carried on to the live job's last checkpoint, so that both have \
+            read the same. Exit code 0 when nothing is changed, missing or extra, 1 when something is.
+            """)
+    @Argument(help: "The replay's name.")
+    var replay: String
+    @Option(help: "The pipelines file.")
+    var file = "pipelines.yaml"
+    @Flag(help: "Do not carry the replay on first.")
+    var asIs = false
+
+    func run() throws {
+        try report(VerifyCommand(path: file, id: replay, staysAsIs: asIs).run())
+    }
+}
+
+struct Promote: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Let the live job go on with a replay's state and features.",
+        discussion: """
+            The live job must be stopped. The replay is carried on to the exact offsets of the job's last \
+            checkpoint, then state and features are switched at once, whatever happens in between. Outputs \
+            go on where they stand: no gap, no overlap. --roll-back does the same with the state that was \
+            there before, as long as the inputs still have the records since.
+            """)
+    @Argument(help: "The replay's name.")
+    var replay: String
+    @Option(help: "The pipelines file.")
+    var file = "pipelines.yaml"
+    @Flag(help: "Go back to the state that the promotion of this replay replaced.")
+    var rollBack = false
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run() throws {
+        try report(
+            PromoteCommand(path: file, id: replay, rollsBack: rollBack, json: json).run())
+    }
+}
+
+struct Archive: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Copy a topic's records, with their offsets, into a directory.",
+        discussion: """
+            Run again, it copies what has come since. A replay reads it first with --archive, and the topic \
+            from there on.
+            """)
+    @OptionGroup var input: FileArgument
+    @Option(help: "The topic.")
+    var topic: String
+    @Option(help: "The directory of the archive.")
+    var to: String
+    @Option(help: "The connection the topic is on, when the file leaves that open.")
+    var connection: String?
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run() throws {
+        try report(
+            ArchiveCommand(
+                path: input.file, topic: topic, connection: connection, target: to, json: json
+            ).run())
+    }
+}
+
 /// Runs pipelines over fixed ranges for `verify-replay`.
 struct ReplayWorkerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -51,7 +51,7 @@ struct JobSettings: Equatable, Sendable {
     /// Where checkpoints are kept for other machines, as resolved against the file's directory.
     var checkpointStore: PlannedStore?
     /// How many shares the job is cut into; nil when it runs whole in one process.
-    let shares: Int?
+    var shares: Int?
     /// Where features are served.
     let serveHost: String
     let servePort: Int

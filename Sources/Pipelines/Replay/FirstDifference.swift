@@ -99,8 +99,12 @@ struct RecordCursor {
             row = 0
         }
         defer { row += 1 }
-        let batch = batch!
-        return Record(
+        return RecordCursor.record(batch!, row)
+    }
+
+    /// One record of a batch, by itself.
+    static func record(_ batch: RecordBatch, _ row: Int) -> Record {
+        Record(
             offset: batch.offsets.int64s[row], timestamp: batch.timestamps.int64s[row],
             key: batch.keys.isValid(row) ? Array(batch.keys.bytes(row)) : nil,
             value: batch.values.isValid(row) ? Array(batch.values.bytes(row)) : nil)

@@ -17,6 +17,38 @@ struct ReplaySession {
             spec.pipelines.first, into: spec.target, place: directory.place)
     }
 
+    /// Where a failure is that is the pipelines file's own.
+    static let fileMark = "pipelines file"
+
+    /// Replay `id` of the job in the file at `path`, as it was left.
+    static func opened(path: String, id: String) throws(JobFailure) -> ReplaySession {
+        let whole = try plan(path, only: [])
+        let directory = ReplayDirectory(id: id, state: whole.settings.stateDirectory)
+        let spec = try directory.requiredSpec(known: whole.settings.stateDirectory)
+        let live = spec.pipelines.isEmpty ? whole : try plan(path, only: spec.pipelines)
+        guard live.fingerprint == spec.fingerprint else {
+            throw JobFailure(
+                .environment,
+                "replay \"\(id)\" was made with another version of the pipelines file", at: path,
+                remedy: "put that version back, or start a new replay with this one")
+        }
+        return try ReplaySession(live: live, directory: directory, spec: spec)
+    }
+
+    /// The plan of a file; a file with problems is a failure with all of them.
+    static func plan(_ path: String, only: [String]) throws(JobFailure) -> JobPlan {
+        switch PlanReader.read(path: path, only: only) {
+        case .success(let plan): return plan
+        case .failure(let output):
+            throw JobFailure(.environment, output.text, at: fileMark, remedy: "correct the file")
+        }
+    }
+
+    /// Whether its own ranges were read; what came later, carrying it on, may have been interrupted.
+    var isFinished: Bool {
+        spec.stage != .running || ReplayFiles.exists(directory.ledgerPath)
+    }
+
     /// How the job is run.
     struct Shape {
         var workers: Int?
@@ -32,9 +64,12 @@ struct ReplaySession {
 
     /// Reads what is left of the ranges.
     ///
+    /// - Parameter isCarrying: whether the state must be what reading everything gives: then a gap by
+    ///   retention stops it.
     /// - Returns: whether all has been read; false when it was stopped before.
     func run(
-        _ shape: Shape, isStopping: () -> Bool, show: (RangeAccount, Bool) -> Void
+        _ shape: Shape, isCarrying: Bool = false, isStopping: () -> Bool,
+        show: (RangeAccount, Bool) -> Void
     ) throws(JobFailure) -> Bool {
         var book =
             try ReplayFiles.read(ReplayBook.self, from: directory.bookPath) ?? ReplayBook()
@@ -48,7 +83,7 @@ struct ReplaySession {
         var run = BoundedRun(
             plan: target.plan, ranges: spec.ranges,
             rules: RangedSource.Rules(
-                finish: finish, isStrict: spec.isStrict,
+                finish: finish, isStrict: spec.isStrict || isCarrying,
                 throttle: shape.rowsPerSecond.map { RowThrottle(rowsPerSecond: $0) }),
             account: account, settings: settings)
         run.open = { (planned) throws(JobFailure) in

@@ -29,6 +29,16 @@ enum ReplaySources {
         }
     }
 
+    /// The topic as above, or nil when there is none of that name.
+    static func present(
+        _ name: String, on connection: PlannedConnection
+    ) throws(JobFailure) -> (any RecordSource)? {
+        if case .embedded(let root) = connection.kind, !EmbeddedLog(root: root).hasTopic(name) {
+            return nil
+        }
+        return try topic(name, on: connection)
+    }
+
     /// Hands every record of `source` to `body`, partition after partition, waiting for a network source.
     static func forEachBatch(
         of source: any RecordSource, _ body: (RecordBatch) throws(JobFailure) -> Void

@@ -29,10 +29,11 @@ enum RetentionNotice {
 
     private static func retention(of topic: String, on name: String, _ plan: JobPlan) -> Int64? {
         guard case .kafka(let bootstrap, let properties)? = plan.connection(name)?.kind,
-            let retention = KafkaRetention.of(
-                topic, on: KafkaConnection(bootstrap: bootstrap, planned: properties))
+            let admin = try? KafkaAdmin(
+                KafkaConnection(bootstrap: bootstrap, planned: properties)),
+            let text = try? admin.setting("retention.ms", of: topic), let millis = Int64(text)
         else { return nil }
-        return retention.millis < 0 ? nil : retention.millis
+        return millis < 0 ? nil : millis
     }
 
     private static func text(_ millis: Int64) -> String {

@@ -40,6 +40,8 @@ extension JobPlan {
     ) -> JobPlan {
         var plan = self
         plan.settings.stateDirectory = place.state
+        // One process reads everything again, however many the live job has.
+        plan.settings.shares = nil
         plan.connections.append(
             PlannedConnection(name: ScratchPlace.connection, kind: .embedded(root: place.topics)))
         for (index, output) in outputs(in: place) where !spared.contains(output.id) {
@@ -87,9 +89,13 @@ extension JobPlan {
     /// The partitions of the live topic that a sink writes, where it is there already.
     func livePartitions(of sink: PlannedSink) -> Int? {
         guard case .topic(let name, let topic, _, _) = sink.target,
-            case .embedded(let root)? = connection(name)?.kind
+            let connection = connection(name)
         else { return nil }
-        let log = EmbeddedLog(root: root)
-        return log.hasTopic(topic) ? try? log.settings(topic).partitions : nil
+        if case .embedded(let root) = connection.kind,
+            !EmbeddedLog(root: root).hasTopic(topic)
+        {
+            return nil
+        }
+        return try? ReplaySources.topic(topic, on: connection).partitions().count
     }
 }

@@ -39,6 +39,7 @@ public final class JobRunner {
     /// - Parameter isStopping: asked a few times a second.
     func run(isStopping: () -> Bool) throws(JobFailure) -> Summary {
         try Directories.make(plan.settings.stateDirectory)
+        try plan.settlePromotion()
         let budget = MemoryBudget(total: plan.settings.memoryBytes)
         let workers = options.workers ?? plan.settings.workers ?? JobRunner.cores
         let transactions = try JobTransactions(plan: plan)

@@ -71,6 +71,7 @@ final class RangedReader: PartitionReader {
     private let rules: RangedSource.Rules
     private let account: RangeAccount
     private let oldest: Int64
+    private let hole: Range<Int64>?
     private var isStarted = false
     private(set) var position: Int64
 
@@ -87,6 +88,7 @@ final class RangedReader: PartitionReader {
         self.rules = rules
         self.account = account
         oldest = inner.position
+        hole = (inner as? SeamedReader)?.hole
         position = range.from
     }
 
@@ -109,21 +111,32 @@ final class RangedReader: PartitionReader {
             return
         }
         if position < oldest, position < to {
-            guard !rules.isStrict else {
-                throw JobFailure(
-                    .source,
-                    "offsets \(position) to \(min(oldest, to) - 1) of \(name) are no longer there: "
-                        + "retention has deleted them", at: address,
-                    remedy: "begin at \(oldest), read an archive of the topic first (--archive), "
-                        + "or leave --strict out to have the gap named in the ledger")
-            }
+            if rules.isStrict { throw gone(position..<min(oldest, to)) }
             let first = min(oldest, to)
             account.pass(
                 address, to: first, records: 0,
                 gaps: [RangeAccount.Gap(from: position, to: first, reason: .retention)])
             position = first
         }
+        if rules.isStrict, let hole, hole.overlaps(position..<max(position, to)) {
+            throw gone(hole)
+        }
         if position < to { try inner.seek(to: position) }
+    }
+
+    private func gone(_ offsets: Range<Int64>) -> JobFailure {
+        JobFailure(
+            .source,
+            "offsets \(offsets.lowerBound) to \(offsets.upperBound - 1) of \(name) are no longer "
+                + "there: retention has deleted them", at: address,
+            remedy:
+                "begin at \(offsets.upperBound), read an archive of the topic first (--archive), "
+                + "or leave --strict out to have the gap named in the ledger")
+    }
+
+    private func gap(from: Int64, to: Int64) -> RangeAccount.Gap {
+        let isHole = hole.map { $0.overlaps(from..<to) } ?? false
+        return RangeAccount.Gap(from: from, to: to, reason: isHole ? .retention : .absent)
     }
 
     func read(maxRecords: Int, maxBytes: Int) throws(JobFailure) -> ReadOutcome {
@@ -162,7 +175,7 @@ final class RangedReader: PartitionReader {
     private func skip(to reached: Int64, records: Int) {
         account.pass(
             address, to: reached, records: records,
-            gaps: [RangeAccount.Gap(from: position, to: reached, reason: .absent)])
+            gaps: [gap(from: position, to: reached)])
         position = reached
     }
 
@@ -186,15 +199,14 @@ final class RangedReader: PartitionReader {
             var expected = position
             for row in 0..<count {
                 if offsets[row] > expected {
-                    gaps.append(
-                        RangeAccount.Gap(from: expected, to: offsets[row], reason: .absent))
+                    gaps.append(gap(from: expected, to: offsets[row]))
                 }
                 expected = offsets[row] + 1
             }
         }
         let next = count < batch.count ? to : min(max(inner.position, last + 1), to)
         if next > last + 1 {
-            gaps.append(RangeAccount.Gap(from: last + 1, to: next, reason: .absent))
+            gaps.append(gap(from: last + 1, to: next))
         }
         position = next
         account.pass(address, to: next, records: count, gaps: gaps)

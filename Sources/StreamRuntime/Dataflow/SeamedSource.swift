@@ -59,10 +59,13 @@ final class SeamedReader: PartitionReader {
     private let live: any PartitionReader
     private let seam: Int64
     private let oldestLive: Int64
+    private let oldestArchived: Int64
     private var isLive = false
 
     var partition: Int32 { live.partition }
     var name: String { live.name }
+    /// Offsets that neither has, because retention took them before they were archived.
+    var hole: Range<Int64>? { seam < oldestLive ? seam..<oldestLive : nil }
     var position: Int64 { isLive ? live.position : archive.position }
 
     init(archive: any PartitionReader, live: any PartitionReader, seam: Int64) {
@@ -70,12 +73,15 @@ final class SeamedReader: PartitionReader {
         self.live = live
         self.seam = seam
         oldestLive = live.position
+        oldestArchived = archive.position
         if archive.position > live.position { isLive = true }
     }
 
     func seek(to offset: Int64) throws(JobFailure) {
-        isLive = offset >= seam || offset < archive.position && offset >= oldestLive
-        if isLive { try live.seek(to: offset) } else { try archive.seek(to: offset) }
+        isLive = offset >= seam || offset < oldestArchived && offset >= oldestLive
+        guard isLive else { return try archive.seek(to: offset) }
+        // What retention took between the two is a hole that the offsets show.
+        try live.seek(to: offset >= seam ? max(offset, oldestLive) : offset)
     }
 
     func read(maxRecords: Int, maxBytes: Int) throws(JobFailure) -> ReadOutcome {
@@ -84,7 +90,6 @@ final class SeamedReader: PartitionReader {
         switch outcome {
         case .records, .waiting: return outcome
         case .caughtUp, .ended:
-            // What retention took between the two is a hole that the offsets show.
             isLive = true
             try live.seek(to: max(seam, oldestLive))
             return try live.read(maxRecords: maxRecords, maxBytes: maxBytes)

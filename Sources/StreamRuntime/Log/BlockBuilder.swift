@@ -85,7 +85,8 @@ final class BlockBuilder {
     ///
     /// - Returns: the head that was written.
     func pack(
-        baseOffset: Int64, appendId: Int64, scratch: ByteArena, into target: ByteArena
+        baseOffset: Int64, followsGap: Bool = false, appendId: Int64, scratch: ByteArena,
+        into target: ByteArena
     ) -> BlockHeader {
         let unassembled = assembleInPlace()
         if unassembled == nil { assemble(into: scratch) }
@@ -98,6 +99,7 @@ final class BlockBuilder {
             bodyBytes: unpacked, codec: .none, hasHeaders: fill.pointee.hasHeaders,
             baseOffset: baseOffset, count: count, unpackedBytes: unpacked,
             timestampMax: fill.pointee.timestampMax, appendId: appendId)
+        header.followsGap = followsGap
         if let packed = LZ4.compress(source, unpacked, into: body, capacity: unpacked - 1) {
             header.codec = .lz4
             header.bodyBytes = packed

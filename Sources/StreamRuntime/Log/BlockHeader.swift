@@ -19,6 +19,8 @@ struct BlockHeader {
     var checksum: UInt32 = 0
     var codec: Codec
     var hasHeaders: Bool
+    /// Whether offsets before the first are left out on purpose: an archive keeps those of its topic.
+    var followsGap = false
     var baseOffset: Int64
     var count: Int
     var unpackedBytes: Int
@@ -55,6 +57,7 @@ struct BlockHeader {
         bodyBytes = Int(field(8, UInt32.self))
         self.codec = codec
         hasHeaders = field(13, UInt8.self) & 1 != 0
+        followsGap = field(13, UInt8.self) & 2 != 0
         baseOffset = field(16, Int64.self)
         count = Int(field(24, UInt32.self))
         unpackedBytes = Int(field(28, UInt32.self))
@@ -72,7 +75,7 @@ struct BlockHeader {
         put(BlockHeader.magic, 0)
         put(UInt32(bodyBytes), 8)
         put(codec.rawValue, 12)
-        put(UInt8(hasHeaders ? 1 : 0), 13)
+        put(UInt8((hasHeaders ? 1 : 0) | (followsGap ? 2 : 0)), 13)
         put(UInt16(0), 14)
         put(baseOffset, 16)
         put(UInt32(count), 24)
@@ -80,6 +83,11 @@ struct BlockHeader {
         put(timestampMax, 32)
         put(appendId, 40)
         put(BlockHeader.sum(raw, bytes: bytes), 4)
+    }
+
+    /// Whether a block may stand where `offset` is due.
+    func continues(at offset: Int64) -> Bool {
+        baseOffset == offset || followsGap && baseOffset > offset
     }
 
     /// Whether the whole block at `raw` is what was written.

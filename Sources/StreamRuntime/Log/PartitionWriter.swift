@@ -11,6 +11,8 @@ final class PartitionWriter {
     private var sealed: [SegmentIndex] = []
     private var unsynced: [LogFile] = []
     private var directoryChanged = false
+    /// Whether the next block leaves out the offsets before it.
+    private var followsGap = false
     /// Where the next block goes.
     private(set) var end: PartitionEnd
 
@@ -94,7 +96,8 @@ final class PartitionWriter {
     func flush(appendId: Int64, scratch: BlockScratch) throws(JobFailure) {
         guard builder.count > 0 else { return }
         let header = builder.pack(
-            baseOffset: end.offset, appendId: appendId, scratch: scratch.body, into: scratch.block)
+            baseOffset: end.offset, followsGap: followsGap, appendId: appendId,
+            scratch: scratch.body, into: scratch.block)
         if end.position > 0 && Int(end.position) + header.bytes > settings.segmentBytes {
             try roll()
         }
@@ -106,6 +109,7 @@ final class PartitionWriter {
             throw error
         }
         builder.removeAll()
+        followsGap = false
         activeIndex.append(header)
         end.offset = header.nextOffset
         end.position += Int64(header.bytes)
@@ -124,8 +128,27 @@ final class PartitionWriter {
         try writeIndex(activeIndex)
         sealed.append(activeIndex)
         active = nil
-        activeIndex = SegmentIndex(base: end.offset)
-        end = PartitionEnd(offset: end.offset, segment: end.offset, position: 0)
+        // A gap is within the segment that it leads to, so that segments join without one.
+        activeIndex = SegmentIndex(base: activeIndex.nextOffset)
+        end = PartitionEnd(offset: end.offset, segment: activeIndex.base, position: 0)
+    }
+
+    /// The offset the next record gets.
+    var nextOffset: Int64 { end.offset + Int64(builder.count) }
+
+    /// Leaves out the offsets up to `offset`, which the next record gets; one must follow.
+    ///
+    /// - Precondition: `offset` is beyond `nextOffset`.
+    func skip(to offset: Int64, appendId: Int64, scratch: BlockScratch) throws(JobFailure) {
+        precondition(offset > nextOffset, "offsets only grow")
+        try flush(appendId: appendId, scratch: scratch)
+        if sealed.isEmpty && activeIndex.bytes == 0 {
+            activeIndex = SegmentIndex(base: offset)
+            end.segment = offset
+        } else {
+            followsGap = true
+        }
+        end.offset = offset
     }
 
     private func writeIndex(_ index: SegmentIndex) throws(JobFailure) {

@@ -104,7 +104,7 @@ struct SegmentScan {
         defer { raw.deallocate() }
         let got = try file.read(into: raw, count: BlockHeader.size, at: Int(position))
         guard got == BlockHeader.size, let header = BlockHeader(raw),
-            header.baseOffset == offset, position + Int64(header.bytes) <= limit
+            header.continues(at: offset), position + Int64(header.bytes) <= limit
         else { return nil }
         if checking {
             let whole = UnsafeMutableRawPointer.allocate(byteCount: header.bytes, alignment: 8)

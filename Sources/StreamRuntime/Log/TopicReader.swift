@@ -132,7 +132,10 @@ final class TopicReader: PartitionReader {
                 continue
             }
             guard let header = BlockHeader(here) else { throw damaged() }
-            guard header.baseOffset <= position else { throw damaged() }
+            if header.baseOffset > position {
+                guard header.continues(at: position) else { throw damaged() }
+                position = header.baseOffset
+            }
             if header.nextOffset <= position {
                 next += Int64(header.bytes)
                 continue

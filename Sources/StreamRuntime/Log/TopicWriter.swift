@@ -179,6 +179,30 @@ public final class TopicWriter {
         }
     }
 
+    /// Appends all records of `batch` to the partition they come from, under their own offsets: offsets
+    /// between them stay without a record.
+    ///
+    /// - Throws: when the partition has come past the first of them already.
+    public func appendKeepingOffsets(_ batch: RecordBatch) throws(JobFailure) {
+        if writers.isEmpty { try recover(token: nil) }
+        let writer = writers[Int(batch.partition)]
+        for row in 0..<batch.count {
+            let offset = batch.offsets.int64s[row]
+            let next = writer.nextOffset
+            guard offset >= next else {
+                throw JobFailure(
+                    .sink, "offset \(offset) of \(topic)/\(batch.partition) is there already",
+                    at: directory, remedy: "go on behind offset \(next)")
+            }
+            if offset > next { try writer.skip(to: offset, appendId: appendId, scratch: scratch) }
+            try append(
+                partition: Int(batch.partition),
+                key: batch.keys.isValid(row) ? batch.keys.bytes(row) : nil,
+                value: batch.values.isValid(row) ? batch.values.bytes(row) : nil,
+                timestamp: batch.timestamps.int64s[row], headers: batch.headers?.bytes(row))
+        }
+    }
+
     // MARK: committing
 
     /// Makes everything appended so far durable under `checkpoint`, not yet readable.

@@ -42,11 +42,4 @@ import Testing
             #expect(account.entries.values.allSatisfy { $0.isDone && $0.gaps.isEmpty })
         }
     }
-
-    @Test func `nothing is said of a topic's retention when the brokers do not tell it`() {
-        mock.create("orders", partitions: 1)
-        var connection = mock.connection
-        connection.requestMillis = 300
-        #expect(KafkaRetention.of("orders", on: connection) == nil)
-    }
 }

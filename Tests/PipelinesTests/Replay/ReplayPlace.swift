@@ -73,8 +73,9 @@ final class ReplayPlace {
         try log.ensureTopic("orders", TopicSettings(partitions: 3, segmentBytes: 4096))
         let writer = try log.writer("orders")
         defer { writer.close() }
-        var random = SeededNumbers(seed: seed &+ UInt64(first))
         for number in first..<(first + count) {
+            // The same order whatever it is appended with.
+            var random = SeededNumbers(seed: seed &+ UInt64(number))
             let time = number * 3 - random.next(4)
             let user = "u\(random.next(users))"
             let value =
