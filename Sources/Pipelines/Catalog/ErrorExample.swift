@@ -137,6 +137,10 @@ extension ErrorExample {
                 "  disk: {files: ./exports}\n  north: {kafka: {bootstrap: \"n:9092\"}}\n  south: {kafka: {bootstrap: \"s:9092\"}}\n\(between)    to: {topic: orders.large, key: user_id, connection: north}\n  small:\n    from: orders\n    to: {topic: orders.small, connection: south}"
         ),
         .init(code: .notShared, right: "version: 1", wrong: "version: 1\njob: {shares: 4}"),
+        .init(
+            code: .schemaFile, right: "format: json",
+            wrong: "format: {protobuf: {descriptor: orders.desc, message: shop.Order}}"
+        ),
         .init(code: .expression, right: "amount > 100", wrong: "amuont > 100"),
         .init(code: .notBoolean, right: "amount > 100", wrong: "amount"),
         .init(

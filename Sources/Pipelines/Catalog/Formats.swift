@@ -1,3 +1,5 @@
+import Connectors
+
 /// The formats of records, with their options.
 enum Formats {
     static let options: [(format: PlannedFormat.Kind, keys: [KeyShape], meaning: String)] = [
@@ -32,6 +34,21 @@ enum Formats {
         (
             .debezium, [],
             "A change of a table row; columns of the row, and op, ts_ms and the like by path."
+        ),
+        (
+            .protobuf,
+            [
+                KeyShape(
+                    name: "descriptor", shape: .text(.any), isRequired: true,
+                    meaning: "The descriptor file that protoc --descriptor_set_out writes."),
+                KeyShape(
+                    name: "message", shape: .text(.any), isRequired: true,
+                    meaning: "The full name of the message: package.Name."),
+                KeyShape(
+                    name: "framing",
+                    shape: .text(.words(ProtobufRecordDecoder.Framing.allCases.map(\.rawValue))),
+                    meaning: "What stands before the message; none when not given."),
+            ], "A Protobuf message a record."
         ),
         (.raw, [], "The record's bytes as they are."),
     ]

@@ -1,3 +1,4 @@
+import Connectors
 import StreamRuntime
 
 /// A checked pipelines file, ready to run: what is read, what happens to it, where it goes.
@@ -112,12 +113,14 @@ struct PlannedSource: Equatable, Sendable {
 struct PlannedFormat: Equatable, Sendable {
     /// The formats there are.
     enum Kind: String, CaseIterable, Sendable {
-        case json, csv, debezium, raw
+        case json, csv, debezium, protobuf, raw
     }
 
     let kind: Kind
     /// Options as written, sorted by name: `delimiter`, `header`, `strict` and their like.
     let options: [Option]
+    /// What the descriptor file of a Protobuf format describes.
+    var protobuf: ProtobufSchema?
 
     /// An option of a format.
     struct Option: Equatable, Sendable {

@@ -1,3 +1,5 @@
+import Connectors
+import Foundation
 import StreamRuntime
 
 extension Planner {
@@ -123,6 +125,7 @@ extension Planner {
             guard let wanted = needed[name] else { return }
             fields = fields.filter { wanted.contains($0.name) || $0.name == timeField }
         }
+        let format = described(stream, fields)
         let schema = Schema(fields.map { Field($0.name, $0.type) })
         let ordinal = sources.count
         var outputs = [PlannedPort(name: "main", schema: schema)]
@@ -131,7 +134,7 @@ extension Planner {
         sources.append(
             PlannedSource(
                 ordinal: ordinal, name: name,
-                location: location ?? .files(path: ""), format: stream.format, fields: fields,
+                location: location ?? .files(path: ""), format: format, fields: fields,
                 schema: schema, timeColumn: schema.index(of: timeField) ?? 0,
                 outOfOrderness: stream.outOfOrderness, idle: stream.idle, onError: policy,
                 outputs: outputs))
@@ -145,6 +148,55 @@ extension Planner {
                 ],
                 poisoned: stream.unreadableFields),
             policy: stream.onError, connections: near)
+    }
+
+    /// The stream's format with what its descriptor file says, once the fields are held against it.
+    private func described(_ stream: StreamSpec, _ fields: [PlannedField]) -> PlannedFormat {
+        var format = stream.format
+        guard format.kind == .protobuf, let path = format.option("descriptor") else {
+            return format
+        }
+        let resolved = Planner.resolve(path, in: directory)
+        let known: ProtobufSchema
+        do {
+            let bytes = try Data(contentsOf: URL(fileURLWithPath: resolved))
+            known = try ProtobufSchema(descriptor: Array(bytes))
+        } catch {
+            let reason = (error as? ProtobufSchema.Problem)?.reason
+            diagnostics.report(
+                .schemaFile,
+                "the descriptor file \(path) cannot be used: "
+                    + (reason ?? "it is not there or cannot be read"),
+                at: stream.name.position,
+                fix: "write it: protoc --include_imports --descriptor_set_out=\(path) FILE.proto")
+            return format
+        }
+        format.protobuf = known
+        // Field by field, so that all that do not fit are told of at once.
+        var isNamed = true
+        for field in fields {
+            do throws(ProtobufMismatch) {
+                _ = try DecoderFactory.protobuf(format, fields: [field])
+            } catch {
+                guard !error.field.isEmpty else {
+                    isNamed = false
+                    break
+                }
+                let spec = stream.fields.first { $0.name.value == field.name }
+                diagnostics.report(
+                    .schemaFile, "\(error.field): \(error.reason)",
+                    at: spec?.name.position ?? stream.timeField.position,
+                    notes: ["types: \(field.name) is \(field.type)"],
+                    fix: "declare what the message has, or give the field's path")
+            }
+        }
+        if !isNamed, let name = format.option("message") {
+            diagnostics.report(
+                .schemaFile, "the descriptor file has no message \"\(name)\"",
+                at: stream.name.position,
+                fix: NearestWord.advice(name, among: known.messageNames, what: "messages"))
+        }
+        return format
     }
 
     /// What a policy means at one place; dead letters get the next port there and a sink.

@@ -56,17 +56,40 @@ struct SourceFactory {
 /// Makes the decoders that planned formats ask for.
 enum DecoderFactory {
     static func decoder(_ source: PlannedSource) -> any RecordDecoder {
-        let fields = source.fields.map { field in
-            RecordField(
-                field.name, field.type, path: field.path.joined(separator: "."),
-                from: origin(field.from), isRequired: field.isRequired, unit: unit(field.unit))
-        }
+        let fields = DecoderFactory.fields(source.fields)
         switch source.format.kind {
         case .json: return JSONRecordDecoder(fields: fields)
         case .csv: return CSVRecordDecoder(fields: fields, dialect: dialect(source.format))
         case .debezium: return DebeziumRecordDecoder(fields: fields)
+        case .protobuf:
+            do throws(ProtobufMismatch) {
+                return try protobuf(source.format, fields: source.fields)
+            } catch { preconditionFailure("the planner has made this decoder before: \(error)") }
         case .raw: return RawRecordDecoder(fields: fields)
         }
+    }
+
+    private static func fields(_ fields: [PlannedField]) -> [RecordField] {
+        fields.map { field in
+            RecordField(
+                field.name, field.type, path: field.path.joined(separator: "."),
+                from: origin(field.from), isRequired: field.isRequired, unit: unit(field.unit))
+        }
+    }
+
+    /// A decoder of messages that the format's descriptor file describes.
+    ///
+    /// - Throws: when the file does not describe the message or a field as declared.
+    static func protobuf(
+        _ format: PlannedFormat, fields: [PlannedField]
+    ) throws(ProtobufMismatch) -> ProtobufRecordDecoder {
+        guard let schema = format.protobuf else {
+            preconditionFailure("the planner has read the descriptor file")
+        }
+        return try ProtobufRecordDecoder(
+            fields: DecoderFactory.fields(fields), message: format.option("message") ?? "",
+            of: schema,
+            framing: format.option("framing").flatMap { .init(rawValue: $0) } ?? .none)
     }
 
     static func dialect(_ format: PlannedFormat) -> CSVDialect {

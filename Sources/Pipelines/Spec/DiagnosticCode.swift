@@ -38,6 +38,7 @@ enum DiagnosticCode: String, CaseIterable, Sendable {
     case nowhere = "E213"
     case severalClusters = "E214"
     case notShared = "E215"
+    case schemaFile = "E220"
 
     case expression = "E301"
     case notBoolean = "E302"
@@ -98,6 +99,8 @@ extension DiagnosticCode {
             "Outputs to two Kafka clusters are to be exactly-once, which one transaction cannot do."
         case .notShared:
             "A job cut into shares uses what only one process can have, or what its shares cannot agree on."
+        case .schemaFile:
+            "A file that describes records cannot be read, or does not describe a field as declared."
         case .expression: "An expression cannot be read, or its types do not fit."
         case .notBoolean: "A condition that is not true or false."
         case .unequalInputs: "The inputs of a union have different columns or types."

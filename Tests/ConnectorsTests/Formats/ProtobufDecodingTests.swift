@@ -82,21 +82,25 @@ private let line = ColumnType.structure([
         (RecordField("paid", .bool), "true"),
         (RecordField("kind", .string), "RETURN"),
         (RecordField("kind", .int64), "5"),
-        (RecordField("lines", .list(line)), "[{a, -2, [x, ü]}, {b, 0, []}]"),
+        (
+            RecordField("lines", .list(line)),
+            "[{sku=a, quantity=-2, tags=[x, ü]}, {sku=b, quantity=0, tags=[]}]"
+        ),
         (RecordField("scores", .list(.int64)), "[1, -1, 300]"),
         (
             RecordField(
                 "counts",
-                .list(.structure([Field("key", .string), Field("value", .int64)]))), "[{k, 9}]"
+                .list(.structure([Field("key", .string), Field("value", .int64)]))),
+            "[{key=k, value=9}]"
         ),
         (RecordField("at", .timestamp), "1700000000123456"),
-        (RecordField("at", .structure([Field("nanos", .int64)])), "{123456789}"),
+        (RecordField("at", .structure([Field("nanos", .int64)])), "{nanos=123456789}"),
         (RecordField("took", .int64), "1500000"),
         (RecordField("nick", .string), "ann"),
         (RecordField("delta", .int64, path: "inner.delta"), "-3"),
         (
             RecordField("inner", .structure([Field("note", .string), Field("delta", .int64)])),
-            "{n, -3}"
+            "{note=n, delta=-3}"
         ),
         (RecordField("email", .string), "null"),
         (RecordField("phone", .int64), "42"),
@@ -157,7 +161,7 @@ private let line = ColumnType.structure([
     ]
     #expect(
         decode(try decoder("shop.Order", fields), records([bytes(Vectors.merged)]))
-            == Decoded(rows: ["2 | 4 | {z, 4}"]))
+            == Decoded(rows: ["2 | 4 | {note=z, delta=4}"]))
     // Of a oneof only the member that came last is there: phone 42, then an e-mail address.
     let way = [RecordField("phone", .int64), RecordField("email", .string)]
     #expect(

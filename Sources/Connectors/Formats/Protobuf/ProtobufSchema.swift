@@ -2,7 +2,7 @@
 ///
 /// - Source: `descriptor.proto` of the Protocol Buffers project, of whose FileDescriptorSet (as
 ///   `protoc --descriptor_set_out --include_imports` writes it) this reads what decoding needs.
-public struct ProtobufSchema: Sendable {
+public struct ProtobufSchema: Equatable, Sendable {
     /// Why a descriptor file cannot be used.
     public struct Problem: Error, Equatable {
         /// What is wrong.
@@ -31,7 +31,7 @@ public struct ProtobufSchema: Sendable {
     }
 
     /// A field of a message.
-    struct MessageField: Sendable {
+    struct MessageField: Equatable, Sendable {
         var name = ""
         var jsonName = ""
         var number = 0
@@ -46,7 +46,7 @@ public struct ProtobufSchema: Sendable {
         fileprivate var isOptionalThree = false
     }
 
-    struct Message: Sendable {
+    struct Message: Equatable, Sendable {
         var name = ""
         var fields: [MessageField] = []
         var isMapEntry = false
@@ -59,7 +59,7 @@ public struct ProtobufSchema: Sendable {
         }
     }
 
-    struct Enumeration: Sendable {
+    struct Enumeration: Equatable, Sendable {
         var name = ""
         /// The values' names by number; of aliases the first.
         var names: [Int32: String] = [:]
