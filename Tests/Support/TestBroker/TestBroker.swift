@@ -94,7 +94,7 @@ public final class TestBroker: @unchecked Sendable {
     }
 
     /// Runs `body` on the broker's thread and waits for its result.
-    private func call<Result>(
+    func call<Result>(
         _ body: @escaping (Broker) throws(BrokerFailure) -> Result
     ) throws(BrokerFailure) -> Result {
         let answer = Answer<Result>()

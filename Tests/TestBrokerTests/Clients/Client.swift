@@ -108,7 +108,7 @@ final class Client {
 
     // MARK: transactions
 
-    private func check(_ error: OpaquePointer?) throws {
+    func check(_ error: OpaquePointer?) throws {
         guard let error else { return }
         defer { rd_kafka_error_destroy(error) }
         throw Refusal(

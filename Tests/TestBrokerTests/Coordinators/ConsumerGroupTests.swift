@@ -206,4 +206,25 @@ import Testing
         let place = TopicPartition(topic: "t", partition: 0)
         #expect(harness.coordinator.offsets["g"]?.committed[place]?.offset == 20)
     }
+
+    @Test func `a static member that died before it said what it gave up must cause a rebalance`() {
+        var harness = GroupHarness()
+        // "one" owns all; "two" comes and gets nothing until "one" has given something up.
+        var one = harness.joined[harness.join(instance: "one", metadata: [0b11])]?.member ?? ""
+        _ = harness.sync(one, 1, instance: "one", giving: [one: [0b11]])
+        let joinTwo = harness.join(instance: "two", metadata: [0])
+        _ = harness.join(one, instance: "one", metadata: [0b11])
+        let two = harness.joined[joinTwo]?.member ?? ""
+        _ = harness.sync(two, 2, instance: "two")
+        _ = harness.sync(one, 2, instance: "one", giving: [one: [0b01], two: [0]])
+        // Now "one" dies, and its next life sits down in the same seat: nobody else notices.
+        one = harness.joined[harness.join(instance: "one", metadata: [0])]?.member ?? ""
+        let seat = harness.sync(one, 2, instance: "one")
+        #expect(harness.synced[seat]?.assignment == [0b01])
+        #expect(harness.heartbeat(two, 2, instance: "two") == .none, "share 1 has no owner")
+        // Whoever comes anew, and be it for a moment, makes all of them share anew.
+        _ = harness.enter(metadata: [0])
+        #expect(harness.heartbeat(two, 2, instance: "two") == .rebalanceInProgress)
+        #expect(harness.heartbeat(one, 2, instance: "one") == .rebalanceInProgress)
+    }
 }
