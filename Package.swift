@@ -118,6 +118,11 @@ let package = Package(
             dependencies: [
                 "Connectors", "Pipelines", "StreamRuntime", "TestBroker", "CRdKafka", "millrace",
             ], swiftSettings: strict),
+        .testTarget(
+            name: "KafkaTests",
+            dependencies: [
+                "Connectors", "Pipelines", "StreamRuntime", "TestBroker", "CRdKafka", "millrace",
+            ], swiftSettings: strict),
         .testTarget(name: "RocksDBTests", dependencies: ["RocksDB"], swiftSettings: strict),
         .testTarget(name: "CodecsTests", dependencies: ["Codecs"], swiftSettings: strict),
         .testTarget(
