@@ -91,6 +91,20 @@ final class Cluster: Sendable {
         }
     }
 
+    /// Gives a topic more partitions, as an administrator would.
+    func grow(_ topic: String, to partitions: Int) throws {
+        let client = try KafkaClient(RD_KAFKA_PRODUCER, connection, defaults: [:], fixed: [:])
+        let queue = rd_kafka_queue_new(client.handle)
+        defer { rd_kafka_queue_destroy(queue) }
+        var text = [CChar](repeating: 0, count: 256)
+        var request = rd_kafka_NewPartitions_new(topic, partitions, &text, text.count)
+        defer { rd_kafka_NewPartitions_destroy(request) }
+        rd_kafka_CreatePartitions(client.handle, &request, 1, nil, queue)
+        let event = rd_kafka_queue_poll(queue, 5000)
+        defer { rd_kafka_event_destroy(event) }
+        try #require(rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    }
+
     /// A producer in the midst of a transaction of its own.
     func transaction(_ id: String) throws -> KafkaClient {
         let client = try KafkaClient(

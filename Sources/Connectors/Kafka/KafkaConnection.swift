@@ -12,7 +12,9 @@ public struct KafkaConnection: Equatable, Sendable {
     /// How long one request may take before the cluster counts as unreachable.
     public var requestMillis = 10_000
     /// How long all brokers may be gone while a job runs before it stops.
-    public var outageMillis = 60_000
+    public var outageMillis = 300_000
+    /// How often a topic that is read is looked at, whether it has other partitions meanwhile.
+    public var metadataMillis = 10_000
 
     /// A connection to the cluster behind `bootstrap`.
     public init(bootstrap: String, properties: [String: String] = [:]) {

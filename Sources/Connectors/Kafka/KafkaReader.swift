@@ -14,6 +14,7 @@ final class KafkaReader: PartitionReader {
 
     let client: KafkaClient
     private let topic: KafkaTopic
+    private let watch: KafkaTopicWatch
     private let limit: Int64?
     private var queue: OpaquePointer?
     private var atEnd = false
@@ -21,10 +22,12 @@ final class KafkaReader: PartitionReader {
     private var lastBytes = 4096
 
     init(
-        _ client: KafkaClient, _ topic: KafkaTopic, partition: Int32, start: Int64, limit: Int64?
+        _ client: KafkaClient, _ topic: KafkaTopic, _ watch: KafkaTopicWatch, partition: Int32,
+        start: Int64, limit: Int64?
     ) {
         self.client = client
         self.topic = topic
+        self.watch = watch
         self.partition = partition
         self.limit = limit
         name = "\(topic.name)/\(partition)"
@@ -82,6 +85,7 @@ final class KafkaReader: PartitionReader {
         if let limit, position >= limit { return .ended }
         try client.serve(topic: topic.name)
         if let held { throw expired(held) }
+        try watch.look()
         let queue = try startedQueue()
         guard rd_kafka_queue_length(queue) > 0 else { return atEnd ? .caughtUp : .waiting }
         let rows = min(maxRecords, 8192)
@@ -94,6 +98,7 @@ final class KafkaReader: PartitionReader {
             _ = rd_kafka_consume_callback_queue(queue, 0, { KafkaFill.take($0, $1) }, $0)
         }
         fill.close(batch)
+        batch.skipped = fill.skipped
         if batch.count > 0 || fill.atEnd { client.noteAnswer() }
         position = fill.position
         atEnd = fill.atEnd
@@ -141,6 +146,7 @@ private struct KafkaFill {
     private var headers: [(row: Int, bytes: [UInt8])] = []
     private(set) var position: Int64
     private(set) var atEnd = false
+    private(set) var skipped = 0
     private(set) var failure: rd_kafka_resp_err_t?
 
     private static let hasKey: UInt8 = 1
@@ -197,8 +203,10 @@ private struct KafkaFill {
         let offset = message.pointee.offset
         atEnd = false
         guard offset >= position else { return }
+        let before = position
         position = min(offset &+ 1, limit)
         guard offset < limit else { return rd_kafka_yield(client) }
+        skipped &+= Int(offset &- before)
         let row = count
         var kind = rd_kafka_timestamp_type_t(0)
         let millis = rd_kafka_message_timestamp(message, &kind)

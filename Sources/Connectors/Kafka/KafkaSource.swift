@@ -6,6 +6,7 @@ public final class KafkaSource: RecordSource {
     let client: KafkaClient
     let topic: String
     private let bounded: Bool
+    private let watch: KafkaTopicWatch
 
     /// The topic as a source; with `bounded` each partition ends at what it has when its reader is made.
     ///
@@ -20,19 +21,20 @@ public final class KafkaSource: RecordSource {
             defaults: [
                 // Read ahead of at most 8 MiB a partition, whatever their number.
                 "queued.max.messages.kbytes": "8192", "fetch.wait.max.ms": "100",
+                "isolation.level": "read_committed",
             ],
             fixed: [
                 "enable.partition.eof": "true", "enable.auto.commit": "false",
                 "auto.offset.reset": "error", "allow.auto.create.topics": "false",
             ])
+        watch = KafkaTopicWatch(client, topic, isBounded: bounded)
     }
 
     /// All partitions the topic has.
     ///
     /// - Throws: when the cluster cannot be reached or has no such topic.
     public func partitions() throws(JobFailure) -> [Int32] {
-        let handle = try KafkaTopic(client, topic)
-        let count = try client.partitionCount(handle.handle, named: topic)
+        let count = try watch.begin()
         return (0..<Int32(count)).map { $0 }
     }
 
@@ -42,7 +44,8 @@ public final class KafkaSource: RecordSource {
     public func reader(partition: Int32) throws(JobFailure) -> any PartitionReader {
         let extent = try client.extent(topic, partition)
         return KafkaReader(
-            client, try KafkaTopic(client, topic), partition: partition, start: extent.oldest,
+            client, try KafkaTopic(client, topic), watch, partition: partition,
+            start: extent.oldest,
             limit: bounded ? extent.end : nil)
     }
 }

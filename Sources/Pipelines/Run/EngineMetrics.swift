@@ -12,6 +12,10 @@ enum EngineMetrics {
             (.rejected, "millrace_rows_rejected_total", "Records and rows that could not be used."),
             (.duplicates, "millrace_rows_duplicate_total", "Rows dropped as duplicates."),
             (.stale, "millrace_rows_stale_total", "Rows older than what was known."),
+            (
+                .offsetsSkipped, "millrace_offsets_skipped_total",
+                "Offsets of a topic that hold no record: compacted, or marks of transactions."
+            ),
         ]
         for (step, workers) in job.counters.sorted(by: { $0.key < $1.key }) {
             let labels = [MetricsRegistry.Label("step", step)]

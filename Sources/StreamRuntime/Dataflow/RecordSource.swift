@@ -17,6 +17,8 @@ public final class RecordBatch {
     public let offsets: Column
     /// Each record's headers, encoded as the log does, or nil when no record has any.
     public var headers: Column?
+    /// Offsets before or between the records that hold none: compacted away, or marks of transactions.
+    public var skipped = 0
 
     /// No records yet of this partition, with room for `capacity`.
     public init(partition: Int32, capacity: Int) {

@@ -111,6 +111,7 @@ final class SourceTask: TaskLoop {
         case .records(let records):
             partition.isCaughtUp = false
             partition.isIdle = false
+            if records.skipped > 0 { context.counters.add(.offsetsSkipped, records.skipped) }
             if hasHelp {
                 try share(records, of: partition)
             } else {
