@@ -1,7 +1,7 @@
 // The benchmarks: `EngineBenchmarks NAME…` runs those, without names all of them. Each runs in a process of its
 // own when `scripts/bench` asks for it, so that one's memory is not another's.
 
-let benchmarks = Benchmark.kernels + EndToEndBenchmarks.all
+let benchmarks = Benchmark.kernels + EndToEndBenchmarks.all + KafkaBenchmarks.all
 
 let asked = CommandLine.arguments.dropFirst()
 if asked.first == "list" {

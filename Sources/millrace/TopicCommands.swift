@@ -117,7 +117,34 @@ struct Topics: ParsableCommand {
 
 struct Checkpoints: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List and inspect checkpoints.", subcommands: [List.self, Inspect.self])
+        abstract: "List and inspect checkpoints, and settle which one counts.",
+        subcommands: [List.self, Inspect.self, Accept.self, Forget.self])
+
+    struct Accept: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Tell Kafka that a checkpoint was the last one committed.",
+            discussion: """
+                For a job whose group's offsets have expired. Its outputs must hold what the checkpoint \
+                covers and nothing more: otherwise rows are missing or doubled.
+                """)
+        @Argument(help: "The checkpoint's number.")
+        var checkpoint: Int64
+        @Option(help: "The pipelines file.")
+        var file = "pipelines.yaml"
+
+        func run() throws {
+            try show(CheckpointsCommand.accept(path: file, checkpoint: checkpoint))
+        }
+    }
+
+    struct Forget: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make Kafka forget what was committed, to start afresh.",
+            discussion: "Remove the state directory and empty the output topics first.")
+        @OptionGroup var input: FileArgument
+
+        func run() throws { try show(CheckpointsCommand.forget(path: input.file)) }
+    }
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Every checkpoint that is kept.")

@@ -76,7 +76,8 @@ import Testing
             "t", partitions: 1, ["cleanup.policy": "compact", "retention.ms": "-1"])
         for round in 0..<3 {
             try cluster.produce(
-                "t", ["a", "b", "c"].map { Seen(key: $0, value: "\($0)\(round)") })
+                "t",
+                ["a", "b", "c"].map { (key: String) in Seen(key: key, value: key + "\(round)") })
         }
         try cluster.broker.compact("t")
         let reader = try KafkaSource(cluster.connection, topic: "t", bounded: true).reader(

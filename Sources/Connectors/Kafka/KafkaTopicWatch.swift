@@ -1,5 +1,6 @@
 import CRdKafka
 import StreamRuntime
+import Synchronization
 
 /// Notices when a topic that is read gets other partitions, or goes.
 ///

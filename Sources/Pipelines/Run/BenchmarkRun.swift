@@ -20,9 +20,10 @@ public enum BenchmarkRun {
 
     /// Runs the file at `path` without serving.
     ///
+    /// - Parameter isStopping: ends a run that would go on with its input; nil: it ends with it.
     /// - Throws: `JobFailure`; an invalid file is one too, with its errors as the problem.
     public static func run(
-        path: String, workers: Int, batchRows: Int? = nil
+        path: String, workers: Int, batchRows: Int? = nil, isStopping: (() -> Bool)? = nil
     ) throws(JobFailure) -> Report {
         let plan: JobPlan
         switch PlanReader.read(path: path, only: []) {
@@ -30,10 +31,10 @@ public enum BenchmarkRun {
         case .failure(let outcome):
             throw JobFailure(.environment, outcome.text, at: path, remedy: "correct the file")
         }
-        var options = RunOptions(untilEnd: true, workers: workers, serves: false)
+        var options = RunOptions(untilEnd: isStopping == nil, workers: workers, serves: false)
         options.batchRows = batchRows
         options.isQuiet = true
-        let summary = try JobRunner(plan: plan, options: options).run { false }
+        let summary = try JobRunner(plan: plan, options: options).run(isStopping: isStopping ?? { false })
         if case .failed(let failure) = summary.outcome { throw failure }
         return Report(
             rows: summary.rows,

@@ -98,7 +98,7 @@ extension CheckpointStore {
                 + "a newer one", at: place,
             remedy:
                 "the offsets of the job's group have expired or were deleted: put them back "
-                + "with \"millrace checkpoints accept FILE \(checkpoint)\" if the outputs hold "
+                + "with \"millrace checkpoints accept \(checkpoint)\" if the outputs hold "
                 + "what it covers, or remove the directory and empty the output topics to start "
                 + "afresh")
     }

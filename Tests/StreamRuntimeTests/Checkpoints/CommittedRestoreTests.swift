@@ -156,7 +156,7 @@ private final class NumberSink: Sink {
         transaction.state.withLock { $0.committed = nil }
         var error = #expect(throws: JobFailure.self) { _ = try run() }
         #expect(error?.problem.contains("no longer knows which checkpoint") == true)
-        #expect(error?.remedy.contains("accept FILE 1") == true)
+        #expect(error?.remedy.contains("accept 1") == true)
         // Also when only the note is there to tell, and when only the manifests are.
         try FileManager.default.removeItem(atPath: scratch.path + "/numbers/checkpoints/1")
         error = #expect(throws: JobFailure.self) { _ = try run() }
