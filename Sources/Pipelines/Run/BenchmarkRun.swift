@@ -34,7 +34,8 @@ public enum BenchmarkRun {
         var options = RunOptions(untilEnd: isStopping == nil, workers: workers, serves: false)
         options.batchRows = batchRows
         options.isQuiet = true
-        let summary = try JobRunner(plan: plan, options: options).run(isStopping: isStopping ?? { false })
+        let summary = try JobRunner(plan: plan, options: options).run(
+            isStopping: isStopping ?? { false })
         if case .failed(let failure) = summary.outcome { throw failure }
         return Report(
             rows: summary.rows,
