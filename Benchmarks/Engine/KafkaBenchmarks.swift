@@ -217,7 +217,7 @@ enum KafkaBenchmarks {
         fputs(
             """
             version: 1
-            job: {name: bench-\(getpid()), state: \(directory)/state, memory: 2GiB, checkpoints: {every: \(every)}}
+            job: {name: bench_\(getpid()), state: \(directory)/state, memory: 2GiB, checkpoints: {every: \(every)}}
             connections: {broker: {kafka: {bootstrap: "\(broker.connection.bootstrap)"}}}
             \(body)
 

@@ -105,6 +105,7 @@ private func batch(_ values: [String]) -> ColumnBatch {
             try sink.write(batch(["lost"]))
             _ = try sink.prepare(checkpoint: 2)
             try sink.write(batch(["lost too"]))
+            domain.abandon()
         }
         try cluster.restart()
         let domain = try domain()
@@ -123,6 +124,7 @@ private func batch(_ values: [String]) -> ColumnBatch {
 
     @Test func `an instance that has been replaced can commit nothing, and says why`() throws {
         let old = try domain()
+        defer { old.abandon() }
         _ = try old.lastCommitted()
         old.resume(after: 0)
         let zombie = try sink(old)
@@ -203,6 +205,7 @@ private func batch(_ values: [String]) -> ColumnBatch {
     {
         try cluster.broker.create("small", partitions: 1, ["max.message.bytes": "1000"])
         let domain = try domain()
+        defer { domain.close() }
         _ = try domain.lastCommitted()
         domain.resume(after: 0)
         let sink = try KafkaTransactionSink(

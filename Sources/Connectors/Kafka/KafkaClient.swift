@@ -30,6 +30,7 @@ final class KafkaClient: @unchecked Sendable {
     let connection: KafkaConnection
     let events: KafkaEvents
     private let kind: JobFailure.Kind
+    private let isAbandoned = Atomic<Bool>(false)
 
     /// A client of `connection`; `defaults` yield to the connection's properties, `fixed` do not.
     init(
@@ -80,7 +81,17 @@ final class KafkaClient: @unchecked Sendable {
         handle = made
     }
 
-    deinit { rd_kafka_destroy(handle) }
+    deinit {
+        if !isAbandoned.load(ordering: .relaxed) { rd_kafka_destroy(handle) }
+    }
+
+    /// Leaves the client of librdkafka to the end of the process: one that is destroyed in the midst of a
+    /// transaction may end the process by an assertion (librdkafka 2.0.2, AddPartitionsToTxn).
+    func abandon() {
+        guard !isAbandoned.exchange(true, ordering: .relaxed) else { return }
+        // Its callbacks go on.
+        _ = Unmanaged.passRetained(events)
+    }
 
     private static func set(
         _ name: String, _ value: String, _ configuration: OpaquePointer?,

@@ -97,12 +97,18 @@ public final class KafkaTransactionDomain: CheckpointTransaction {
     public func close() {
         for producer in producers {
             producer.purge()
-            rd_kafka_error_destroy(rd_kafka_abort_transaction(producer.handle, 2000))
+            let failure = KafkaFailure(
+                rd_kafka_abort_transaction(producer.handle, 2000), producer.handle)
+            // Nothing open is no failure.
+            if let failure, failure.code != RD_KAFKA_RESP_ERR__STATE { producer.abandon() }
         }
     }
 
     /// Whether another process has taken over the transactions.
     public var isFenced: Bool { state.withLock { $0.isFenced } }
+
+    /// Lets go of everything as a process does that dies.
+    func abandon() { for producer in producers { producer.abandon() } }
 
     // MARK: the sinks' side
 

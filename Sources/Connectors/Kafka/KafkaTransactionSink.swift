@@ -39,6 +39,10 @@ public final class KafkaTransactionSink: Sink {
     ///
     /// - Throws: when an earlier record could not be delivered, or the transaction is lost.
     public func write(_ batch: ColumnBatch) throws(JobFailure) {
+        let before = writers[TransactionProtocol.Producer(epoch: epoch - 1).rawValue]
+        while !before.isDrained {
+            try before.client.serve(waitingMillis: 1, topic: before.topic.name)
+        }
         let producer = try domain.open(epoch: epoch)
         let writer = writers[producer.rawValue]
         do throws(JobFailure) {
@@ -48,7 +52,7 @@ public final class KafkaTransactionSink: Sink {
         }
     }
 
-    /// Goes on with the next epoch; the domain waits for the brokers when it commits this one.
+    /// Goes on with the next epoch, whose rows wait until this one's have arrived; the worker does not.
     public func prepare(checkpoint: Int64) throws(JobFailure) -> [UInt8] {
         precondition(checkpoint == epoch, "a sink meets every barrier in turn")
         epoch += 1
