@@ -61,7 +61,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Connectors",
-            dependencies: ["StreamRuntime", "FeatureServe", "Codecs", "CRdKafka"],
+            dependencies: ["StreamRuntime", "FeatureServe", "Codecs", "HTTP", "CRdKafka"],
             swiftSettings: strict),
         .target(
             name: "Pipelines",
@@ -129,7 +129,7 @@ let package = Package(
             name: "StreamRuntimeTests", dependencies: ["StreamRuntime"], swiftSettings: strict),
         .testTarget(name: "OperatorsTests", dependencies: ["Operators"], swiftSettings: strict),
         .testTarget(
-            name: "ConnectorsTests", dependencies: ["Connectors", "Codecs", "CSimdJSON"],
+            name: "ConnectorsTests", dependencies: ["Connectors", "HTTP", "TestHTTP", "Codecs", "CSimdJSON"],
             swiftSettings: strict),
         .testTarget(
             name: "FeatureServeTests", dependencies: ["FeatureServe"], swiftSettings: strict),

@@ -125,6 +125,31 @@ enum Catalog {
                 ])),
     ])
 
+    /// Where the schemas of records are registered.
+    static let registry = Shape.mapping(
+        MappingShape(
+            what: "registry",
+            keys: [
+                KeyShape(
+                    name: "url", shape: .text(.place), isRequired: true,
+                    meaning: "Its address, as https://HOST:PORT."),
+                KeyShape(
+                    name: "user", shape: .text(.any), needs: ["password"],
+                    meaning: "The user, where it asks for one."),
+                KeyShape(
+                    name: "password", shape: .text(.any), needs: ["user"],
+                    meaning: "The user's password, by reference."),
+                KeyShape(
+                    name: "ca_file", shape: .text(.place),
+                    meaning: "Certificates to trust (PEM); the system's when not given."),
+                KeyShape(
+                    name: "certificate_file", shape: .text(.place), needs: ["key_file"],
+                    meaning: "This client's certificate (PEM), where it asks for one."),
+                KeyShape(
+                    name: "key_file", shape: .text(.place), needs: ["certificate_file"],
+                    meaning: "The private key of that certificate (PEM)."),
+            ]))
+
     static let connections = Shape.table(
         TableShape(
             what: "connection", key: .name,
@@ -155,6 +180,11 @@ enum Catalog {
                                                     what: "property", key: .any,
                                                     value: .text(.any), min: 0)),
                                             meaning: "Client properties, passed on as they are."),
+                                        KeyShape(
+                                            name: "registry", shape: registry,
+                                            meaning:
+                                                "The registry of its records' Avro schemas (Confluent's API)."
+                                        ),
                                     ])),
                             meaning: "A Kafka cluster."),
                         KeyShape(
@@ -288,7 +318,7 @@ enum Catalog {
             keys: [
                 KeyShape(
                     name: "topic", shape: .text(.topic),
-                    meaning: "The topic to write; JSON, one record a row."),
+                    meaning: "The topic to write; one record a row."),
                 KeyShape(
                     name: "key", shape: columns, with: ["topic"],
                     meaning: "Columns of the record key; rows of one key keep their order."),
@@ -299,8 +329,10 @@ enum Catalog {
                     name: "files", shape: .text(.place), meaning: "The directory to write files to."
                 ),
                 KeyShape(
-                    name: "format", shape: .text(.words(["json", "csv"])), with: ["files"],
-                    meaning: "The format of the files; json when not given."),
+                    name: "format", shape: .text(.words(["json", "csv", "avro"])),
+                    meaning:
+                        "The format of the records: json or avro in a topic, json or csv in files; json when not given."
+                ),
                 KeyShape(
                     name: "connection", shape: .text(.name), meaning: "The connection it is on."),
                 KeyShape(

@@ -142,6 +142,7 @@ extension ErrorExample {
             wrong: "format: {protobuf: {descriptor: orders.desc, message: shop.Order}}"
         ),
         .init(code: .expression, right: "amount > 100", wrong: "amuont > 100"),
+        .init(code: .wrongFormat, right: "format: json", wrong: "format: avro"),
         .init(code: .notBoolean, right: "amount > 100", wrong: "amount"),
         .init(
             code: .unequalInputs, right: "minutes:\n    from: orders",

@@ -32,7 +32,25 @@ enum Formats {
             ], "A CSV row a record."
         ),
         (
-            .debezium, [],
+            .avro,
+            [
+                KeyShape(
+                    name: "schema", shape: .text(.place),
+                    meaning:
+                        "The file of the schema all records are written with; without it, records name their schema in the connection's registry."
+                )
+            ], "An Avro record a record."
+        ),
+        (
+            .debezium,
+            [
+                KeyShape(
+                    name: "encoding", shape: .text(.words(["json", "avro"])),
+                    meaning: "How the change is written; json when not given."),
+                KeyShape(
+                    name: "schema", shape: .text(.place), with: ["encoding"],
+                    meaning: "As with avro: the file of the schema, where there is no registry."),
+            ],
             "A change of a table row; columns of the row, and op, ts_ms and the like by path."
         ),
         (

@@ -78,6 +78,8 @@ struct PlannedConnection: Equatable, Sendable {
 
     let name: String
     let kind: Kind
+    /// Where the schemas of its topics' records are registered.
+    var registry: PlannedRegistry?
 }
 
 /// A stream as it will be read.
@@ -107,13 +109,15 @@ struct PlannedSource: Equatable, Sendable {
     let onError: FailurePolicy
     /// Main rows on port 0; dead letters, when declared, on port 1.
     let outputs: [PlannedPort]
+    /// Where the schemas of its records are, if records name them.
+    var registry: PlannedRegistry?
 }
 
 /// How the bytes of a record are read.
 struct PlannedFormat: Equatable, Sendable {
     /// The formats there are.
     enum Kind: String, CaseIterable, Sendable {
-        case json, csv, debezium, protobuf, raw
+        case json, csv, debezium, avro, protobuf, raw
     }
 
     let kind: Kind
@@ -129,6 +133,16 @@ struct PlannedFormat: Equatable, Sendable {
     }
 
     func option(_ name: String) -> String? { options.first { $0.name == name }?.value }
+
+    /// Whether records are Avro.
+    var isAvro: Bool { kind == .avro || option("encoding") == "avro" }
+
+    /// The same format with another value of an option.
+    func setting(_ name: String, _ value: String) -> PlannedFormat {
+        PlannedFormat(
+            kind: kind,
+            options: options.map { $0.name == name ? Option(name: name, value: value) : $0 })
+    }
 }
 
 /// A field to decode.
@@ -295,6 +309,8 @@ struct PlannedSink: Equatable, Sendable {
     let schema: Schema
     /// For rows the target refuses.
     let onError: FailurePolicy
+    /// The format of a topic's records, json or avro.
+    var format = PlannedFormat.Kind.json
 }
 
 /// A pipeline's name and where its rows come out.

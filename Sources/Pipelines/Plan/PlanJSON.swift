@@ -133,12 +133,15 @@ extension JobPlan {
     }
 
     private func json(_ sink: PlannedSink) -> JSONText {
-        .object([
-            ("id", .string(sink.id)), ("delivery", .string(sink.delivery.rawValue)),
-            ("key", .strings(keyNames(of: sink))),
-            ("columns", columns(sink.schema.fields)),
-            ("inputs", .array(sink.inputs.map { json($0, sink.schema) })),
-        ])
+        let format: [(String, JSONText)] =
+            sink.format == .json ? [] : [("format", .string(sink.format.rawValue))]
+        return .object(
+            format + [
+                ("id", .string(sink.id)), ("delivery", .string(sink.delivery.rawValue)),
+                ("key", .strings(keyNames(of: sink))),
+                ("columns", columns(sink.schema.fields)),
+                ("inputs", .array(sink.inputs.map { json($0, sink.schema) })),
+            ])
     }
 
     func keyNames(of sink: PlannedSink) -> [String] {

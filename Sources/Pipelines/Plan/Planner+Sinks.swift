@@ -10,6 +10,7 @@ extension Planner {
         isAside: Bool = false
     ) {
         let keys = keyColumns(target.keys, of: rows, what: "the key of an output of \"\(owner)\"")
+        checkFormat(of: target)
         let id: String
         let place: PlannedSink.Target
         let position: Position
@@ -46,11 +47,14 @@ extension Planner {
                 PlannedSink(
                     ordinal: sinks.count, id: id, target: place,
                     delivery: target.delivery?.value ?? .exactlyOnce, inputs: edges,
-                    schema: rows.schema, onError: onError))
+                    schema: rows.schema, onError: onError,
+                    format: target.format?.value ?? .json))
             return
         }
         let there = sinks[index]
-        guard there.schema == rows.schema, there.target == place else {
+        guard there.schema == rows.schema, there.target == place,
+            there.format == target.format?.value ?? .json
+        else {
             diagnostics.report(
                 .conflictingTopic, "two outputs write different rows to \(id)", at: position,
                 notes: [
@@ -62,7 +66,23 @@ extension Planner {
         }
         sinks[index] = PlannedSink(
             ordinal: there.ordinal, id: id, target: place, delivery: there.delivery,
-            inputs: there.inputs + edges, schema: there.schema, onError: there.onError)
+            inputs: there.inputs + edges, schema: there.schema, onError: there.onError,
+            format: there.format)
+    }
+
+    private func checkFormat(of target: TargetSpec) {
+        guard let format = target.format else { return }
+        switch (target.place, format.value) {
+        case (.topic, .csv):
+            diagnostics.report(
+                .wrongFormat, "a topic's records are not written as csv", at: format.position,
+                fix: "write json or avro")
+        case (.files, .avro):
+            diagnostics.report(
+                .wrongFormat, "files are not written as avro", at: format.position,
+                fix: "write json or csv")
+        default: return
+        }
     }
 
     /// The positions of key columns; those that are none are told of and left out.

@@ -11,7 +11,9 @@ extension Planner {
                 case .files(let root): .files(root: Planner.resolve(root, in: directory))
                 case .kafka: connection.kind
                 }
-            return PlannedConnection(name: connection.name.value, kind: kind)
+            return PlannedConnection(
+                name: connection.name.value, kind: kind,
+                registry: connection.registry?.resolved(in: directory))
         }
     }
 
@@ -92,6 +94,7 @@ extension Planner {
         case .files(let path):
             location = filesPath(path, connection: stream.connection).map { .files(path: $0) }
         }
+        let (avro, registry) = avroFormat(of: stream, near: near)
         var fields = stream.fields.map {
             PlannedField(
                 name: $0.name.value, path: $0.path, type: $0.type, isRequired: $0.isRequired,
@@ -125,7 +128,7 @@ extension Planner {
             guard let wanted = needed[name] else { return }
             fields = fields.filter { wanted.contains($0.name) || $0.name == timeField }
         }
-        let format = described(stream, fields)
+        let format = avro.isAvro ? avro : described(stream, fields)
         let schema = Schema(fields.map { Field($0.name, $0.type) })
         let ordinal = sources.count
         var outputs = [PlannedPort(name: "main", schema: schema)]
@@ -137,7 +140,7 @@ extension Planner {
                 location: location ?? .files(path: ""), format: format, fields: fields,
                 schema: schema, timeColumn: schema.index(of: timeField) ?? 0,
                 outOfOrderness: stream.outOfOrderness, idle: stream.idle, onError: policy,
-                outputs: outputs))
+                outputs: outputs, registry: registry))
         names[name] = PlannedName(
             rows: PlannedRows(
                 schema: schema,

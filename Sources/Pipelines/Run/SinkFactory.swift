@@ -23,6 +23,17 @@ struct SinkFactory {
             make: { () throws(JobFailure) in try self.open(sink) })
     }
 
+    /// What makes records of the sink's rows; a schema is registered first, where there is a registry.
+    private func encoder(
+        _ sink: PlannedSink, topic: String, registry: PlannedRegistry?
+    ) throws(JobFailure) -> any RecordEncoder {
+        guard sink.format == .avro else { return JSONRecordEncoder(schema: sink.schema) }
+        guard let registry else { return AvroRecordEncoder(schemaId: nil) }
+        let id = try SchemaRegistry(registry.settings).register(
+            AvroSchemaText.make(sink.schema, name: topic), subject: "\(topic)-value")
+        return AvroRecordEncoder(schemaId: id)
+    }
+
     private func open(_ sink: PlannedSink) throws(JobFailure) -> any Sink {
         switch sink.target {
         case .features(let view):
@@ -44,7 +55,7 @@ struct SinkFactory {
                 : FileSink(jsonLines: path, schema: sink.schema)
         case .topic(let name, let topic, let keys, let partitions):
             let connection = plan.connection(name)!
-            let encoder = JSONRecordEncoder(schema: sink.schema)
+            let encoder = try encoder(sink, topic: topic, registry: connection.registry)
             switch connection.kind {
             case .embedded(let root):
                 let log = EmbeddedLog(root: root)

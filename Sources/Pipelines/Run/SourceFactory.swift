@@ -60,6 +60,9 @@ enum DecoderFactory {
         switch source.format.kind {
         case .json: return JSONRecordDecoder(fields: fields)
         case .csv: return CSVRecordDecoder(fields: fields, dialect: dialect(source.format))
+        case .avro: return AvroRecordDecoder(fields: fields, framing: framing(source))
+        case .debezium where source.format.isAvro:
+            return AvroDebeziumDecoder(fields: fields, framing: framing(source))
         case .debezium: return DebeziumRecordDecoder(fields: fields)
         case .protobuf:
             do throws(ProtobufMismatch) {
@@ -90,6 +93,20 @@ enum DecoderFactory {
             fields: DecoderFactory.fields(fields), message: format.option("message") ?? "",
             of: schema,
             framing: format.option("framing").flatMap { .init(rawValue: $0) } ?? .none)
+    }
+
+    /// Where the schemas of a source's Avro records are.
+    private static func framing(_ source: PlannedSource) -> AvroFraming {
+        if let text = source.format.option("schema") {
+            guard let schema = try? AvroSchema(json: text) else {
+                preconditionFailure("the planner has read the schema")
+            }
+            return .plain(schema)
+        }
+        guard let registry = source.registry else {
+            preconditionFailure("the planner asks for a registry")
+        }
+        return .registry(SchemaRegistry(registry.settings))
     }
 
     static func dialect(_ format: PlannedFormat) -> CSVDialect {

@@ -38,6 +38,7 @@ enum DiagnosticCode: String, CaseIterable, Sendable {
     case nowhere = "E213"
     case severalClusters = "E214"
     case notShared = "E215"
+    case wrongFormat = "E216"
     case schemaFile = "E220"
 
     case expression = "E301"
@@ -101,6 +102,8 @@ extension DiagnosticCode {
             "A job cut into shares uses what only one process can have, or what its shares cannot agree on."
         case .schemaFile:
             "A file that describes records cannot be read, or does not describe a field as declared."
+        case .wrongFormat:
+            "A format that cannot be used here, or whose schema is not known or cannot be read."
         case .expression: "An expression cannot be read, or its types do not fit."
         case .notBoolean: "A condition that is not true or false."
         case .unequalInputs: "The inputs of a union have different columns or types."

@@ -28,11 +28,15 @@ struct PipelineReader {
 
     private func target(_ node: SpecNode) -> TargetSpec? {
         let place: TargetSpec.Place
+        let format = node["format"].flatMap { node in
+            node.text.flatMap(PlannedFormat.Kind.init(rawValue:)).map {
+                Located(value: $0, position: node.position)
+            }
+        }
         if let topic = node["topic"]?.located {
             place = .topic(topic)
         } else if let files = node["files"]?.located {
-            let format = node["format"]?.text.flatMap(PlannedFormat.Kind.init(rawValue:))
-            place = .files(files, format: format ?? .json)
+            place = .files(files, format: format?.value ?? .json)
         } else {
             return nil
         }
@@ -45,7 +49,7 @@ struct PipelineReader {
             place: place, keys: (node["key"]?.oneOrMore ?? []).compactMap(\.located),
             connection: node["connection"]?.located, partitions: node["partitions"]?.integer,
             delivery: delivery, onError: node["on_error"].flatMap(SpecReader.policy),
-            position: node.position)
+            position: node.position, format: format)
     }
 
     private func step(_ node: SpecNode) -> StepSpec? {

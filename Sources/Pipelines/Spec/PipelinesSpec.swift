@@ -52,6 +52,7 @@ struct JobSpec: Sendable {
 struct ConnectionSpec: Sendable {
     let name: Located<String>
     let kind: PlannedConnection.Kind
+    var registry: PlannedRegistry?
 }
 
 /// What becomes of what cannot be used.
@@ -84,6 +85,7 @@ struct StreamSpec: Sendable {
     /// The columns of the record key, which chose the partition; empty when not said.
     let key: [Located<String>]
     let format: PlannedFormat
+    let formatPosition: Position
     let fields: [FieldSpec]
     /// Fields that are declared but could not be read.
     let unreadableFields: Set<String>
@@ -177,6 +179,8 @@ struct TargetSpec: Sendable {
     let delivery: Located<PlannedSink.Delivery>?
     let onError: PolicySpec?
     let position: Position
+    /// The format of a topic's records.
+    var format: Located<PlannedFormat.Kind>?
 }
 
 /// An entry of `entities:`.

@@ -90,7 +90,18 @@ struct SpecReader {
         } else {
             return nil
         }
-        return ConnectionSpec(name: entry.name, kind: kind)
+        return ConnectionSpec(
+            name: entry.name, kind: kind,
+            registry: node["kafka"]?["registry"].flatMap(SpecReader.registry))
+    }
+
+    private static func registry(_ node: SpecNode) -> PlannedRegistry? {
+        node["url"]?.text.map { url in
+            PlannedRegistry(
+                url: url, user: node["user"]?.text, password: node["password"]?.text,
+                authorityFile: node["ca_file"]?.text,
+                certificateFile: node["certificate_file"]?.text, keyFile: node["key_file"]?.text)
+        }
     }
 
     private func stream(_ entry: SpecNode.Entry) -> StreamSpec? {
@@ -113,7 +124,7 @@ struct SpecReader {
         return StreamSpec(
             name: entry.name, origin: origin, connection: node["from"]?["connection"]?.located,
             key: (node["from"]?["key"]?.oneOrMore ?? []).compactMap(\.located), format: format,
-            fields: fields,
+            formatPosition: node["format"]!.position, fields: fields,
             unreadableFields: Set(declared.map(\.key)).subtracting(fields.map(\.name.value)),
             timeField: timeField, outOfOrderness: disorder,
             idle: time["idle"]?.duration, onError: onError)

@@ -100,6 +100,9 @@ public final class DecodedRows {
     public let columns: [Column]
     /// An int64 column: for each row the index of its record.
     public let records: Column
+    /// Set when the decoder can go no further, through no fault of a record: what it needs besides (a
+    /// schema registry) fails. The job then fails too, and no record is lost.
+    public var failure: JobFailure?
 
     /// No rows yet, with room for `capacity`.
     public init(schema: Schema, capacity: Int) {

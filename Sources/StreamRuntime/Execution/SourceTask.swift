@@ -190,6 +190,7 @@ final class SourceTask: TaskLoop {
         _ rows: DecodedRows, _ rejects: RejectedRows, from records: RecordBatch,
         of partition: SourcePartition
     ) throws(JobFailure) {
+        if let failure = rows.failure { throw failure }
         var rejected = rejects
         var stamper = RowStamper(
             rule: node.time, origin: node.ordinal << 32 | Int64(partition.reader.partition),
