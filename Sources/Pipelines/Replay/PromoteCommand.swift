@@ -52,6 +52,14 @@ public struct PromoteCommand {
                 .environment, "a job cut into shares has a state for each of them",
                 at: "job: shares", remedy: "promote jobs that run whole in one process")
         }
+        guard plan.settings.checkpointStore == nil else {
+            throw JobFailure(
+                .environment,
+                "the job's checkpoints are also in a store, which would go on with the former state",
+                at: "job: checkpoints: store",
+                remedy: "take the store out of the file, promote, run the job until it has made a "
+                    + "checkpoint, then put it back")
+        }
         let store: CheckpointStore
         do throws(JobFailure) {
             store = try CheckpointStore(

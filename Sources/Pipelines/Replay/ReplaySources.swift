@@ -62,3 +62,8 @@ extension PartitionReader {
         }
     }
 }
+
+extension PlannedConnection {
+    /// Whether it is a Kafka cluster.
+    var isKafka: Bool { if case .kafka = kind { true } else { false } }
+}

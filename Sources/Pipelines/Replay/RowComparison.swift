@@ -156,13 +156,19 @@ struct RowComparison: Equatable {
 
 extension RowMark {
     /// The marks of every record of `source`.
-    static func all(of source: any RecordSource) throws(JobFailure) -> [RowMark] {
+    ///
+    /// - Parameter isKafka: whether the rows are compared with some that Kafka keeps, whose times are whole
+    ///   milliseconds from the first of 1970 on.
+    static func all(
+        of source: any RecordSource, isKafka: Bool = false
+    ) throws(JobFailure) -> [RowMark] {
         var marks: [RowMark] = []
         try ReplaySources.forEachBatch(of: source) { batch in
             for row in 0..<batch.count {
                 let key = batch.keys.isValid(row) ? Array(batch.keys.bytes(row)) : nil
                 let value = batch.values.isValid(row) ? Array(batch.values.bytes(row)) : nil
-                let time = batch.timestamps.int64s[row]
+                let kept = batch.timestamps.int64s[row]
+                let time = isKafka ? max(kept / 1000, 1) * 1000 : kept
                 let moment = withUnsafeBytes(of: time.littleEndian) { Array($0) }
                 marks.append(
                     RowMark(

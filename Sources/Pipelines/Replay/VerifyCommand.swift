@@ -90,9 +90,12 @@ public struct VerifyCommand {
         for (index, output) in session.live.outputs(in: place) {
             switch (session.live.sinks[index].target, output.kind) {
             case (.topic(let name, let topic, _, _), .topic(let shadow)):
-                let live = try ReplaySources.present(topic, on: session.live.connection(name)!)
+                let connection = session.live.connection(name)!
+                let live = try ReplaySources.present(topic, on: connection)
                 let other = try EmbeddedLog(root: place.topics).source(shadow, bounded: true)
-                parts.append(try compareTopic(output.name, live, other, allowance))
+                parts.append(
+                    try compareTopic(
+                        output.name, live, other, isKafka: connection.isKafka, allowance))
             case (.files(let path, let format), .files(let shadow, _)):
                 parts.append(
                     compareLines(
@@ -107,10 +110,13 @@ public struct VerifyCommand {
 
     private func compareTopic(
         _ name: String, _ live: (any RecordSource)?, _ shadow: any RecordSource,
-        _ allowance: RowComparison.Allowance
+        isKafka: Bool, _ allowance: RowComparison.Allowance
     ) throws(JobFailure) -> Part {
-        let lives = try live.map { (live) throws(JobFailure) in try RowMark.all(of: live) } ?? []
-        let shadows = try RowMark.all(of: shadow)
+        let lives =
+            try live.map { (live) throws(JobFailure) in
+                try RowMark.all(of: live, isKafka: isKafka)
+            } ?? []
+        let shadows = try RowMark.all(of: shadow, isKafka: isKafka)
         let comparison = RowComparison(live: lives, shadow: shadows, allowing: allowance)
         var first: String?
         if let found = comparison.first {

@@ -74,19 +74,26 @@ final class ReplayPlace {
         let writer = try log.writer("orders")
         defer { writer.close() }
         for number in first..<(first + count) {
-            // The same order whatever it is appended with.
-            var random = SeededNumbers(seed: seed &+ UInt64(number))
-            let time = number * 3 - random.next(4)
-            let user = "u\(random.next(users))"
-            let value =
-                "{\"id\":\"o\(number - (random.next(20) == 0 ? 1 : 0))\",\"user\":\"\(user)\","
-                + "\"amount\":\(1 + random.next(90)),\"ts\":\(1_700_000_000 + time)}"
-            try writer.append(
-                key: Array(user.utf8), value: Array(value.utf8),
-                timestamp: Int64(1_700_000_000 + time) * 1_000_000)
+            let order = ReplayPlace.order(number, users: users, seed: seed)
+            try writer.append(key: order.key, value: order.value, timestamp: order.micros)
             if number % 50 == 49 { try writer.commit() }
         }
         try writer.commit()
+    }
+
+    /// Order `number`: the same whatever it is appended with.
+    static func order(
+        _ number: Int, users: Int = 7, seed: UInt64 = 1
+    ) -> (key: [UInt8], value: [UInt8], micros: Int64) {
+        var random = SeededNumbers(seed: seed &+ UInt64(number))
+        let time = number * 3 - random.next(4)
+        let user = "u\(random.next(users))"
+        let value =
+            "{\"id\":\"o\(number - (random.next(20) == 0 ? 1 : 0))\",\"user\":\"\(user)\","
+            + "\"amount\":\(1 + random.next(90)),\"ts\":\(1_700_000_000 + time)}"
+        return (
+            Array(user.utf8), Array(value.utf8), Int64(1_700_000_000 + time) * 1_000_000
+        )
     }
 
     /// Every record of a topic of `log`: "partition@offset timestamp key value".
