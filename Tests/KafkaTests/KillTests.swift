@@ -44,7 +44,7 @@ import Testing
         var dice = Dice(state: seed)
         var kills = 0
         var brokerKills = 0
-        for _ in 0..<8 where kills < 12 {
+        for _ in 0..<8 where kills < 8 {
             let cluster = try Cluster()
             let job = try CopyJob(cluster, rows: 30_000, every: "50ms")
             let errors = cluster.directory + "/errors"
@@ -54,9 +54,9 @@ import Testing
                     job.file, workers: 1 + dice.next(2),
                     batchRows: [7, 64, 4096][Int(dice.next(3))],
                     errors: errors)
-                let life = kills < 12 ? 60 + dice.next(400) : 60_000
+                let life = kills < 8 ? 60 + dice.next(400) : 60_000
                 let deadline = SystemClock().nanos + Int64(life) * 1_000_000
-                let breaksBroker = kills < 12 && dice.next(3) == 0
+                let breaksBroker = kills < 8 && dice.next(3) == 0
                 var isBroken = false
                 while process.isRunning, SystemClock().nanos < deadline {
                     if breaksBroker, !isBroken,
@@ -87,7 +87,7 @@ import Testing
             }
             try job.verify()
         }
-        #expect(kills >= 12, "the run is too short to be killed, seed \(seed)")
+        #expect(kills >= 8, "the run is too short to be killed, seed \(seed)")
         #expect(brokerKills > 0, "seed \(seed)")
     }
 }

@@ -38,12 +38,6 @@ final class KafkaRecordWriter {
         return rd_kafka_outq_len(client.handle) < KafkaRecordWriter.backlogMax
     }
 
-    /// Whether the brokers have acknowledged, or given up, every record of this producer.
-    var isDrained: Bool {
-        rd_kafka_poll(client.handle, 0)
-        return rd_kafka_outq_len(client.handle) == 0
-    }
-
     /// Puts a record for each row on its way.
     ///
     /// - Throws: when an earlier record could not be delivered, naming its partition and why.

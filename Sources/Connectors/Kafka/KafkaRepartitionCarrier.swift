@@ -6,6 +6,8 @@ public final class KafkaRepartitionCarrier: RepartitionCarrier {
     private let domain: KafkaTransactionDomain
     private let writers: [KafkaRecordWriter]
     private var epoch: Int64 = 0
+    /// The producer of the present epoch, once it has been written to.
+    private var opened: TransactionProtocol.Producer?
 
     /// A carrier over a topic of the job's own, in the transactions of `domain`.
     ///
@@ -22,9 +24,11 @@ public final class KafkaRepartitionCarrier: RepartitionCarrier {
     /// The topic's.
     public var partitions: Int { writers[0].partitions }
 
-    /// Whether the epoch's producer has room.
+    /// Whether the epoch's producer has room, and the brokers have all of the epoch before: what is
+    /// promised in this epoch holds for the rows of that one too.
     public var isReady: Bool {
-        writers[TransactionProtocol.Producer(epoch: epoch).rawValue].isReady
+        (opened != nil || domain.hasAll(before: epoch))
+            && writers[TransactionProtocol.Producer(epoch: epoch).rawValue].isReady
     }
 
     /// Nothing to settle: the domain has aborted what was not committed.
@@ -34,7 +38,8 @@ public final class KafkaRepartitionCarrier: RepartitionCarrier {
     public func append(
         partition: Int, value: UnsafeBufferPointer<UInt8>, timestamp: Int64
     ) throws(JobFailure) {
-        let producer = try domain.open(epoch: epoch)
+        if opened == nil { opened = try domain.open(epoch: epoch) }
+        let producer = opened!
         do throws(JobFailure) {
             try writers[producer.rawValue].append(
                 partition: partition, key: nil, value: value, timestamp: timestamp)
@@ -47,6 +52,7 @@ public final class KafkaRepartitionCarrier: RepartitionCarrier {
     public func prepare(checkpoint: Int64) throws(JobFailure) -> [UInt8] {
         precondition(checkpoint == epoch, "a sink meets every barrier in turn")
         epoch += 1
+        opened = nil
         return []
     }
 

@@ -115,8 +115,27 @@ public final class KafkaTransactionDomain: CheckpointTransaction {
     /// The epoch of the first rows that a sink writes.
     var firstEpoch: Int64 { state.withLock { $0.decision.firstEpoch } }
 
-    /// The producer of rows of `epoch`, its transaction begun.
+    /// Whether the brokers have every record of the epoch before `epoch`.
+    ///
+    /// Two producers keep no order between them: what one of them writes must not be on its way before
+    /// the other's records are there, or a key's records could change places.
+    func hasAll(before epoch: Int64) -> Bool {
+        let producer = producers[TransactionProtocol.Producer(epoch: epoch - 1).rawValue]
+        rd_kafka_poll(producer.handle, 0)
+        return rd_kafka_outq_len(producer.handle) == 0
+    }
+
+    /// The producer of rows of `epoch`, its transaction begun and all rows before them delivered; once an
+    /// epoch and sink.
     func open(epoch: Int64) throws(JobFailure) -> TransactionProtocol.Producer {
+        let before = TransactionProtocol.Producer(epoch: epoch - 1)
+        while !hasAll(before: epoch) {
+            do throws(JobFailure) {
+                try producers[before.rawValue].serve(waitingMillis: 1, topic: settings.name)
+            } catch {
+                throw explain(error, before)
+            }
+        }
         switch try run(.writing(epoch: epoch)) {
         case .write(let producer): return producer
         default: throw stopped(.fatal, "the transactions have ended before")

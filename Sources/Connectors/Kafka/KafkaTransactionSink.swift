@@ -10,6 +10,8 @@ public final class KafkaTransactionSink: Sink {
     private let writers: [KafkaRecordWriter]
     private let records: OutgoingRecords
     private var epoch: Int64 = 0
+    /// The producer of the present epoch, once it has been written to.
+    private var opened: TransactionProtocol.Producer?
 
     /// A sink for rows of `schema`, keyed by the columns at `key` (none for no key).
     ///
@@ -30,20 +32,18 @@ public final class KafkaTransactionSink: Sink {
     /// Nothing to settle: the domain has asked the broker what was committed and aborted the rest.
     public func recover(token: [UInt8]?) throws(JobFailure) { epoch = domain.firstEpoch }
 
-    /// Whether the epoch's producer has room.
+    /// Whether the epoch's producer has room, and the brokers have all of the epoch before.
     public var isReady: Bool {
-        writers[TransactionProtocol.Producer(epoch: epoch).rawValue].isReady
+        (opened != nil || domain.hasAll(before: epoch))
+            && writers[TransactionProtocol.Producer(epoch: epoch).rawValue].isReady
     }
 
     /// Puts a record for each row on its way, in the transaction of the present epoch.
     ///
     /// - Throws: when an earlier record could not be delivered, or the transaction is lost.
     public func write(_ batch: ColumnBatch) throws(JobFailure) {
-        let before = writers[TransactionProtocol.Producer(epoch: epoch - 1).rawValue]
-        while !before.isDrained {
-            try before.client.serve(waitingMillis: 1, topic: before.topic.name)
-        }
-        let producer = try domain.open(epoch: epoch)
+        if opened == nil { opened = try domain.open(epoch: epoch) }
+        let producer = opened!
         let writer = writers[producer.rawValue]
         do throws(JobFailure) {
             try writer.write(batch, as: records)
@@ -56,6 +56,7 @@ public final class KafkaTransactionSink: Sink {
     public func prepare(checkpoint: Int64) throws(JobFailure) -> [UInt8] {
         precondition(checkpoint == epoch, "a sink meets every barrier in turn")
         epoch += 1
+        opened = nil
         return []
     }
 
