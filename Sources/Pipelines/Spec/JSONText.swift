@@ -1,3 +1,5 @@
+import StreamRuntime
+
 /// A JSON value to be written: members keep their order, so that equal values give equal text.
 indirect enum JSONText: Equatable, Sendable {
     case null
@@ -56,20 +58,9 @@ indirect enum JSONText: Equatable, Sendable {
     }
 
     static func quoted(_ value: String) -> String {
-        var text = "\""
-        for scalar in value.unicodeScalars {
-            switch scalar {
-            case "\"": text += "\\\""
-            case "\\": text += "\\\\"
-            case "\n": text += "\\n"
-            case "\r": text += "\\r"
-            case "\t": text += "\\t"
-            case _ where scalar.value < 0x20:
-                let hex = String(scalar.value, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            default: text.unicodeScalars.append(scalar)
-            }
-        }
-        return text + "\""
+        var value = value
+        var text: [UInt8] = []
+        value.withUTF8 { JSONQuoting.append($0, to: &text) }
+        return String(decoding: text, as: UTF8.self)
     }
 }

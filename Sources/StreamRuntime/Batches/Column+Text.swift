@@ -73,25 +73,28 @@ public enum ValueText {
     private static func append(
         magnitude: UInt128, negative: Bool, scale: Int, to text: inout [UInt8]
     ) {
-        var digits: [UInt8] = []
-        var rest = magnitude
-        while rest > 0 || digits.count <= scale {
-            if rest <= UInt128(UInt64.max) {
-                var small = UInt64(rest)
-                while small > 0 || digits.count <= scale {
-                    digits.append(UInt8(ascii: "0") + UInt8(small % 10))
-                    small /= 10
-                }
-                break
-            }
-            let (quotient, remainder) = rest.quotientAndRemainder(dividingBy: 10)
-            digits.append(UInt8(ascii: "0") + UInt8(remainder))
-            rest = quotient
-        }
         if negative { text.append(UInt8(ascii: "-")) }
-        for index in stride(from: digits.count - 1, through: 0, by: -1) {
-            text.append(digits[index])
-            if index == scale, index > 0 { text.append(UInt8(ascii: ".")) }
+        // 39 digits are the most a magnitude has; zeros fill up to the scale.
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: max(40, scale + 1)) { digits in
+            var count = 0
+            var rest = magnitude
+            while rest > UInt128(UInt64.max) {
+                let (quotient, remainder) = rest.quotientAndRemainder(dividingBy: 10)
+                digits[count] = UInt8(ascii: "0") + UInt8(remainder)
+                count &+= 1
+                rest = quotient
+            }
+            var small = UInt64(rest)
+            while small > 0 || count <= scale {
+                digits[count] = UInt8(ascii: "0") + UInt8(small % 10)
+                count &+= 1
+                small /= 10
+            }
+            while count > 0 {
+                count &-= 1
+                text.append(digits[count])
+                if count == scale, count > 0 { text.append(UInt8(ascii: ".")) }
+            }
         }
     }
 
@@ -99,9 +102,14 @@ public enum ValueText {
     public static func of(_ value: Double) -> String { value.description }
 
     private static func append(padded value: Int64, width: Int, to text: inout [UInt8]) {
-        let digits = Array(String(value).utf8)
-        for _ in 0..<max(0, width - digits.count) { text.append(UInt8(ascii: "0")) }
-        text.append(contentsOf: digits)
+        var digits = 1
+        var rest = value / 10
+        while rest != 0 {
+            digits &+= 1
+            rest /= 10
+        }
+        for _ in 0..<max(0, width - digits) { text.append(UInt8(ascii: "0")) }
+        append(value, to: &text)
     }
 
     /// Appends a date given in days since 1970-01-01.
@@ -118,10 +126,9 @@ public enum ValueText {
     /// Appends a timestamp given in microseconds since 1970, in UTC.
     public static func append(timestamp micros: Int64, to text: inout [UInt8]) {
         let day = CivilDate.day(ofMicros: micros)
-        var date: [UInt8] = []
-        append(date: day, to: &date)
-        let isBefore = date.last == UInt8(ascii: ")")
-        text.append(contentsOf: isBefore ? date.dropLast(5) : date[...])
+        append(date: day, to: &text)
+        let isBefore = text.last == UInt8(ascii: ")")
+        if isBefore { text.removeLast(5) }
         text.append(UInt8(ascii: " "))
         append(clock: micros &- day &* CivilDate.microsPerDay, to: &text)
         if isBefore { text.append(contentsOf: " (BC)".utf8) }

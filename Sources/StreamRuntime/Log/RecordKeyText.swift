@@ -4,6 +4,8 @@
 ///   timestamps and dates in ISO 8601), null for a null; of several a JSON array of their values.
 struct RecordKeyText {
     private let columns: [Int]
+    /// The key in the making; kept, so that no row asks for memory.
+    private var text: [UInt8] = []
 
     init(schema: Schema, columns: [Int]) {
         for column in columns {
@@ -13,70 +15,72 @@ struct RecordKeyText {
     }
 
     /// Appends the key of each row of `batch` to the bytes column `keys`.
-    func append(_ batch: ColumnBatch, into keys: Column) {
+    mutating func append(_ batch: ColumnBatch, into keys: Column) {
         let parts = columns.map { batch.columns[$0] }
+        let count = batch.count
+        var row = 0
         if parts.count == 1, parts[0].type.isBytes {
-            for row in 0..<batch.count {
+            while row < count {
                 if parts[0].isValid(row) {
                     keys.append(parts[0].bytes(row))
                 } else {
                     keys.appendNull()
                 }
+                row &+= 1
             }
             return
         }
-        for row in 0..<batch.count {
-            switch parts.count {
-            case 0: keys.appendNull()
-            case 1:
-                if parts[0].isValid(row) {
-                    keys.append(RecordKeyText.text(parts[0], row))
-                } else {
-                    keys.appendNull()
+        while row < count {
+            defer { row &+= 1 }
+            if parts.isEmpty || (parts.count == 1 && !parts[0].isValid(row)) {
+                keys.appendNull()
+                continue
+            }
+            text.removeAll(keepingCapacity: true)
+            if parts.count == 1 {
+                append(parts[0], row)
+            } else {
+                var part = 0
+                while part < parts.count {
+                    text.append(part == 0 ? 0x5B : 0x2C)
+                    appendJSON(parts[part], row)
+                    part &+= 1
                 }
-            default:
-                let values = parts.map { RecordKeyText.json($0, row) }
-                keys.append("[" + values.joined(separator: ",") + "]")
+                text.append(0x5D)
             }
+            text.withUnsafeBufferPointer { keys.append($0) }
         }
     }
 
-    private static func json(_ column: Column, _ row: Int) -> String {
-        guard column.isValid(row) else { return "null" }
-        let text = text(column, row)
+    private mutating func appendJSON(_ column: Column, _ row: Int) {
+        guard column.isValid(row) else { return text.append(contentsOf: "null".utf8) }
         switch column.type {
-        case .int64, .bool, .decimal: return text
-        case .float64: return column.float64s[row].isFinite ? text : "\"\(text)\""
-        default: return quoted(text)
+        case .int64, .bool, .decimal: append(column, row)
+        case .float64 where column.float64s[row].isFinite: append(column, row)
+        case .string: JSONQuoting.append(column.bytes(row), to: &text)
+        case .bytes:
+            // What is no text is repaired, so that the array is JSON.
+            var repaired = column.string(row)
+            repaired.withUTF8 { JSONQuoting.append($0, to: &text) }
+        default:
+            text.append(0x22)
+            append(column, row)
+            text.append(0x22)
         }
     }
 
-    private static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\r": result += "\\r"
-            case "\t": result += "\\t"
-            case _ where scalar.value < 0x20:
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
-    }
-
-    private static func text(_ column: Column, _ row: Int) -> String {
-        let text = column.valueText(row)
-        guard column.type == .timestamp else {
-            return column.type == .bytes ? column.string(row) : text
-        }
+    private mutating func append(_ column: Column, _ row: Int) {
+        let start = text.count
+        column.appendValueText(row, to: &text)
+        guard column.type == .timestamp else { return }
         // SQL writes "2024-02-29 12:00:00.5"; ours is ISO 8601, with no or six digits of fraction.
-        let fraction = text.firstIndex(of: ".").map { text.distance(from: $0, to: text.endIndex) }
-        let zeros = String(repeating: "0", count: fraction.map { max(7 - $0, 0) } ?? 0)
-        return text.replacing(" ", with: "T", maxReplacements: 1) + zeros + "Z"
+        var at = start
+        while at < text.count, text[at] != 0x20 { at &+= 1 }
+        if at < text.count { text[at] = UInt8(ascii: "T") }
+        while at < text.count, text[at] != 0x2E { at &+= 1 }
+        if at < text.count {
+            while text.count < at + 7 { text.append(UInt8(ascii: "0")) }
+        }
+        text.append(UInt8(ascii: "Z"))
     }
 }
