@@ -199,18 +199,24 @@ import Testing
         var options = FeatureServer.Options()
         options.port = 0
         options.threads = 1
+        // No clock decides here, however long a busy machine takes.
+        options.limits.requestTime = .hours(1)
         let server = FeatureServer(
             store: store, metrics: MetricsRegistry(), options: options, now: { Shop.noon })
         let port = try server.start()
         let request = Array(post(lookup, extra: "Expect: 100-continue\r\n").utf8)
         let client = try HTTPAsk.connect(host: "127.0.0.1", port: port)
+        var patience = timeval(tv_sec: 600, tv_usec: 0)
+        setsockopt(
+            client, SOL_SOCKET, SO_RCVTIMEO, &patience,
+            socklen_t(MemoryLayout<timeval>.size))
         let split = request.count - 10
         _ = request.withUnsafeBytes { send(client, $0.baseAddress!, split, 0) }
         // Told to continue, the client knows that its request has begun to arrive.
         var answer = [UInt8](repeating: 0, count: 1 << 14)
         #expect(
             recv(client, &answer, answer.count, 0) == "HTTP/1.1 100 Continue\r\n\r\n".utf8.count)
-        let stopped = Task.detached { server.stop(graceMillis: 4000) }
+        let stopped = Task.detached { server.stop(graceMillis: 600_000) }
         // The listener is closed once the server is stopping.
         while (try? HTTPAsk.send(port: port, path: "/health")) != nil { await Task.yield() }
         _ = request.withUnsafeBytes { send(client, $0.baseAddress! + split, 10, 0) }
