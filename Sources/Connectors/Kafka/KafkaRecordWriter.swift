@@ -10,6 +10,9 @@ final class KafkaRecordWriter {
     private static let backlogMax: Int32 = 50_000
     /// How long `write` waits for room in the queue at a time.
     private static let roomMillis: Int32 = 50
+    /// What a record takes on the wire besides its key and value: the head of its batch (61 bytes)
+    /// and its own (at most 36).
+    private static let packingBytes = 128
 
     /// What any producer of ours is set to, unless the connection says otherwise.
     static let defaults = [
@@ -30,6 +33,27 @@ final class KafkaRecordWriter {
         self.client = client
         topic = try KafkaTopic(client, name)
         partitions = try client.partitionCount(topic.handle, named: name)
+    }
+
+    /// What `client` and the topic behind it take, as far as the brokers tell.
+    static func bound(
+        _ client: KafkaClient, topic: String, policy: FailurePolicy
+    ) -> RecordBound {
+        var text = [CChar](repeating: 0, count: 32)
+        var size = text.count
+        let code = rd_kafka_conf_get(
+            rd_kafka_conf(client.handle), "message.max.bytes", &text, &size)
+        var bytesMax = code == RD_KAFKA_CONF_OK ? Int(KafkaClient.string(text)) ?? .max : .max
+        // Without a row to leave out, the broker's own refusal says all there is to say.
+        if policy == .drop,
+            let told = try? KafkaAdmin(client.connection).setting("max.message.bytes", of: topic),
+            let limit = Int(told)
+        {
+            bytesMax = min(bytesMax, max(limit - KafkaRecordWriter.packingBytes, 0))
+        }
+        return RecordBound(
+            topic: topic, bytesMax: bytesMax, policy: policy,
+            setting: "message.max.bytes of the connection and max.message.bytes of the topic")
     }
 
     /// Whether the producer's queue is less than half full.

@@ -12,17 +12,23 @@ public final class KafkaSink: Sink {
 
     /// A sink for rows of `schema`, keyed by the columns at `key` (none for no key).
     ///
+    /// - Parameter policy: what becomes of rows whose records are too large.
     /// - Throws: when the cluster cannot be reached or has no such topic.
     public init(
         _ connection: KafkaConnection, topic name: String, encoder: any RecordEncoder,
-        schema: Schema, key: [Int]
+        schema: Schema, key: [Int], policy: FailurePolicy = .fail
     ) throws(JobFailure) {
         let client = try KafkaClient(
             RD_KAFKA_PRODUCER, connection, defaults: KafkaRecordWriter.defaults,
             fixed: KafkaRecordWriter.fixed)
         writer = try KafkaRecordWriter(client, topic: name)
-        records = OutgoingRecords(encoder: encoder, schema: schema, key: key)
+        records = OutgoingRecords(
+            encoder: encoder, schema: schema, key: key,
+            bound: KafkaRecordWriter.bound(client, topic: name, policy: policy))
     }
+
+    /// Counts the rows that are left out in `counters`.
+    public func report(to counters: StepCounters) { records.report(to: counters) }
 
     /// Nothing to settle: what an earlier run wrote stays.
     public func recover(token: [UInt8]?) throws(JobFailure) {}

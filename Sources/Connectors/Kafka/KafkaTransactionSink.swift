@@ -15,10 +15,11 @@ public final class KafkaTransactionSink: Sink {
 
     /// A sink for rows of `schema`, keyed by the columns at `key` (none for no key).
     ///
+    /// - Parameter policy: what becomes of rows whose records are too large.
     /// - Throws: when the cluster cannot be reached or has no such topic.
     public init(
         _ domain: KafkaTransactionDomain, topic: String, encoder: any RecordEncoder,
-        schema: Schema, key: [Int]
+        schema: Schema, key: [Int], policy: FailurePolicy = .fail
     ) throws(JobFailure) {
         self.domain = domain
         var writers: [KafkaRecordWriter] = []
@@ -26,8 +27,13 @@ public final class KafkaTransactionSink: Sink {
             writers.append(try KafkaRecordWriter(client, topic: topic))
         }
         self.writers = writers
-        records = OutgoingRecords(encoder: encoder, schema: schema, key: key)
+        records = OutgoingRecords(
+            encoder: encoder, schema: schema, key: key,
+            bound: KafkaRecordWriter.bound(writers[0].client, topic: topic, policy: policy))
     }
+
+    /// Counts the rows that are left out in `counters`.
+    public func report(to counters: StepCounters) { records.report(to: counters) }
 
     /// Nothing to settle: the domain has asked the broker what was committed and aborted the rest.
     public func recover(token: [UInt8]?) throws(JobFailure) { epoch = domain.firstEpoch }

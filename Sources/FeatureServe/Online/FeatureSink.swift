@@ -8,7 +8,7 @@ import StreamRuntime
 /// durable, `commit` has nothing left to do, and `recover` nothing to undo.
 public final class FeatureSink: Sink {
     private let writer: FeatureWriter
-    private let counters: StepCounters?
+    private var counters: StepCounters?
 
     /// A sink into the view that `writer` writes.
     ///
@@ -17,6 +17,9 @@ public final class FeatureSink: Sink {
         self.writer = writer
         self.counters = counters
     }
+
+    /// Counts rows without a key as rejected and older ones as stale in `counters`.
+    public func report(to counters: StepCounters) { self.counters = counters }
 
     /// Nothing to undo: the rows after the checkpoint come again.
     public func recover(token: [UInt8]?) throws(JobFailure) {}

@@ -339,8 +339,9 @@ enum Catalog {
                     name: "delivery", shape: .text(.words(["exactly_once", "at_least_once"])),
                     meaning: "What a restart may do; exactly_once wherever it is possible."),
                 KeyShape(
-                    name: "on_error", shape: .text(.words(["fail", "drop"])),
-                    meaning: "What becomes of rows that cannot be written; fail when not given."),
+                    name: "on_error", shape: .text(.words(["fail", "drop"])), with: ["topic"],
+                    meaning:
+                        "What becomes of rows whose records are too large; fail when not given."),
                 KeyShape(
                     name: "call", shape: .text(.any), isLater: true,
                     meaning: "An HTTP call per row."),

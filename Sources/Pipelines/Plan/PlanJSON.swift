@@ -139,6 +139,7 @@ extension JobPlan {
             format + [
                 ("id", .string(sink.id)), ("delivery", .string(sink.delivery.rawValue)),
                 ("key", .strings(keyNames(of: sink))),
+                ("on_error", .string(text(of: sink.onError))),
                 ("columns", columns(sink.schema.fields)),
                 ("inputs", .array(sink.inputs.map { json($0, sink.schema) })),
             ])

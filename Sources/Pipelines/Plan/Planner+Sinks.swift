@@ -64,6 +64,12 @@ extension Planner {
                 fix: "give them topics of their own, or the same columns and key")
             return
         }
+        guard there.onError == onError else {
+            diagnostics.report(
+                .conflictingTopic, "two outputs to \(id) differ in on_error", at: position,
+                fix: "declare the same at both")
+            return
+        }
         sinks[index] = PlannedSink(
             ordinal: there.ordinal, id: id, target: place, delivery: there.delivery,
             inputs: there.inputs + edges, schema: there.schema, onError: there.onError,

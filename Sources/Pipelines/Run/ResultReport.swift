@@ -80,7 +80,10 @@ struct ResultReport {
     ) throws(JobFailure) -> String {
         let log = EmbeddedLog(root: root)
         let records = try log.extents(topic).reduce(0) { $0 + $1.records }
-        let title = "Topic \(topic): \(Grouped.text(records)) records"
+        let refused = figure(sink.id, .rejected)
+        let title =
+            "Topic \(topic): \(Grouped.text(records)) records"
+            + (refused == 0 ? "" : ", \(Grouped.text(refused)) rows rejected")
         guard let sample = try sample(sink.schema, topic: topic, log: log), sample.count > 0 else {
             return heading(title)
         }

@@ -61,14 +61,16 @@ struct SinkFactory {
                 let log = EmbeddedLog(root: root)
                 try log.ensureTopic(topic, TopicSettings(partitions: partitions ?? 1))
                 return TopicSink(
-                    try log.writer(topic), encoder: encoder, schema: sink.schema, key: keys)
+                    try log.writer(topic), encoder: encoder, schema: sink.schema, key: keys,
+                    policy: sink.onError)
             case .kafka where sink.delivery == .exactlyOnce:
                 return try KafkaTransactionSink(
-                    domain!, topic: topic, encoder: encoder, schema: sink.schema, key: keys)
+                    domain!, topic: topic, encoder: encoder, schema: sink.schema, key: keys,
+                    policy: sink.onError)
             case .kafka(let bootstrap, let properties):
                 return try KafkaSink(
                     KafkaConnection(bootstrap: bootstrap, planned: properties), topic: topic,
-                    encoder: encoder, schema: sink.schema, key: keys)
+                    encoder: encoder, schema: sink.schema, key: keys, policy: sink.onError)
             case .files:
                 preconditionFailure("the planner refuses topics on a files connection")
             }

@@ -6,6 +6,9 @@
 /// gets the token of the checkpoint that was restored: it commits what that token names and
 /// discards everything written after it.
 public protocol Sink: AnyObject {
+    /// Called once, before anything else: rows that the sink leaves out are counted in `counters`.
+    func report(to counters: StepCounters)
+
     /// Called once, before any write. `token` is nil when the job starts afresh.
     func recover(token: [UInt8]?) throws(JobFailure)
 
@@ -33,6 +36,8 @@ public protocol Sink: AnyObject {
 }
 
 extension Sink {
+    /// Most sinks take every row.
+    public func report(to counters: StepCounters) {}
     /// A sink that takes rows at any time is always ready.
     public var isReady: Bool { true }
     /// Most sinks only keep rows, and rows have their own times.

@@ -30,6 +30,7 @@ final class SinkTask: TaskLoop {
     }
 
     func open() throws(JobFailure) {
+        sink.report(to: context.counters)
         try sorter?.open(context)
         try sink.recover(token: restoredToken)
     }

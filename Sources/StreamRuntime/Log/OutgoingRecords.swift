@@ -21,17 +21,25 @@ public final class OutgoingRecords {
     }
 
     private let encoder: any RecordEncoder
-    private let keyText: RecordKeyText
+    private let bound: RecordBound
+    private var counters: StepCounters?
+    private var keyText: RecordKeyText
     private let values = Column(.bytes, capacity: 4096)
     private let keys = Column(.bytes, capacity: 4096)
 
-    /// Records of rows of `schema`, keyed by the columns at `key` (none for no key).
-    public init(encoder: any RecordEncoder, schema: Schema, key: [Int]) {
+    /// Records of rows of `schema`, keyed by the columns at `key` (none for no key), within `bound`.
+    public init(encoder: any RecordEncoder, schema: Schema, key: [Int], bound: RecordBound) {
         self.encoder = encoder
+        self.bound = bound
         keyText = RecordKeyText(schema: schema, columns: key)
     }
 
+    /// Counts rows whose records are too large in `counters`.
+    public func report(to counters: StepCounters) { self.counters = counters }
+
     /// Hands the records of `batch`, in order, to `body`, for a topic of `partitions`.
+    ///
+    /// - Throws: what `body` throws, or at a record beyond the bound that is not to be left out.
     public func forEach(
         in batch: ColumnBatch, partitions: Int, _ body: (Record) throws(JobFailure) -> Void
     ) throws(JobFailure) {
@@ -50,6 +58,13 @@ public final class OutgoingRecords {
             let hasKey = keys.isValid(row)
             if change == RowChange.updateBefore.rawValue || (isDelete && !hasKey) { continue }
             let key = hasKey ? keys.bytes(row) : nil
+            let isTombstone = isDelete || !values.isValid(row)
+            let bytes = (key?.count ?? 0) &+ (isTombstone ? 0 : ByteView.length(values.views[row]))
+            if bytes > bound.bytesMax {
+                guard bound.isDropping else { throw bound.failure(bytes: bytes, key: key) }
+                counters?.add(.rejected, 1)
+                continue
+            }
             let partition: Int
             if let key {
                 let start = key.baseAddress ?? UnsafePointer(keys.arena!.base)
@@ -60,7 +75,7 @@ public final class OutgoingRecords {
             try body(
                 Record(
                     partition: partition, key: key,
-                    value: isDelete || !values.isValid(row) ? nil : values.bytes(row),
+                    value: isTombstone ? nil : values.bytes(row),
                     timestamp: times[row]))
         }
     }

@@ -6,10 +6,23 @@ public final class TopicSink: Sink {
     /// A sink over `writer` for rows of `schema`, keyed by the columns at `key` (none for no key).
     ///
     /// - Shape: records as `OutgoingRecords` makes them.
-    public init(_ writer: TopicWriter, encoder: any RecordEncoder, schema: Schema, key: [Int]) {
+    /// - Parameters:
+    ///   - policy: what becomes of rows whose records are too large.
+    ///   - recordBytesMax: how large they may be, when that is less than the log takes.
+    public init(
+        _ writer: TopicWriter, encoder: any RecordEncoder, schema: Schema, key: [Int],
+        policy: FailurePolicy = .fail, recordBytesMax: Int? = nil
+    ) {
         self.writer = writer
-        records = OutgoingRecords(encoder: encoder, schema: schema, key: key)
+        records = OutgoingRecords(
+            encoder: encoder, schema: schema, key: key,
+            bound: RecordBound(
+                topic: writer.topic,
+                bytesMax: min(recordBytesMax ?? .max, LogLimits.recordBytesMax), policy: policy))
     }
+
+    /// Counts the rows that are left out in `counters`.
+    public func report(to counters: StepCounters) { records.report(to: counters) }
 
     /// Commits or cuts off what an earlier run left, as `token` says.
     public func recover(token: [UInt8]?) throws(JobFailure) {

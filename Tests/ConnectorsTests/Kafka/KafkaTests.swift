@@ -264,6 +264,33 @@ struct KafkaTests {
             key: [1])
     }
 
+    @Test func `a row whose record the client does not take is left out or stops the job`() throws {
+        mock.create("out", partitions: 1)
+        var connection = mock.connection
+        connection.properties["message.max.bytes"] = "1000"
+        connection.requestMillis = 500
+        let rows = [("small", "a"), (String(repeating: "x", count: 1000), "b"), ("last", "c")]
+        for policy in [FailurePolicy.drop, .fail] {
+            let sink = try KafkaSink(
+                connection, topic: "out", encoder: FirstColumnEncoder(),
+                schema: KafkaTests.schema, key: [1], policy: policy)
+            let counters = StepCounters()
+            sink.report(to: counters)
+            let batch = batch(rows.map { (value: $0.0, key: $0.1 as String?) }, time: 5)
+            if policy == .fail {
+                let failure = #expect(throws: JobFailure.self) { try sink.write(batch) }
+                #expect(failure?.problem.contains("1001 bytes is too large for out") == true)
+                continue
+            }
+            try sink.write(batch)
+            _ = try sink.prepare(checkpoint: 1)
+            #expect(counters.read(.rejected) == 1)
+            let source = try KafkaSource(mock.connection, topic: "out", bounded: true)
+            let found = try drain(try source.reader(partition: 0)).records
+            #expect(found.map(\.value) == ["small", "last"])
+        }
+    }
+
     @Test func `rows written are there once prepared, where Java's client would put them`() throws {
         mock.create("out", partitions: 3)
         let sink = try sink(mock.connection)
@@ -329,6 +356,6 @@ struct KafkaTests {
         let sink = try sink(connection)
         let large = String(repeating: "x", count: 3000)
         let told = try #require(failure { try sink.write(batch([(large, "k")], time: 1)) })
-        #expect(told.problem == "a record is too large for out/0")
+        #expect(told.problem == "a record of 3001 bytes is too large for out, which takes 2000")
     }
 }

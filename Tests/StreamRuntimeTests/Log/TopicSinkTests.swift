@@ -189,7 +189,64 @@ func `rows become records with the text of their key, deletes become tombstones`
         }
         let batch = ColumnBatch(schema: schema, columns: [column], order: order, count: 4)
         let keys = Column(.bytes, capacity: 4)
-        RecordKeyText(schema: schema, columns: [0]).append(batch, into: keys)
+        var text = RecordKeyText(schema: schema, columns: [0])
+        text.append(batch, into: keys)
         #expect((0..<4).map { keys.string($0) } == expected)
+    }
+}
+
+@Test func `several columns of a key are a JSON array, also of what JSON has no word for`() {
+    let times = Column(.timestamp, capacity: 2)
+    for value in [1_500_000, 0] as [Int64] { times.append(value) }
+    let doubles = Column(.float64, capacity: 2)
+    for value in [2.5, .infinity] { doubles.append(value) }
+    let blobs = Column(.bytes, capacity: 2)
+    for value in [[0x22, 0x01, 0x5C], [0xFF]] as [[UInt8]] {
+        value.withUnsafeBufferPointer { blobs.append($0) }
+    }
+    let texts = Column(.string, capacity: 2)
+    for value in ["é\n", ""] { texts.append(value) }
+    let columns = [times, doubles, blobs, texts]
+    let schema = Schema(columns.enumerated().map { Field("c\($0.offset)", $0.element.type) })
+    let order = RowOrder(capacity: 2)
+    for row in 0..<2 {
+        order.append(eventTime: 0, watermark: 0, origin: 0, offset: Int64(row))
+    }
+    let batch = ColumnBatch(schema: schema, columns: columns, order: order, count: 2)
+    let keys = Column(.bytes, capacity: 2)
+    var text = RecordKeyText(schema: schema, columns: [0, 1, 2, 3])
+    text.append(batch, into: keys)
+    #expect(
+        keys.string(0)
+            == #"["1970-01-01T00:00:01.500000Z",2.5,"\"\u0001\\",""# + "é" + #"\n"]"#)
+    #expect(keys.string(1) == "[\"1970-01-01T00:00:00Z\",\"inf\",\"\u{FFFD}\",\"\"]")
+}
+
+@Test func `a row whose record is too large is left out and counted, or stops the job`() throws {
+    let rows = [
+        Row(text: "12345", store: "s", product: nil), Row(text: "123456", store: "s", product: nil),
+        Row(text: nil, store: "longer key", product: nil, change: .delete),
+        Row(text: "1", store: "s", product: nil),
+    ]
+    for policy in [FailurePolicy.drop, .fail] {
+        let scratch = ScratchLog()
+        try scratch.log.ensureTopic("out", TopicSettings(partitions: 1))
+        let sink = TopicSink(
+            try scratch.log.writer("out", syncing: false), encoder: FirstColumnEncoder(),
+            schema: schema, key: [1], policy: policy, recordBytesMax: 6)
+        let counters = StepCounters()
+        sink.report(to: counters)
+        try sink.recover(token: nil)
+        guard policy == .drop else {
+            let failure = #expect(throws: JobFailure.self) { try sink.write(batch(rows)) }
+            #expect(
+                failure?.problem == "a record of 7 bytes is too large for out, which takes 6")
+            #expect(failure?.place == "topic out, key s")
+            continue
+        }
+        try sink.write(batch(rows))
+        try sink.commit(checkpoint: 1, token: try sink.prepare(checkpoint: 1))
+        #expect(try scratch.log.values("out") == ["12345", "1"])
+        #expect(counters.read(.rejected) == 2)
     }
 }
