@@ -11,8 +11,8 @@ struct ScratchPlace: Equatable, Sendable {
     /// The directory of files that are written instead of the live ones.
     var files: String { directory + "/files" }
 
-    /// The connection that redirected topics are on; no file can name it so.
-    static let connection = "(scratch)"
+    /// The connection that topics redirected from `connection` are on; no file can name it so.
+    static func connection(_ connection: String) -> String { "(scratch) \(connection)" }
 }
 
 /// Something a job writes, as it is found in its scratch place.
@@ -42,13 +42,17 @@ extension JobPlan {
         plan.settings.stateDirectory = place.state
         // One process reads everything again, however many the live job has.
         plan.settings.shares = nil
-        plan.connections.append(
-            PlannedConnection(name: ScratchPlace.connection, kind: .embedded(root: place.topics)))
+        // With the registry of the live topics, records have the very bytes they would have there.
+        plan.connections += connections.map {
+            PlannedConnection(
+                name: ScratchPlace.connection($0.name), kind: .embedded(root: place.topics),
+                registry: $0.registry)
+        }
         for (index, output) in outputs(in: place) where !spared.contains(output.id) {
             switch (sinks[index].target, output.kind) {
-            case (.topic(_, _, let keys, let planned), .topic(let name)):
+            case (.topic(let connection, _, let keys, let planned), .topic(let name)):
                 plan.sinks[index].target = .topic(
-                    connection: ScratchPlace.connection, topic: name, keys: keys,
+                    connection: ScratchPlace.connection(connection), topic: name, keys: keys,
                     partitions: partitions(sinks[index]) ?? planned)
             case (_, .files(let directory, let format)):
                 plan.sinks[index].target = .files(path: directory, format: format)
