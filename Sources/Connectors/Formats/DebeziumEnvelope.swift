@@ -2,16 +2,29 @@ import StreamRuntime
 
 /// Finds the parts of a Debezium change event: what happened, when, and the row's image.
 final class DebeziumEnvelope {
+    /// What happened to the row.
+    enum Operation: UInt8 {
+        case create = 0x63
+        case snapshot = 0x72
+        case update = 0x75
+        case delete = 0x64
+        case truncate = 0x74
+    }
+
     /// One event, taken apart.
     struct Change {
+        let operation: Operation
         /// The values of the paths asked for.
         var spans: [JSONSpan]
         /// The row after the change, or before it for a delete; nil for a truncate.
         var image: JSONSpan?
+        /// The row before an update, where the event has one.
+        var before: JSONSpan?
     }
 
     private enum Part: Int, CaseIterable {
         case op, before, after, time, sourceTime, lsn, file, pos, row
+        case source, ddl, tableChanges, status, id
 
         var path: [String] {
             switch self {
@@ -24,6 +37,11 @@ final class DebeziumEnvelope {
             case .file: ["source", "file"]
             case .pos: ["source", "pos"]
             case .row: ["source", "row"]
+            case .source: ["source"]
+            case .ddl: ["ddl"]
+            case .tableChanges: ["tableChanges"]
+            case .status: ["status"]
+            case .id: ["id"]
             }
         }
     }
@@ -45,10 +63,12 @@ final class DebeziumEnvelope {
 
     /// Takes the event at `start` of `text` apart.
     ///
-    /// - Throws: when it is not JSON, or not a change event.
+    /// - Returns: nil for an event that is about no row: a heartbeat, a schema change, the begin or end
+    ///   of a transaction, a message written into the database's log.
+    /// - Throws: when it is not JSON, or no event of Debezium.
     func read(
         _ text: RecordText, start: Int, length: Int
-    ) throws(ValueProblem) -> Change {
+    ) throws(ValueProblem) -> Change? {
         try reader.locate(text, start: start, length: length)
         let arena = text.arena
         let payload = reader.spans[count * 2]
@@ -56,21 +76,26 @@ final class DebeziumEnvelope {
         let base = isWrapped ? count : 0
         let op = reader.spans[base + Part.op.rawValue]
         guard op.length == 3, arena.base[op.start] == 0x22 else {
+            if op.length == 0, isAboutNoRow(base, arena) { return nil }
             throw ValueProblem("not a change event: it has no op", field: "op")
         }
-        let kind = arena.base[op.start + 1]
-        let image: JSONSpan?
-        switch kind {
-        case 0x63, 0x72, 0x75:  // c, r, u
-            image = try object(Part.after, base, arena)
-        case 0x64:  // d
-            image = try object(Part.before, base, arena)
-        case 0x74: image = nil  // t
-        default:
+        let code = arena.base[op.start + 1]
+        if code == 0x6D { return nil }  // m, a message of the log
+        guard let operation = Operation(rawValue: code) else {
             throw ValueProblem(
                 "op \(excerpt(arena.base + op.start + 1, 1)) is none of c, r, u, d, t", field: "op")
         }
-        var change = Change(spans: [], image: image)
+        var change = Change(operation: operation, spans: [], image: nil, before: nil)
+        switch operation {
+        case .create, .snapshot: change.image = try object(Part.after, base, arena)
+        case .update:
+            change.image = try object(Part.after, base, arena)
+            let before = reader.spans[base + Part.before.rawValue]
+            change.before =
+                before.length > 0 && arena.base[before.start] == 0x7B ? before : nil
+        case .delete: change.image = try object(Part.before, base, arena)
+        case .truncate: break
+        }
         for (index, path) in paths.enumerated() {
             switch path {
             case ["ts_ms"]: change.spans.append(time(base, text.arena))
@@ -79,6 +104,23 @@ final class DebeziumEnvelope {
             }
         }
         return change
+    }
+
+    /// Whether an event without an operation is one of those that Debezium writes besides changes.
+    private func isAboutNoRow(_ base: Int, _ arena: ByteArena) -> Bool {
+        func span(_ part: Part) -> JSONSpan { reader.spans[base + part.rawValue] }
+        if span(.ddl).length > 0 || span(.tableChanges).length > 0 { return true }
+        let status = span(.status)
+        if span(.id).length > 0, status.length == 7 || status.length == 5 {
+            let word = String(
+                decoding: UnsafeBufferPointer(
+                    start: arena.base + status.start, count: status.length), as: UTF8.self)
+            if word == "\"BEGIN\"" || word == "\"END\"" { return true }
+        }
+        let time = span(.time)
+        let isTimed = time.length > 0 && arena.base[time.start] &- 0x30 <= 9
+        return isTimed && span(.before).length == 0 && span(.after).length == 0
+            && span(.source).length == 0
     }
 
     private func object(

@@ -171,12 +171,14 @@ final class JSONDocumentReader {
             try appendStructure(span, shape, to: column, depth: depth)
         case .bytes where first != 0x22: throw mismatch(span, "base64 text")
         case .interval: throw ValueProblem("an interval cannot be read from JSON")
+        case .decimal(let precision, let scale) where first == 0x7B && shape.decimals == .bytes:
+            column.append(try variableScale(span, precision, scale, depth: depth))
         default:
             let isText = first == 0x22
             guard isText || first == 0x2D || first &- 0x30 <= 9 else {
                 throw mismatch(span, shape.type == .int64 ? "an int64" : "a \(shape.type)")
             }
-            if isText, shape.decimals == .base64, case .decimal(let precision, _) = shape.type {
+            if isText, shape.decimals == .bytes, case .decimal(let precision, _) = shape.type {
                 return column.append(try unscaled(span, precision))
             }
             if shape.type == .bytes { text!.makeRoom(span.length) }
@@ -215,7 +217,7 @@ final class JSONDocumentReader {
         guard count > 0, count <= 16 else {
             throw ValueProblem(
                 "\(excerpt(arena.base + span.start, span.length)) is not the base64 of a decimal; "
-                    + "if the connector writes text, say decimals: text")
+                    + "if the connector writes text, say decimals: string")
         }
         var value: Int128 = bytes[0] >= 0x80 ? -1 : 0
         for at in 0..<count { value = value << 8 | Int128(bytes[at]) }
@@ -224,6 +226,52 @@ final class JSONDocumentReader {
         }
         return value
     }
+
+    /// A decimal from an object of its own scale and its unscaled bytes.
+    ///
+    /// - Source: Debezium's `io.debezium.data.VariableScaleDecimal`.
+    private func variableScale(
+        _ span: JSONSpan, _ precision: Int, _ scale: Int, depth: Int
+    ) throws(ValueProblem) -> Int128 {
+        let base = spans.count
+        spans += [.missing, .missing]
+        defer { spans.removeLast(2) }
+        var scanner = JSONScanner(
+            UnsafePointer(arena.base), from: span.start, to: span.start + span.length)
+        _ = walk(&scanner, scaleAndValue, base: base, depth: depth)
+        let (scaleSpan, value) = (spans[base], spans[base + 1])
+        var own: Int64 = 0
+        guard value.length > 1, arena.base[value.start] == 0x22, scaleSpan.length > 0,
+            readInt64(arena.base + scaleSpan.start, scaleSpan.length, into: &own) == .fine
+        else { throw mismatch(span, "a decimal: it has no scale and value") }
+        var number = try unscaled(value, 38)
+        var digits = own
+        while digits < scale, number != 0 {
+            let (grown, isOver) = number.multipliedReportingOverflow(by: 10)
+            if isOver { throw ValueProblem("\(number)e\(-digits) has more than \(precision) digits") }
+            number = grown
+            digits += 1
+        }
+        while digits > scale, number != 0 {
+            guard number % 10 == 0 else {
+                throw ValueProblem(
+                    "\(number)e\(-digits) would have to be rounded to \(scale) decimal places")
+            }
+            number /= 10
+            digits -= 1
+        }
+        guard number.magnitude < powersOfTen[precision].magnitude else {
+            throw ValueProblem("\(number)e-\(scale) has more than \(precision) digits")
+        }
+        return number
+    }
+
+    private let scaleAndValue: JSONMembers = {
+        let members = JSONMembers()
+        members.add(["scale"], leaf: 0)
+        members.add(["value"], leaf: 1)
+        return members
+    }()
 
     private func appendList(
         _ span: JSONSpan, _ shape: JSONShape, to column: Column, depth: Int

@@ -120,6 +120,12 @@ extension DecodedRows {
         fill(target, RecordText(records, columns: target.columns))
         guard !isFresh else { return }
         for (column, made) in zip(columns, target.columns) { column.append(contentsOf: made) }
+        if let made = target.changes {
+            let all = changes ?? RowChange.inserts(self.records.count)
+            all.append(contentsOf: made)
+            changes = all
+        }
+        skipped += target.skipped
         self.records.append(contentsOf: target.records)
     }
 }

@@ -70,6 +70,14 @@ public struct AggregateCall: Sendable {
     public let resultType: ColumnType
     /// The call as the user wrote it.
     public let text: String
+
+    /// Whether a row can be taken out of the result again.
+    public var takesBack: Bool {
+        switch function {
+        case .count, .sum, .average, .all, .any: !isDistinct
+        default: false
+        }
+    }
 }
 
 /// What an aggregating step keeps and what it makes of it.

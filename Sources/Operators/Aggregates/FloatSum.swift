@@ -282,7 +282,7 @@ struct FloatSumAccumulator: Accumulator {
     ) {
         for slot in 0..<count {
             let terms = place.words(entries[slot])[0]
-            if terms == 0 {
+            if terms <= 0 {
                 column.appendNull()
             } else {
                 column.append(

@@ -63,7 +63,7 @@ struct IntegerSumAccumulator: Accumulator {
         for slot in 0..<count {
             let words = place.words(entries[slot])
             let total = WideWords.load(words + 1)
-            if words[0] == 0 {
+            if words[0] <= 0 {
                 column.appendNull()
             } else if result == nil {
                 column.append(ExactRounding.quotient(total, UInt64(words[0])))
@@ -146,7 +146,7 @@ struct DecimalSumAccumulator: Accumulator {
         for slot in 0..<count {
             let words = place.words(entries[slot])
             let total = WideWords.load(words + 1)
-            if words[0] == 0 {
+            if words[0] <= 0 {
                 column.appendNull()
             } else if words[3] != 0 || total.magnitude >= DecimalSumAccumulator.limit.magnitude {
                 column.appendNull()

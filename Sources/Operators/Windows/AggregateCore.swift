@@ -48,10 +48,12 @@ final class AggregateCore {
     /// Evaluates the aggregates' arguments; rows that fail go the way of `on_error`.
     ///
     /// - Returns: the rows that did not fail and their arguments.
+    ///
+    /// - Parameter takesBack: whether rows may take back earlier ones.
     func evaluate(
-        _ batch: ColumnBatch, into output: any Output
+        _ batch: ColumnBatch, into output: any Output, takesBack: Bool = false
     ) throws(JobFailure) -> (ColumnBatch, [PreparedArguments]) {
-        try checkChanges(batch)
+        if !takesBack { try checkChanges(batch) }
         if batch.keys == nil {
             precondition(keyFields.isEmpty, "rows come to an aggregate with their keys")
             batch.keys = KeyEncoder(columns: []).encode([], count: batch.count)

@@ -294,7 +294,8 @@ enum Catalog {
                                 meaning: "Whether a record without it is an error; false otherwise."
                             ),
                             KeyShape(
-                                name: "unit", shape: .text(.words(["iso", "s", "ms", "us"])),
+                                name: "unit",
+                                shape: .text(.words(PlannedField.TimeUnit.allCases.map(\.rawValue))),
                                 meaning: "How a timestamp is written."),
                             KeyShape(
                                 name: "from", shape: .text(.fieldOrigin),

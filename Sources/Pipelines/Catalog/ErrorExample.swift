@@ -161,6 +161,9 @@ extension ErrorExample {
         .init(
             code: .notAFeature, right: "from: minutes, ttl: 1h, features: [orders, revenue]",
             wrong: "from: orders, ttl: 1h, features: [lines]"),
+        .init(
+            code: .changelog, right: "format: json\n      fields:\n        order_id",
+            wrong: "format: {debezium: {changelog: full}}\n      fields:\n        order_id"),
     ]
 
     /// The error reference as Markdown.

@@ -1,4 +1,5 @@
 import Connectors
+import StreamRuntime
 
 /// The formats of records, with their options.
 enum Formats {
@@ -50,6 +51,16 @@ enum Formats {
                 KeyShape(
                     name: "schema", shape: .text(.place), with: ["encoding"],
                     meaning: "As with avro: the file of the schema, where there is no registry."),
+                KeyShape(
+                    name: "changelog",
+                    shape: .text(.words(Changelog.allCases.map(\.rawValue))),
+                    meaning:
+                        "Rows update and delete earlier ones: upsert by key, or full with the rows before updates; each change is a row of its own when not given."
+                ),
+                KeyShape(
+                    name: "decimals",
+                    shape: .text(.words(DebeziumDecimals.allCases.map(\.rawValue))),
+                    meaning: "The connector's decimal.handling.mode: bytes is precise, the default."),
             ],
             "A change of a table row; columns of the row, and op, ts_ms and the like by path."
         ),

@@ -143,13 +143,16 @@ struct PlannedFormat: Equatable, Sendable {
             kind: kind,
             options: options.map { $0.name == name ? Option(name: name, value: value) : $0 })
     }
+
+    /// What the rows say of a table; nil for rows that are there to stay.
+    var changelog: Changelog? { option("changelog").flatMap(Changelog.init) }
 }
 
 /// A field to decode.
 struct PlannedField: Equatable, Sendable {
     /// How a number stands for a moment.
     enum TimeUnit: String, CaseIterable, Sendable {
-        case iso, s, ms, us
+        case iso, s, ms, us, ns, days
     }
 
     /// What part of the record the field is read from.
@@ -230,6 +233,8 @@ struct PlannedStep: Equatable, Sendable {
     let isStateless: Bool
     /// Must be fed in the total order of rows: a sorter goes in front.
     let needsOrderedInput: Bool
+    /// What its input says of a table; nil for rows that are there to stay.
+    var changelog: Changelog?
 
     var schema: Schema { outputs[0].schema }
 }

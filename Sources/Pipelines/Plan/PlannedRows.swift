@@ -18,6 +18,8 @@ struct PlannedRows {
     var poisoned: Set<String> = []
     /// Nothing is known of them: an earlier step could not be read.
     var isBroken = false
+    /// What they say of a table; nil for rows that are there to stay.
+    var changelog: Changelog?
 
     static let broken = PlannedRows(schema: Schema([]), endpoints: [], isBroken: true)
 

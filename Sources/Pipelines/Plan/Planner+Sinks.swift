@@ -40,6 +40,11 @@ extension Planner {
             place = .files(path: resolved, format: format)
         }
         if rows.isBroken || !rows.poisoned.isEmpty { return }
+        if case .topic = target.place, keys.isEmpty, rows.changelog != nil, !isAside {
+            diagnostics.report(
+                .changelog, "deleted rows of \"\(owner)\" cannot be told of without a key",
+                at: position, fix: "add the table's key: key: [COLUMN, …]")
+        }
         let onError: FailurePolicy = if case .drop? = target.onError { .drop } else { .fail }
         let edges = rows.edges(.gather)
         guard let index = sinks.firstIndex(where: { $0.id == id }) else {

@@ -149,7 +149,7 @@ extension Planner {
                         from: .source(ordinal), port: 0, partitioning: nil,
                         spread: topicKey(of: stream, schema: schema))
                 ],
-                poisoned: stream.unreadableFields),
+                poisoned: stream.unreadableFields, changelog: stream.format.changelog),
             policy: stream.onError, connections: near)
     }
 

@@ -235,6 +235,7 @@ final class Planner {
                 continue
             }
             result.poisoned.formUnion(rows.poisoned)
+            result.changelog = Changelog.union(result.changelog, rows.changelog)
             let differences = Planner.differences(
                 of: first, inputs[0].0.value, from: rows, reference.value)
             if !differences.isEmpty {

@@ -11,7 +11,9 @@ enum StepFactory {
         let onError = step.onError
         switch step.operation {
         case .filter(let predicate):
-            return Filter(predicate: try compile(predicate, step), onError: onError)
+            return Filter(
+                predicate: try compile(predicate, step), onError: onError,
+                changelog: step.changelog)
         case .select(let items):
             return Project(selecting: try compile(items, step), onError: onError)
         case .extend(let items):

@@ -41,6 +41,7 @@ struct StepPlanner {
         if rows.isBroken { return .broken }
         let keys = planner.keyColumns(
             step.by, of: rows, what: "\"by\" of step \"\(step.id?.value ?? step.verb.value)\"")
+        checkChanges(step, rows)
         guard let draft = draft(step, rows: rows, keys: keys) else { return .broken }
         let ordinal = planner.steps.count
         let by = keys.map { rows.schema.fields[$0].name }
@@ -60,7 +61,7 @@ struct StepPlanner {
                     .init(
                         from: .step(ordinal), port: outputs.count, partitioning: rows.partitioning,
                         spread: moved ?? rows.spread)
-                ], poisoned: rows.poisoned)
+                ], poisoned: rows.poisoned, changelog: rows.changelog)
             outputs.append(PlannedPort(name: side.name, schema: rows.schema))
             if let target = side.target {
                 planner.planTarget(
@@ -80,10 +81,12 @@ struct StepPlanner {
                 inputs: rows.edges(draft.isStateless ? .forward : .keyed(keys), by: by),
                 inputSchema: rows.schema, outputs: outputs, repartition: repartition,
                 onError: onError,
-                isStateless: draft.isStateless, needsOrderedInput: draft.needsOrder))
+                isStateless: draft.isStateless, needsOrderedInput: draft.needsOrder,
+                changelog: rows.changelog))
         planner.uses.append(draft.use)
         var next = rows.following(
             ordinal, schema: draft.schema, partitioning: draft.partitioning, spread: spread)
+        next.changelog = changelog(after: step, rows)
         next.poisoned = draft.poisoned.union(step.by.map(\.value).filter { !by.contains($0) })
         return next
     }

@@ -10,6 +10,7 @@ enum EngineMetrics {
             (.rowsOut, "millrace_rows_out_total", "Rows a step gave on its main output."),
             (.late, "millrace_rows_late_total", "Rows that came too late for their window."),
             (.rejected, "millrace_rows_rejected_total", "Records and rows that could not be used."),
+            (.skipped, "millrace_records_skipped_total", "Records known to be about no row."),
             (.duplicates, "millrace_rows_duplicate_total", "Rows dropped as duplicates."),
             (.stale, "millrace_rows_stale_total", "Rows older than what was known."),
             (

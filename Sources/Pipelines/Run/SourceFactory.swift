@@ -62,8 +62,14 @@ enum DecoderFactory {
         case .csv: return CSVRecordDecoder(fields: fields, dialect: dialect(source.format))
         case .avro: return AvroRecordDecoder(fields: fields, framing: framing(source))
         case .debezium where source.format.isAvro:
-            return AvroDebeziumDecoder(fields: fields, framing: framing(source))
-        case .debezium: return DebeziumRecordDecoder(fields: fields)
+            return AvroDebeziumDecoder(
+                fields: fields, framing: framing(source), changelog: source.format.changelog)
+        case .debezium:
+            let format = source.format
+            return DebeziumRecordDecoder(
+                fields: fields,
+                decimals: format.option("decimals").flatMap(DebeziumDecimals.init) ?? .bytes,
+                changelog: format.changelog)
         case .protobuf:
             do throws(ProtobufMismatch) {
                 return try protobuf(source.format, fields: source.fields)
@@ -143,6 +149,8 @@ enum DecoderFactory {
         case .s: .seconds
         case .ms: .milliseconds
         case .us: .microseconds
+        case .ns: .nanoseconds
+        case .days: .days
         }
     }
 }

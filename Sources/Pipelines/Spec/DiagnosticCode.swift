@@ -52,6 +52,7 @@ enum DiagnosticCode: String, CaseIterable, Sendable {
     case notOrdered = "E309"
     case badWindow = "E310"
     case notAFeature = "E311"
+    case changelog = "E312"
 }
 
 extension DiagnosticCode {
@@ -105,6 +106,8 @@ extension DiagnosticCode {
         case .wrongFormat:
             "A format that cannot be used here, or whose schema is not known or cannot be read."
         case .expression: "An expression cannot be read, or its types do not fit."
+        case .changelog:
+            "Rows that are changed and deleted later come to what cannot follow that."
         case .notBoolean: "A condition that is not true or false."
         case .unequalInputs: "The inputs of a union have different columns or types."
         case .notAKey: "A column whose type cannot be a key or part of one."

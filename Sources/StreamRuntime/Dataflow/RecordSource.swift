@@ -103,6 +103,10 @@ public final class DecodedRows {
     /// Set when the decoder can go no further, through no fault of a record: what it needs besides (a
     /// schema registry) fails. The job then fails too, and no record is lost.
     public var failure: JobFailure?
+    /// What each row says about its table, as `ColumnBatch.changes`; nil when all are inserts.
+    public var changes: Column?
+    /// The records that are known to carry no row, and were passed over; tombstones are not counted.
+    public var skipped = 0
 
     /// No rows yet, with room for `capacity`.
     public init(schema: Schema, capacity: Int) {

@@ -63,6 +63,7 @@ struct RowStamper {
         if isMany { order.elements = elements(indexes, count) }
         recordOf = rows.records
         let batch = ColumnBatch(schema: schema, columns: rows.columns, order: order, count: count)
+        batch.changes = rows.changes
         guard !bad.isEmpty else { return batch }
         let isBad = Set(bad)
         let good = (0..<Int32(count)).filter { !isBad.contains($0) }
@@ -111,7 +112,9 @@ struct RowStamper {
         for column in [order.eventTimes, order.watermarks, order.origins, order.offsets] {
             column.setCount(count)
         }
-        return ColumnBatch(schema: schema, columns: rows.columns, order: order, count: count)
+        let batch = ColumnBatch(schema: schema, columns: rows.columns, order: order, count: count)
+        batch.changes = rows.changes
+        return batch
     }
 
     /// Each row's number within its record.

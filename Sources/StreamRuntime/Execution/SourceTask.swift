@@ -199,6 +199,7 @@ final class SourceTask: TaskLoop {
         partition.newest = stamper.newest
         context.counters.add(.rowsIn, records.count)
         context.counters.add(.batchesIn, 1)
+        if rows.skipped > 0 { context.counters.add(.skipped, rows.skipped) }
         if case .deadLetter = node.policy { batch.raw = stamper.raw(of: batch, in: records) }
         output.emit(batch)
         if !rejected.rejects.isEmpty {

@@ -93,7 +93,7 @@ import Testing
         #expect(precise.rows == ["12345e-2", "-12345e-2", "0e-2", "1250e-2", "null"])
         #expect(
             precise.rejects == [
-                "4 q: \"\"12.50\"\" is not the base64 of a decimal; if the connector writes text, say decimals: text",
+                "4 q: \"\"12.50\"\" is not the base64 of a decimal; if the connector writes text, say decimals: string",
                 "5 q: 1000000 has more than 6 digits",
             ])
         let text = decode(DebeziumRecordDecoder(fields: field, decimals: .text), [events[4]])
@@ -118,6 +118,116 @@ import Testing
                 "6 sku: \"1\" is not a string",
                 "7 after: the change has no row in after",
             ])
+    }
+
+    /// The rows of `values` with what each says of its table, the rejects, and the records passed over.
+    private func changes(
+        _ fields: [RecordField], _ changelog: Changelog, _ values: [String]
+    ) -> (rows: [String], rejects: [String], skipped: Int) {
+        let decoder = DebeziumRecordDecoder(fields: fields, changelog: changelog)
+        let batch = records(values.map { Array($0.utf8) })
+        let rows = DecodedRows(schema: decoder.schema, capacity: 4)
+        var rejects = RejectedRows()
+        decoder.decode(batch, into: rows, rejects: &rejects)
+        let kinds = (0..<rows.count).map { RowChange(rawValue: rows.changes!.bools[$0])! }
+        return (
+            (0..<rows.count).map { row in
+                "\(kinds[row]) " + rows.columns.map { show($0, row) }.joined(separator: " | ")
+            }, rejects.rejects.map { "\($0.row) \($0.column): \($0.reason)" }, rows.skipped
+        )
+    }
+
+    @Test func `a changelog says what happened to each row, a full one also what it was before`() {
+        let fields = [RecordField("id", .int64, isRequired: true), RecordField("n", .int64, isRequired: true)]
+        let values = [
+            event("c", after: #"{"id":1,"n":1}"#), event("r", after: #"{"id":2,"n":2}"#),
+            event("u", before: #"{"id":1,"n":1}"#, after: #"{"id":1,"n":3}"#),
+            event("u", after: #"{"id":2,"n":4}"#), event("t"),
+            event("d", before: #"{"id":2,"n":null}"#), event("d"),
+        ]
+        let upsert = changes(fields, .upsert, values)
+        #expect(
+            upsert.rows == [
+                "insert 1 | 1", "insert 2 | 2", "updateAfter 1 | 3", "updateAfter 2 | 4",
+                "delete 2 | null",
+            ])
+        #expect(
+            upsert.rejects == [
+                "4 op: the table was truncated, which rows cannot say: its rows would stay",
+                "6 before: the change has no row in before",
+            ])
+        let full = changes(fields, .full, values)
+        #expect(
+            full.rows == [
+                "insert 1 | 1", "insert 2 | 2", "updateBefore 1 | 1", "updateAfter 1 | 3",
+                "delete 2 | null",
+            ])
+        #expect(
+            full.rejects.first
+                == "3 before: the update has no row before it; let the database log whole rows "
+                + "(REPLICA IDENTITY FULL), or say changelog: upsert")
+    }
+
+    @Test func `events about no row are passed over and counted, with and without payload`() {
+        let events = [
+            #"{"ts_ms":1700000000000}"#, #"{"ts_ms":1,"ts_us":1000,"ts_ns":1000000}"#,
+            #"{"status":"BEGIN","id":"571:53195829","ts_ms":1,"event_count":null,"data_collections":null}"#,
+            #"{"status":"END","id":"571","event_count":2,"data_collections":[{"data_collection":"s.a","event_count":2}]}"#,
+            #"{"source":{"server":"s"},"ts_ms":1,"databaseName":"inventory","ddl":"CREATE TABLE a (id INT)"}"#,
+            #"{"source":{},"databaseName":"a","schemaName":"b","ddl":null,"tableChanges":[]}"#,
+            #"{"op":"m","ts_ms":1,"source":{},"message":{"prefix":"foo","content":"Ymar"}}"#,
+        ]
+        let wrapped = events.map { #"{"schema":{"type":"struct"},"payload":\#($0)}"# }
+        let found = changes([RecordField("id", .int64)], .upsert, events + wrapped)
+        #expect(found.rows == [])
+        #expect(found.rejects == [])
+        #expect(found.skipped == 14)
+        let other = changes(
+            [RecordField("id", .int64)], .upsert,
+            [#"{"status":"BEGUN","id":"1"}"#, #"{"ts_ms":1,"source":{}}"#, #"{"ts_ms":"x"}"#])
+        #expect(other.skipped == 0)
+        #expect(other.rejects.count == 3)
+    }
+
+    @Test func `decimals of no fixed scale carry theirs, and are brought to the declared one`() {
+        let field = [RecordField("q", .decimal(precision: 6, scale: 2))]
+        // 12345 is MDk=, 1230 is BM4=, -1 is /w==.
+        let texts = [
+            #"{"scale":2,"value":"MDk="}"#, #"{"value":"BM4=","scale":3}"#,
+            #"{"scale":0,"value":"/w=="}"#, #"{"scale":-1,"value":"BM4="}"#,
+            #"{"scale":3,"value":"MDk="}"#, #"{"scale":-9,"value":"MDk="}"#, #"{"value":"MDk="}"#,
+            #"{"scale":40,"value":"AA=="}"#,
+        ]
+        let decoded = decode(
+            DebeziumRecordDecoder(fields: field), texts.map { event("c", after: "{\"q\":\($0)}") })
+        #expect(decoded.rows == ["12345e-2", "123e-2", "-100e-2", "0e-2"])
+        #expect(decoded.rejects.count == 4, "\(decoded.rejects)")
+        #expect(
+            decoded.rejects.contains(
+                "4 q: 12345e-3 would have to be rounded to 2 decimal places"))
+    }
+
+    @Test func `times are read in the units of io.debezium.time`() {
+        let fields = [
+            RecordField("date", .date), RecordField("ms", .timestamp, unit: .milliseconds),
+            RecordField("us", .timestamp, unit: .microseconds),
+            RecordField("ns", .timestamp, unit: .nanoseconds),
+            RecordField("zoned", .timestamp, unit: .iso),
+            RecordField("day", .timestamp, unit: .days),
+            RecordField("snapshot", .string, path: "source.snapshot"),
+        ]
+        let row =
+            #"{"date":17583,"ms":1519199999123,"us":1519199999123456,"ns":1519199999123456789,"#
+            + #""zoned":"2018-02-21T07:59:59.123456Z","day":17583}"#
+        let found = decode(
+            DebeziumRecordDecoder(fields: fields),
+            [
+                event("r", after: row, source: #"{"snapshot":"last"}"#),
+                event("r", after: row, source: #"{"snapshot":true}"#),
+            ])
+        let times =
+            "17583 | 1519199999123000 | 1519199999123456 | 1519199999123456 | 1519199999123456 | 1519171200000000"
+        #expect(found.rows == ["\(times) | last", "\(times) | true"])
     }
 
     @Test func `raw records are handed on as they are`() {

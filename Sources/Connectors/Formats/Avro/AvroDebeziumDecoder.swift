@@ -5,12 +5,14 @@ import StreamRuntime
 /// What paths mean, and which row an event makes, is as `DebeziumRecordDecoder` has it for JSON. Decimals, dates
 /// and times say in the schema what they are.
 ///
-/// - Shape: one row an event, deletes included; tombstones make none.
+/// - Shape: one row an event, deletes included; tombstones make none. What the rows of a changelog say is
+///   as `DebeziumRecordDecoder` has it.
 /// - Source: Debezium's documentation of Avro serialization.
 public final class AvroDebeziumDecoder: RecordDecoder {
     /// The declared fields.
     public let schema: Schema
     private let fields: [RecordField]
+    private let changelog: Changelog?
     private let programs: AvroPrograms
     private let metadata: MetadataReader
     /// Fields of the envelope that are not as they stand there.
@@ -30,8 +32,9 @@ public final class AvroDebeziumDecoder: RecordDecoder {
         RecordField("row", .int64, path: "source.row"),
     ]
 
-    /// A decoder of these fields.
-    public init(fields: [RecordField], framing: AvroFraming) {
+    /// A decoder of these fields; with `changelog` rows say what happened to the table.
+    public init(fields: [RecordField], framing: AvroFraming, changelog: Changelog? = nil) {
+        self.changelog = changelog
         schema = Schema(fields)
         self.fields = fields
         metadata = MetadataReader(fields)
@@ -83,6 +86,8 @@ public final class AvroDebeziumDecoder: RecordDecoder {
             let readers = AvroReaders(self.programs, into: target.columns, text: text) {
                 ($0, AvroDebeziumDecoder.parts.map { Column($0.type, capacity: 1) })
             }
+            let changes = self.changelog.map { _ in RowChange.inserts(0) }
+            target.changes = changes
             for index in 0..<records.count where records.values.isValid(index) {
                 let count = target.count
                 do throws(ValueProblem) {
@@ -90,9 +95,13 @@ public final class AvroDebeziumDecoder: RecordDecoder {
                         rows.failure = readers.failure
                         return
                     }
-                    try self.append(value, text, to: target.columns, row: count)
-                    try self.metadata.append(records, index, to: target.columns)
-                    target.records.append(Int64(index))
+                    let kinds = try self.append(value, text, to: target.columns, row: count)
+                    for _ in kinds { try self.metadata.append(records, index, to: target.columns) }
+                    for kind in kinds {
+                        target.records.append(Int64(index))
+                        changes?.append(false)
+                        changes?.bools[target.count - 1] = kind.rawValue
+                    }
                 } catch {
                     for column in target.columns { column.cut(to: count) }
                     rejects.append(row: index, column: error.field, reason: error.reason)
@@ -101,9 +110,12 @@ public final class AvroDebeziumDecoder: RecordDecoder {
         }
     }
 
+    /// Appends the rows of an event.
+    ///
+    /// - Returns: what each of them says.
     private func append(
         _ value: AvroReaders.Value, _ text: RecordText, to columns: [Column], row: Int
-    ) throws(ValueProblem) {
+    ) throws(ValueProblem) -> [RowChange] {
         let reader = value.readers[0]
         let parts = reader.batchColumns
         for column in parts { column.removeRows(text.arena) }
@@ -111,22 +123,50 @@ public final class AvroDebeziumDecoder: RecordDecoder {
         guard end == value.start + value.length else {
             throw ValueProblem("the record goes on after its end")
         }
-        let isDelete: Bool
-        var hasImage = true
+        let kind: RowChange
         switch parts[0].isValid(0) ? parts[0].string(0) : "" {
-        case "c", "r", "u": isDelete = false
-        case "d": isDelete = true
+        case "c", "r": kind = .insert
+        case "u": kind = .updateAfter
+        case "d": kind = .delete
         case "t":
-            isDelete = false
-            hasImage = false
+            guard changelog == nil else {
+                throw ValueProblem(
+                    "the table was truncated, which rows cannot say: its rows would stay",
+                    field: "op")
+            }
+            try appendOuter(value, parts, text, to: columns, row: row)
+            try value.readers[2].appendMissing(row: row)
+            return [.insert]
         case "": throw ValueProblem("not a change event: it has no op", field: "op")
         case let other: throw ValueProblem("op \"\(other)\" is none of c, r, u, d, t", field: "op")
         }
+        guard changelog == .full, kind == .updateAfter else {
+            try append(kind, value, parts, text, to: columns, row: row)
+            return [kind]
+        }
+        try append(.updateBefore, value, parts, text, to: columns, row: row)
+        try append(.updateAfter, value, parts, text, to: columns, row: row + 1)
+        return [.updateBefore, .updateAfter]
+    }
+
+    private func appendOuter(
+        _ value: AvroReaders.Value, _ parts: [Column], _ text: RecordText, to columns: [Column],
+        row: Int
+    ) throws(ValueProblem) {
         try value.readers[1].append(start: value.start, length: value.length, row: row)
         for (column, field) in made { try appendMade(field, parts, text, to: columns[column]) }
-        let image = value.readers[isDelete ? 3 : 2]
-        guard hasImage else { return try image.appendMissing(row: row) }
-        let name = isDelete ? "before" : "after"
+    }
+
+    /// Appends one row, of the image that `kind` is about.
+    private func append(
+        _ kind: RowChange, _ value: AvroReaders.Value, _ parts: [Column], _ text: RecordText,
+        to columns: [Column], row: Int
+    ) throws(ValueProblem) {
+        try appendOuter(value, parts, text, to: columns, row: row)
+        let isOld = kind == .delete || kind == .updateBefore
+        let image = value.readers[isOld ? 3 : 2]
+        let name = isOld ? "before" : "after"
+        let reader = value.readers[0]
         let start = try reader.start(
             of: name, start: value.start, length: value.length)
         let left = value.length - (start - value.start)

@@ -1,0 +1,54 @@
+import Operators
+import StreamRuntime
+
+extension StepPlanner {
+    /// Tells of a step that cannot follow rows which are changed and deleted later.
+    func checkChanges(_ step: StepSpec, _ rows: PlannedRows) {
+        guard let changelog = rows.changelog else { return }
+        let problem: String
+        let fix: String
+        switch step.action {
+        case .filter, .select, .extend, .latest: return
+        case .aggregate(let aggregate):
+            if aggregate.window.value != .none {
+                problem = "an aggregate over windows cannot take back rows that changes delete"
+                fix = "write window: none, or read the stream without changelog"
+            } else if changelog != .full {
+                problem = "an aggregate cannot know which rows these changes replace"
+                fix =
+                    "read the stream with changelog: full and aggregate before latest; the database must log whole rows"
+            } else if let item = aggregate.items.first(where: { !takesBack($0, rows) }) {
+                planner.diagnostics.report(
+                    .changelog,
+                    "\"\(item.expression.text)\" cannot take back rows that changes delete",
+                    at: item.expression.position,
+                    fix: "use count, sum, avg, bool_and and bool_or without distinct")
+                return
+            } else {
+                return
+            }
+        case .unnest, .route, .deduplicate, .rolling, .rebatch:
+            problem = "\(step.verb.value) cannot follow rows that are changed and deleted later"
+            fix =
+                "read the stream without changelog, which makes each change a row of its own that stays"
+        }
+        planner.diagnostics.report(.changelog, problem, at: step.verb.position, fix: fix)
+    }
+
+    /// What the rows out of a step say of a table.
+    func changelog(after step: StepSpec, _ rows: PlannedRows) -> Changelog? {
+        switch step.action {
+        // Changes that are stale are left out, so that not every row is taken back that was there.
+        case .latest, .aggregate: rows.changelog.map { _ in .upsert }
+        default: rows.changelog
+        }
+    }
+
+    /// Whether rows can be taken out of a result again; true of what cannot be read.
+    private func takesBack(_ item: SpecItem, _ rows: PlannedRows) -> Bool {
+        let keys = rows.schema.fields.map(\.name)
+        let plan = try? ExpressionCompiler(schema: rows.schema).compileAggregates(
+            [(name: item.name.value, text: item.expression.text)], keys: keys)
+        return plan?.calls.allSatisfy(\.takesBack) ?? true
+    }
+}
