@@ -36,6 +36,9 @@ final class ByteWriter {
 
     func removeAll() { count = 0 }
 
+    /// Forgets what was written from `length` on.
+    func cut(to length: Int) { count = min(count, length) }
+
     /// Has `body` write behind what `target` holds.
     @inline(__always)
     func write(to target: ByteArena, _ body: () -> Void) {

@@ -248,7 +248,9 @@ final class JSONDocumentReader {
         var digits = own
         while digits < scale, number != 0 {
             let (grown, isOver) = number.multipliedReportingOverflow(by: 10)
-            if isOver { throw ValueProblem("\(number)e\(-digits) has more than \(precision) digits") }
+            if isOver {
+                throw ValueProblem("\(number)e\(-digits) has more than \(precision) digits")
+            }
             number = grown
             digits += 1
         }

@@ -295,7 +295,8 @@ enum Catalog {
                             ),
                             KeyShape(
                                 name: "unit",
-                                shape: .text(.words(PlannedField.TimeUnit.allCases.map(\.rawValue))),
+                                shape: .text(
+                                    .words(PlannedField.TimeUnit.allCases.map(\.rawValue))),
                                 meaning: "How a timestamp is written."),
                             KeyShape(
                                 name: "from", shape: .text(.fieldOrigin),
@@ -330,9 +331,9 @@ enum Catalog {
                     name: "files", shape: .text(.place), meaning: "The directory to write files to."
                 ),
                 KeyShape(
-                    name: "format", shape: .text(.words(["json", "csv", "avro"])),
+                    name: "format", shape: Formats.target,
                     meaning:
-                        "The format of the records: json or avro in a topic, json or csv in files; json when not given."
+                        "The format of the records: json, avro or protobuf in a topic, json or csv in files; json when not given."
                 ),
                 KeyShape(
                     name: "connection", shape: .text(.name), meaning: "The connection it is on."),

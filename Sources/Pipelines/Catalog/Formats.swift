@@ -60,7 +60,8 @@ enum Formats {
                 KeyShape(
                     name: "decimals",
                     shape: .text(.words(DebeziumDecimals.allCases.map(\.rawValue))),
-                    meaning: "The connector's decimal.handling.mode: bytes is precise, the default."),
+                    meaning: "The connector's decimal.handling.mode: bytes is precise, the default."
+                ),
             ],
             "A change of a table row; columns of the row, and op, ts_ms and the like by path."
         ),
@@ -81,6 +82,32 @@ enum Formats {
         ),
         (.raw, [], "The record's bytes as they are."),
     ]
+
+    /// The formats of outputs.
+    static let target = Shape.either([
+        .text(.words(["json", "csv", "avro"])),
+        .mapping(
+            MappingShape(
+                what: "output format",
+                keys: [
+                    KeyShape(
+                        name: "protobuf",
+                        shape: .mapping(
+                            MappingShape(
+                                what: "protobuf output format",
+                                keys: [
+                                    KeyShape(
+                                        name: "descriptor", shape: .text(.any), isRequired: true,
+                                        meaning:
+                                            "The descriptor file that protoc --descriptor_set_out writes."
+                                    ),
+                                    KeyShape(
+                                        name: "message", shape: .text(.any), isRequired: true,
+                                        meaning: "The full name of the message: package.Name."),
+                                ])), isRequired: true,
+                        meaning: "A Protobuf message a row; columns are its fields by name.")
+                ])),
+    ])
 
     static let shape = Shape.either([
         .text(.words(options.map(\.format.rawValue))),

@@ -316,6 +316,8 @@ struct PlannedSink: Equatable, Sendable {
     let onError: FailurePolicy
     /// The format of a topic's records, json or avro.
     var format = PlannedFormat.Kind.json
+    /// What Protobuf records are like.
+    var message: PlannedFormat?
 }
 
 /// A pipeline's name and where its rows come out.

@@ -41,6 +41,6 @@ extension PlannedSink {
     fileprivate func delivering(_ delivery: Delivery) -> PlannedSink {
         PlannedSink(
             ordinal: ordinal, id: id, target: target, delivery: delivery, inputs: inputs,
-            schema: schema, onError: onError, format: format)
+            schema: schema, onError: onError, format: format, message: message)
     }
 }

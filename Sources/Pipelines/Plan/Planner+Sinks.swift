@@ -47,18 +47,21 @@ extension Planner {
         }
         let onError: FailurePolicy = if case .drop? = target.onError { .drop } else { .fail }
         let edges = rows.edges(.gather)
+        let message = target.message.map {
+            protobufOutput($0, of: rows, at: target.format?.position ?? position)
+        }
         guard let index = sinks.firstIndex(where: { $0.id == id }) else {
             sinks.append(
                 PlannedSink(
                     ordinal: sinks.count, id: id, target: place,
                     delivery: target.delivery?.value ?? .exactlyOnce, inputs: edges,
                     schema: rows.schema, onError: onError,
-                    format: target.format?.value ?? .json))
+                    format: target.format?.value ?? .json, message: message))
             return
         }
         let there = sinks[index]
         guard there.schema == rows.schema, there.target == place,
-            there.format == target.format?.value ?? .json
+            there.format == target.format?.value ?? .json, there.message == message
         else {
             diagnostics.report(
                 .conflictingTopic, "two outputs write different rows to \(id)", at: position,
@@ -78,7 +81,7 @@ extension Planner {
         sinks[index] = PlannedSink(
             ordinal: there.ordinal, id: id, target: place, delivery: there.delivery,
             inputs: there.inputs + edges, schema: there.schema, onError: there.onError,
-            format: there.format)
+            format: there.format, message: there.message)
     }
 
     private func checkFormat(of target: TargetSpec) {
@@ -88,6 +91,10 @@ extension Planner {
             diagnostics.report(
                 .wrongFormat, "a topic's records are not written as csv", at: format.position,
                 fix: "write json or avro")
+        case (.files, .protobuf):
+            diagnostics.report(
+                .wrongFormat, "files are not written as protobuf", at: format.position,
+                fix: "write json or csv")
         case (.files, .avro):
             diagnostics.report(
                 .wrongFormat, "files are not written as avro", at: format.position,

@@ -27,6 +27,16 @@ struct SinkFactory {
     private func encoder(
         _ sink: PlannedSink, topic: String, registry: PlannedRegistry?
     ) throws(JobFailure) -> any RecordEncoder {
+        if let message = sink.message, let descriptor = message.protobuf {
+            do throws(ProtobufMismatch) {
+                return try ProtobufRecordEncoder(
+                    schema: sink.schema, message: message.option("message") ?? "", of: descriptor)
+            } catch {
+                throw JobFailure(
+                    .sink, "\(error.field): \(error.reason)", at: "topic \(topic)",
+                    remedy: "run millrace validate on the pipelines file")
+            }
+        }
         guard sink.format == .avro else { return JSONRecordEncoder(schema: sink.schema) }
         guard let registry else { return AvroRecordEncoder(schemaId: nil) }
         let id = try SchemaRegistry(registry.settings).register(

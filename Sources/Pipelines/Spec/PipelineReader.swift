@@ -33,6 +33,13 @@ struct PipelineReader {
                 Located(value: $0, position: node.position)
             }
         }
+        let message = node["format"]?["protobuf"].map { protobuf in
+            PlannedFormat(
+                kind: .protobuf,
+                options: ["descriptor", "message"].compactMap { name in
+                    protobuf[name]?.text.map { PlannedFormat.Option(name: name, value: $0) }
+                })
+        }
         if let topic = node["topic"]?.located {
             place = .topic(topic)
         } else if let files = node["files"]?.located {
@@ -49,7 +56,10 @@ struct PipelineReader {
             place: place, keys: (node["key"]?.oneOrMore ?? []).compactMap(\.located),
             connection: node["connection"]?.located, partitions: node["partitions"]?.integer,
             delivery: delivery, onError: node["on_error"].flatMap(SpecReader.policy),
-            position: node.position, format: format)
+            position: node.position,
+            format: message == nil
+                ? format : node["format"].map { Located(value: .protobuf, position: $0.position) },
+            message: message)
     }
 
     private func step(_ node: SpecNode) -> StepSpec? {

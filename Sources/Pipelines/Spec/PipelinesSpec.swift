@@ -181,6 +181,8 @@ struct TargetSpec: Sendable {
     let position: Position
     /// The format of a topic's records.
     var format: Located<PlannedFormat.Kind>?
+    /// The descriptor file and message of Protobuf records.
+    var message: PlannedFormat?
 }
 
 /// An entry of `entities:`.

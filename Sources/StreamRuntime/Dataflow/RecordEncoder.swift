@@ -5,4 +5,12 @@ public protocol RecordEncoder: AnyObject {
     /// - Shape: `values` is a bytes column that may already hold rows; it grows by `batch.count`. A row
     ///   with no value (a tombstone) is appended as null.
     func encode(_ batch: ColumnBatch, into values: Column)
+
+    /// Why a row of the last batch could not be written; nil when all were.
+    var failure: JobFailure? { get }
+}
+
+extension RecordEncoder {
+    /// Most formats can hold every row.
+    public var failure: JobFailure? { nil }
 }

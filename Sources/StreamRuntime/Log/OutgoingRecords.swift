@@ -46,6 +46,7 @@ public final class OutgoingRecords {
         values.removeAll()
         keys.removeAll()
         encoder.encode(batch, into: values)
+        if let failure = encoder.failure { throw failure }
         precondition(values.count == batch.count, "a value for every row")
         keyText.append(batch, into: keys)
         let changes = batch.changes?.bools

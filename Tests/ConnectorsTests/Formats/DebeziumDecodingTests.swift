@@ -138,7 +138,9 @@ import Testing
     }
 
     @Test func `a changelog says what happened to each row, a full one also what it was before`() {
-        let fields = [RecordField("id", .int64, isRequired: true), RecordField("n", .int64, isRequired: true)]
+        let fields = [
+            RecordField("id", .int64, isRequired: true), RecordField("n", .int64, isRequired: true),
+        ]
         let values = [
             event("c", after: #"{"id":1,"n":1}"#), event("r", after: #"{"id":2,"n":2}"#),
             event("u", before: #"{"id":1,"n":1}"#, after: #"{"id":1,"n":3}"#),

@@ -56,6 +56,9 @@ private enum Vectors {
     }
 }
 
+/// The messages that the tests of Protobuf share.
+func protobufTestSchema() throws -> ProtobufSchema { try Vectors.schema }
+
 private func bytes(_ hex: String) -> [UInt8] {
     let digits = hex.utf8.filter { $0 > 0x20 }.map { UInt8($0 < 0x40 ? $0 - 0x30 : $0 - 0x57) }
     return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }

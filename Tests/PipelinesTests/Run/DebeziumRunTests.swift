@@ -50,7 +50,9 @@ import Testing
             func image(_ sku: String, _ row: (store: String, quantity: Int)) -> String {
                 "{\"sku\":\"\(sku)\",\"store\":\"\(row.store)\",\"quantity\":\(row.quantity)}"
             }
-            func emit(_ life: inout Life, _ sku: String, _ op: String, _ before: String, _ after: String) {
+            func emit(
+                _ life: inout Life, _ sku: String, _ op: String, _ before: String, _ after: String
+            ) {
                 number += 1
                 let event =
                     "{\"before\":\(before),\"after\":\(after),\"op\":\"\(op)\",\"ts_ms\":5,\"source\":{\"lsn\":\(number),\"ts_ms\":\(1_700_000_000_000 + number * 100)}}"
@@ -74,7 +76,9 @@ import Testing
                         rows[sku] = made
                     }
                 } else {
-                    emit(&self, sku, Bool.random(using: &random) ? "c" : "r", "null", image(sku, made))
+                    emit(
+                        &self, sku, Bool.random(using: &random) ? "c" : "r", "null",
+                        image(sku, made))
                     rows[sku] = made
                 }
                 if number % 40 == 0 { events.append((sku, "{\"ts_ms\":7}")) }
@@ -125,7 +129,9 @@ import Testing
         for topic in ["table", "many", "totals"] {
             var table: [String: String] = [:]
             for reader in [try log.source(topic, bounded: true).reader(partition: 0)] {
-                while case .records(let batch) = try reader.read(maxRecords: 4096, maxBytes: 1 << 20) {
+                while case .records(let batch) = try reader.read(
+                    maxRecords: 4096, maxBytes: 1 << 20)
+                {
                     for row in 0..<batch.count {
                         let key = String(decoding: batch.keys.bytes(row), as: UTF8.self)
                         table[key] =
