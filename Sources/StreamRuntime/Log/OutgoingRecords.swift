@@ -39,14 +39,16 @@ public final class OutgoingRecords {
 
     /// Hands the records of `batch`, in order, to `body`, for a topic of `partitions`.
     ///
-    /// - Throws: what `body` throws, or at a record beyond the bound that is not to be left out.
+    /// - Throws: what `body` throws, or at a row that no record holds, or one beyond the bound, and that is
+    ///   not to be left out.
     public func forEach(
         in batch: ColumnBatch, partitions: Int, _ body: (Record) throws(JobFailure) -> Void
     ) throws(JobFailure) {
         values.removeAll()
         keys.removeAll()
         encoder.encode(batch, into: values)
-        if let failure = encoder.failure { throw failure }
+        let hasFailed = encoder.failure != nil
+        if let failure = encoder.failure, !bound.isDropping { throw failure }
         precondition(values.count == batch.count, "a value for every row")
         keyText.append(batch, into: keys)
         let changes = batch.changes?.bools
@@ -59,6 +61,10 @@ public final class OutgoingRecords {
             let hasKey = keys.isValid(row)
             if change == RowChange.updateBefore.rawValue || (isDelete && !hasKey) { continue }
             let key = hasKey ? keys.bytes(row) : nil
+            if hasFailed, !isDelete, !values.isValid(row) {
+                counters?.add(.rejected, 1)
+                continue
+            }
             let isTombstone = isDelete || !values.isValid(row)
             let bytes = (key?.count ?? 0) &+ (isTombstone ? 0 : ByteView.length(values.views[row]))
             if bytes > bound.bytesMax {

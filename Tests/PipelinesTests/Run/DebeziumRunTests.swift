@@ -128,16 +128,15 @@ import Testing
         _ = try commands.consume("rejected", .init()) { _ in rejected += 1 }
         for topic in ["table", "many", "totals"] {
             var table: [String: String] = [:]
-            for reader in [try log.source(topic, bounded: true).reader(partition: 0)] {
-                while case .records(let batch) = try reader.read(
-                    maxRecords: 4096, maxBytes: 1 << 20)
-                {
-                    for row in 0..<batch.count {
-                        let key = String(decoding: batch.keys.bytes(row), as: UTF8.self)
-                        table[key] =
-                            batch.values.isValid(row)
-                            ? String(decoding: batch.values.bytes(row), as: UTF8.self) : nil
-                    }
+            let source = try log.source(topic, bounded: true)
+            _ = try source.partitions()
+            let reader = try source.reader(partition: 0)
+            while case .records(let batch) = try reader.read(maxRecords: 4096, maxBytes: 1 << 20) {
+                for row in 0..<batch.count {
+                    let key = String(decoding: batch.keys.bytes(row), as: UTF8.self)
+                    table[key] =
+                        batch.values.isValid(row)
+                        ? String(decoding: batch.values.bytes(row), as: UTF8.self) : nil
                 }
             }
             tables[topic] = table

@@ -238,11 +238,11 @@ final class ProtobufValueWriter {
             let micros = column.int64s[row]
             let part = ((micros % 1_000_000) + 1_000_000) % 1_000_000
             tag(.length, to: writer)
-            withLength(writer) { pair((micros - part) / 1_000_000, part * 1000, to: writer) }
+            withPlainLength(writer) { pair((micros - part) / 1_000_000, part * 1000, to: writer) }
         case .duration:
             let micros = column.int64s[row]
             tag(.length, to: writer)
-            withLength(writer) {
+            withPlainLength(writer) {
                 pair(micros / 1_000_000, micros % 1_000_000 * 1000, to: writer)
             }
         }
@@ -275,9 +275,9 @@ final class ProtobufValueWriter {
             varint(UInt64(bytes.count), to: writer)
             writer.append(bytes)
         case .decimal(_, let scale):
-            withLength(writer) { writer.append(decimal: column.decimals[row], scale: scale) }
-        case .timestamp: withLength(writer) { writer.append(timestamp: column.int64s[row]) }
-        case .date: withLength(writer) { writer.append(date: column.int64s[row]) }
+            withPlainLength(writer) { writer.append(decimal: column.decimals[row], scale: scale) }
+        case .timestamp: withPlainLength(writer) { writer.append(timestamp: column.int64s[row]) }
+        case .date: withPlainLength(writer) { writer.append(date: column.int64s[row]) }
         case .interval, .list, .structure:
             preconditionFailure("such columns were refused before")
         }
@@ -344,7 +344,7 @@ final class ProtobufValueWriter {
         prefixLength(writer, start)
     }
 
-    private func withLength(_ writer: ByteWriter, _ body: () -> Void) {
+    private func withPlainLength(_ writer: ByteWriter, _ body: () -> Void) {
         let start = writer.count
         body()
         prefixLength(writer, start)
