@@ -162,8 +162,8 @@ extension ErrorExample {
             code: .notAFeature, right: "from: minutes, ttl: 1h, features: [orders, revenue]",
             wrong: "from: orders, ttl: 1h, features: [lines]"),
         .init(
-            code: .changelog, right: "format: json\n      fields:\n        order_id",
-            wrong: "format: {debezium: {changelog: full}}\n      fields:\n        order_id"),
+            code: .changelog, right: "format: json",
+            wrong: "format: {debezium: {changelog: full}}"),
     ]
 
     /// The error reference as Markdown.
