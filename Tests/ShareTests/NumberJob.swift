@@ -47,18 +47,22 @@ final class NumberJob {
         }
     }
 
-    /// Writes the pipelines file of one process, which has a state directory of its own.
-    func file(of instance: String, every: String, session: Int = 2000) throws -> String {
+    /// Writes the pipelines file of one process; with a store, it has a state directory of its own.
+    func file(
+        of instance: String, every: String, session: Int = 2000, store: String? = nil
+    ) throws -> String {
+        let state = store == nil ? "./state" : "./state-\(instance)"
+        let shared = store.map { ", store: \($0)" } ?? ""
         let path = "\(directory)/\(instance).yaml"
         let text = """
             version: 1
             job:
               name: \(name)
-              state: ./state
+              state: \(state)
               shares: \(shares)
               workers: 1
               memory: 256MiB
-              checkpoints: {every: \(every)}
+              checkpoints: {every: \(every)\(shared)}
             connections:
               cluster:
                 kafka:

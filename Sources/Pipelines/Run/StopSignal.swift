@@ -9,6 +9,12 @@ enum StopSignal {
 
     /// Takes over the signals; call it once, before the job starts.
     static func install() {
+        // Whoever started the process may have blocked them, and the block is inherited.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGTERM)
+        sigaddset(&signals, SIGINT)
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
         for number in [SIGTERM, SIGINT] {
             signal(number) { number in
                 let before = StopSignal.count.wrappingAdd(1, ordering: .relaxed).oldValue

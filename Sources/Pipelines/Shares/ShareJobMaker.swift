@@ -32,12 +32,13 @@ struct ShareJobMaker: Sendable {
     private func job(_ domain: KafkaTransactionDomain) throws(JobFailure) -> Job {
         let directory = plan.settings.stateDirectory + "/shares/\(share)"
         try Directories.make(directory)
-        let storage = try DurableStorage(
-            DurableStorage.Settings(
-                directory: directory, job: "\(plan.name)/\(share)", fingerprint: plan.fingerprint,
-                memoryBytes: MemoryBudget(total: plan.settings.memoryBytes).state / shares,
-                retained: plan.settings.checkpointKeep, renames: plan.renames),
-            transaction: domain)
+        var stored = DurableStorage.Settings(
+            directory: directory, job: "\(plan.name)/\(share)", fingerprint: plan.fingerprint,
+            memoryBytes: MemoryBudget(total: plan.settings.memoryBytes).state / shares,
+            retained: plan.settings.checkpointKeep, renames: plan.renames)
+        stored.archive = try CheckpointArchives.open(plan.settings.checkpointStore)
+        stored.archiveScope = CheckpointArchives.scope(job: plan.name, share: share)
+        let storage = try DurableStorage(stored, transaction: domain)
         for notice in storage.skipped { Terminal.error("warning: \(notice)\n") }
         try topics.prepareRepartitions(restored: storage.restored)
         let context = ShareContext(
