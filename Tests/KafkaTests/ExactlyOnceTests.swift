@@ -124,6 +124,9 @@ final class CopyJob {
         let cluster = try Cluster()
         let job = try CopyJob(cluster, rows: 1500)
         switch fault {
+        case "error" where request == .metadata:
+            // Its answer has an error for each topic, not one of its own.
+            return
         case "error":
             try cluster.broker.fail(request, with: .notCoordinator, times: 1)
             try cluster.broker.fail(request, with: .unknownServerError, times: 1)

@@ -92,7 +92,7 @@ public protocol KafkaMembership: AnyObject, Sendable {
     func member() throws(JobFailure) -> KafkaGroupMember
 }
 
-extension KafkaClient {
+extension KafkaGroup {
     /// What a request for the group's committed offsets found.
     enum CommittedAnswer {
         case checkpoint(CommittedCheckpoint?)
@@ -102,53 +102,53 @@ extension KafkaClient {
     }
 
     /// The newest checkpoint that the group's committed offsets tell of, transactions settled.
-    func lastCommitted(_ group: KafkaGroup) -> CommittedAnswer {
-        let queue = rd_kafka_queue_new(handle)
-        defer { rd_kafka_queue_destroy(queue) }
-        let options = rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_ANY)
-        defer { rd_kafka_AdminOptions_destroy(options) }
-        var text = [CChar](repeating: 0, count: 256)
-        rd_kafka_AdminOptions_set_request_timeout(
-            options, Int32(connection.requestMillis), &text, text.count)
-        rd_kafka_error_destroy(rd_kafka_AdminOptions_set_require_stable_offsets(options, 1))
-        var request = rd_kafka_ListConsumerGroupOffsets_new(group.name, nil)
-        rd_kafka_ListConsumerGroupOffsets(handle, &request, 1, options, queue)
-        rd_kafka_ListConsumerGroupOffsets_destroy(request)
-        guard let event = rd_kafka_queue_poll(queue, Int32(connection.requestMillis) + 1000)
-        else { return .again("no answer") }
-        defer { rd_kafka_event_destroy(event) }
-        let code = rd_kafka_event_error(event)
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
-            let reason = String(cString: rd_kafka_event_error_string(event))
-            return KafkaFailure.isPassing(code) ? .again(reason) : .failed(code, reason)
+    ///
+    /// - Note: asked by a consumer that joins nothing. The administrators' request for a group's offsets
+    ///   ends the process in librdkafka 2.0 when the broker answers with an error.
+    func lastCommitted(at connection: KafkaConnection) -> CommittedAnswer {
+        do throws(JobFailure) {
+            let client = try KafkaClient(
+                RD_KAFKA_CONSUMER, connection, defaults: [:],
+                fixed: [
+                    // Only a reader of committed records waits for offsets in open transactions.
+                    "group.id": name, "isolation.level": "read_committed",
+                    "enable.auto.commit": "false", "allow.auto.create.topics": "false",
+                ])
+            let offsets = KafkaOffsets()
+            for topic in Set(topics.values).union([marker].compactMap { $0 }).sorted() {
+                let handle = try KafkaTopic(client, topic)
+                for partition in 0..<(try client.partitionCount(handle.handle, named: topic)) {
+                    rd_kafka_topic_partition_list_add(offsets.list, topic, Int32(partition))
+                }
+            }
+            guard !offsets.isEmpty else { return .checkpoint(nil) }
+            let code = rd_kafka_committed(
+                client.handle, offsets.list, Int32(connection.requestMillis))
+            guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+                let reason = String(cString: rd_kafka_err2str(code))
+                return KafkaFailure.isPassing(code) ? .again(reason) : .failed(code, reason)
+            }
+            return read(offsets)
+        } catch {
+            if case .retry = error.recovery { return .again(error.problem) }
+            return .failed(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, error.problem)
         }
-        return KafkaClient.read(event, group)
     }
 
-    private static func read(_ event: OpaquePointer, _ group: KafkaGroup) -> CommittedAnswer {
-        var count = 0
-        guard let result = rd_kafka_event_ListConsumerGroupOffsets_result(event),
-            let groups = rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count), count == 1
-        else { return .again("an answer without the group") }
-        if let error = rd_kafka_group_result_error(groups[0]) {
-            let code = rd_kafka_error_code(error)
-            let reason = String(cString: rd_kafka_error_string(error))
-            return KafkaFailure.isPassing(code) ? .again(reason) : .failed(code, reason)
-        }
-        guard let list = rd_kafka_group_result_partitions(groups[0]) else {
-            return .checkpoint(nil)
-        }
+    private func read(_ offsets: borrowing KafkaOffsets) -> CommittedAnswer {
         var newest: CommittedCheckpoint?
-        for index in 0..<Int(list.pointee.cnt) {
-            let entry = list.pointee.elems[index]
+        for index in 0..<Int(offsets.list.pointee.cnt) {
+            let entry = offsets.list.pointee.elems[index]
             guard entry.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
-                return .again(String(cString: rd_kafka_err2str(entry.err)))
+                let reason = String(cString: rd_kafka_err2str(entry.err))
+                return KafkaFailure.isPassing(entry.err)
+                    ? .again(reason) : .failed(entry.err, reason)
             }
             guard entry.offset >= 0, let bytes = entry.metadata else { continue }
             let text = String(
                 decoding: UnsafeRawBufferPointer(start: bytes, count: entry.metadata_size),
                 as: UTF8.self)
-            if let told = CommittedText.read(text, share: group.share),
+            if let told = CommittedText.read(text, share: share),
                 told.checkpoint > newest?.checkpoint ?? 0
             {
                 newest = told

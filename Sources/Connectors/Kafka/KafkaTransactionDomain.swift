@@ -170,7 +170,7 @@ public final class KafkaTransactionDomain: CheckpointTransaction {
                 failure = call(which) { rd_kafka_init_transactions($0, $1) }
                 done = .initialized(which)
             case .ask:
-                switch producers[0].lastCommitted(settings.group) {
+                switch settings.group.lastCommitted(at: connection) {
                 case .checkpoint(let committed): done = .told(committed)
                 case .again(let text): failure = KafkaFailure(.again, text)
                 case .failed(let code, let text): failure = KafkaFailure(.fatal, text, code)
