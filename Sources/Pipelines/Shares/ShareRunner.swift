@@ -22,6 +22,7 @@ final class ShareRunner {
     private var left: (Bool, failure: JobFailure?) = (false, nil)
     private var rowsBefore: Int64 = 0
     private var nextForgetting: Int64
+    private let watch: ShareWatch?
 
     /// How long the group is given to say that a share is another's, and a share to get well.
     private let pauseNanos: Int64
@@ -47,6 +48,14 @@ final class ShareRunner {
         let heartbeat = address.properties["heartbeat.interval.ms"].flatMap { Int64($0) } ?? 3000
         pauseNanos = max(heartbeat * 2, 1000) * 1_000_000
         nextForgetting = clock.nanos + ShareRunner.forgettingNanos
+        let visited = plan.sources.lazy.compactMap { source in
+            if case .topic(_, let topic) = source.location { topic } else { nil }
+        }.first
+        let group = try KafkaShareWatch(address, group: plan.group, topic: plan.sharesTopic)
+        watch = visited.map { [pauseNanos, clock] in
+            ShareWatch(
+                group, shares: shares, visited: $0, everyNanos: pauseNanos, now: clock.nanos)
+        }
     }
 
     /// Runs until it is asked to stop, or to the end of the input.
@@ -69,6 +78,7 @@ final class ShareRunner {
                     try act(on: .stopAsked)
                 }
                 try look()
+                watch?.look(owned: decision.owned, now: clock.nanos)
                 forget()
                 show(&progress)
             }

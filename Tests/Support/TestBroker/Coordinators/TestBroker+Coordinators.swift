@@ -14,4 +14,14 @@ extension TestBroker {
             broker.coordinators.groups.groups[id].map { ($0.generation, $0.members.count) }
         }
     }
+
+    /// Makes a group believe that a member got another share than it did: what a member's death between
+    /// giving up and saying so leaves behind.
+    public func forgeShare(
+        of member: Int, in group: String, bytes: [UInt8]
+    ) throws(BrokerFailure) {
+        try call { broker in
+            broker.coordinators.groups.withGroup(group) { $0.members[member].assignment = bytes }
+        }
+    }
 }
