@@ -121,9 +121,13 @@ struct Verify: ParsableCommand {
     var file = "pipelines.yaml"
     @Flag(help: "Do not carry the replay on first.")
     var asIs = false
+    @Flag(
+        help: "The live job was run --until-end: give out what is open in a copy of the shadow too."
+    )
+    var ended = false
 
     func run() throws {
-        try report(VerifyCommand(path: file, id: replay, staysAsIs: asIs).run())
+        try report(VerifyCommand(path: file, id: replay, staysAsIs: asIs, hasEnded: ended).run())
     }
 }
 

@@ -53,6 +53,17 @@ enum ReplayFiles {
         }
     }
 
+    /// Copies a directory with all in it, if it is there; what is above the copy is made.
+    static func copy(_ path: String, to target: String) throws(JobFailure) {
+        guard exists(path) else { return }
+        try Directories.make(URL(fileURLWithPath: target).deletingLastPathComponent().path)
+        do { try FileManager.default.copyItem(atPath: path, toPath: target) } catch {
+            throw JobFailure(
+                .environment, "the directory cannot be copied", at: path,
+                remedy: "free space, or give the user the right to read it")
+        }
+    }
+
     /// The names in a directory, sorted; none when it is not there.
     static func names(_ path: String) -> [String] {
         ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()

@@ -108,6 +108,24 @@ struct ReplaySession {
         }
     }
 
+    /// A copy of the replay in which everything still open has been given out, as at the end of the input.
+    ///
+    /// - Returns: where it is; the caller removes it.
+    func closed() throws(JobFailure) -> ScratchPlace {
+        let copy = ScratchPlace(directory: directory.directory + "/closed")
+        try ReplayFiles.remove(copy.directory)
+        for name in ["state", "topics", "files"] {
+            try ReplayFiles.copy(
+                directory.directory + "/" + name, to: copy.directory + "/" + name)
+        }
+        let run = BoundedRun(
+            plan: live.redirected(to: copy, partitions: live.livePartitions), ranges: spec.ranges,
+            rules: RangedSource.Rules(finish: .end), account: RangeAccount(),
+            settings: RunSettings(workers: live.settings.workers ?? JobRunner.cores))
+        if case .failed(let failure) = try run.run().outcome { throw failure }
+        return copy
+    }
+
     // MARK: what came out
 
     /// The ledger, from the last checkpoint and what is in the outputs.

@@ -5,12 +5,16 @@ public struct VerifyCommand {
     private let path: String
     private let id: String
     private let staysAsIs: Bool
+    private let hasEnded: Bool
 
     /// A comparison of replay `id` of the file at `path`.
     ///
     /// - Parameter staysAsIs: whether the replay is compared as it is, instead of being carried on to the
     ///   live job's last checkpoint first.
-    public init(path: String, id: String, staysAsIs: Bool = false) {
+    /// - Parameter hasEnded: whether the live job was run to the end of its input and gave out what was
+    ///   still open: then so does a copy of the shadow.
+    public init(path: String, id: String, staysAsIs: Bool = false, hasEnded: Bool = false) {
+        self.hasEnded = hasEnded
         self.path = path
         self.id = id
         self.staysAsIs = staysAsIs
@@ -79,14 +83,16 @@ public struct VerifyCommand {
             LiveJob.isRunning(session.live) || live.contains { $0.value > reached[$0.key] ?? 0 }
         allowance.shadowIsAhead = reached.contains { $0.value > live[$0.key] ?? 0 }
         allowance.beginsLater = session.spec.ranges.values.contains { $0.from > 0 }
-        return try all(session, allowance)
+        guard hasEnded else { return try all(session, session.directory.place, allowance) }
+        let copy = try session.closed()
+        defer { try? ReplayFiles.remove(copy.directory) }
+        return try all(session, copy, allowance)
     }
 
     private func all(
-        _ session: ReplaySession, _ allowance: RowComparison.Allowance
+        _ session: ReplaySession, _ place: ScratchPlace, _ allowance: RowComparison.Allowance
     ) throws(JobFailure) -> [Part] {
         var parts: [Part] = []
-        let place = session.directory.place
         for (index, output) in session.live.outputs(in: place) {
             switch (session.live.sinks[index].target, output.kind) {
             case (.topic(let name, let topic, _, _), .topic(let shadow)):
@@ -104,7 +110,7 @@ public struct VerifyCommand {
             default: preconditionFailure("a topic stays a topic")
             }
         }
-        if !session.live.featureViews.isEmpty { parts += try features(session, allowance) }
+        if !session.live.featureViews.isEmpty { parts += try features(session, place, allowance) }
         return parts
     }
 
@@ -167,9 +173,8 @@ public struct VerifyCommand {
     // MARK: features
 
     private func features(
-        _ session: ReplaySession, _ allowance: RowComparison.Allowance
+        _ session: ReplaySession, _ place: ScratchPlace, _ allowance: RowComparison.Allowance
     ) throws(JobFailure) -> [Part] {
-        let place = session.directory.place
         let live = try LiveJob.features(session.live, copy: place.directory + "/live")
         let shadow = try OutputDigest.features(of: session.live, in: place)
         // The live store may hold views of pipelines that were not replayed.

@@ -216,6 +216,12 @@ import Testing
         #expect(part.exitCode == 0, "\(part.text)")
         #expect(!part.text.contains("view spending"))
 
+        // At the end of its input the live job gives out what was still open; so does a closed shadow.
+        try live(place, toEnd: true)
+        #expect(VerifyCommand(path: place.file, id: "same").run().exitCode == 1)
+        let ended = VerifyCommand(path: place.file, id: "same", hasEnded: true).run()
+        #expect(ended.exitCode == 0, "\(ended.text)")
+
         try write(PromotionTests.changed, place)
         #expect(
             VerifyCommand(path: place.file, id: "same").run().text.contains(
