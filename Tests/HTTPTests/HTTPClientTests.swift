@@ -4,13 +4,15 @@ import Synchronization
 import TestHTTP
 import Testing
 
-@Suite struct HTTPClientTests {
+@Suite final class HTTPClientTests {
     private let scratch = NSTemporaryDirectory() + "millrace-http-\(UUID().uuidString)"
 
     init() throws {
         try FileManager.default.createDirectory(
             atPath: scratch, withIntermediateDirectories: true)
     }
+
+    deinit { try? FileManager.default.removeItem(atPath: scratch) }
 
     private func server(
         _ answer: @escaping @Sendable (TestHTTPServer.Request) -> TestHTTPServer.Answer

@@ -1,4 +1,5 @@
 import Codecs
+import Foundation
 import Glibc
 import StreamRuntime
 import Testing
@@ -14,10 +15,7 @@ private final class Scratch {
         path = String(cString: mkdtemp(&template)!)
     }
 
-    deinit {
-        for name in (try? Directory.names(path)) ?? [] { unlink(path + "/" + name) }
-        rmdir(path)
-    }
+    deinit { try? FileManager.default.removeItem(atPath: path) }
 
     func put(_ name: String, _ bytes: [UInt8]) -> String {
         let file = fopen(path + "/" + name, "w")!

@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 import Operators
 import StreamRuntime
 import Testing
@@ -90,7 +90,7 @@ import Testing
         let root = template.withUnsafeMutableBufferPointer {
             String(cString: mkdtemp($0.baseAddress!))
         }
-        defer { for run in 0..<9 { try? StateBackend.fill(root + "/live\(run)", from: nil) } }
+        defer { try? FileManager.default.removeItem(atPath: root) }
         var backend = try StateBackend(directory: root + "/live0", memoryBytes: 8 << 20)
         var store = StateStore(backend: backend, worker: 0, of: 1, budgetBytes: 48 << 10)
         var spilled = try makeStep(window, store)

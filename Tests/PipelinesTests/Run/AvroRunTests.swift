@@ -8,13 +8,15 @@ import Testing
 
 @testable import Pipelines
 
-@Suite struct AvroRunTests {
+@Suite final class AvroRunTests {
     private let directory = NSTemporaryDirectory() + "millrace-avro-\(UUID().uuidString)"
 
     init() throws {
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: true)
     }
+
+    deinit { try? FileManager.default.removeItem(atPath: directory) }
 
     private func write(_ text: String, _ name: String) throws {
         try text.write(toFile: directory + "/" + name, atomically: true, encoding: .utf8)
