@@ -4,8 +4,8 @@ import StreamRuntime
 ///
 /// Writing makes a row visible at once, before its checkpoint: a lookup never waits for one. That is
 /// safe because an upsert is idempotent by event time: what a crashed run wrote, the run after it
-/// writes again, and a row never replaces a newer one. So `prepare` only makes the rows
-/// durable, `commit` has nothing left to do, and `recover` nothing to undo.
+/// writes again, and a row never replaces a newer one. So a checkpoint only waits until the rows are
+/// durable, which the coordinator sees to; `commit` has nothing left to do, and `recover` nothing to undo.
 public final class FeatureSink: Sink {
     private let writer: FeatureWriter
     private var counters: StepCounters?
@@ -31,10 +31,13 @@ public final class FeatureSink: Sink {
         counters?.add(.stale, written.older)
     }
 
-    /// Makes all rows written so far durable. The token is empty: there is nothing to commit.
-    public func prepare(checkpoint: Int64) throws(JobFailure) -> [UInt8] {
-        try writer.sync()
-        return []
+    /// Nothing to name: the token is empty.
+    public func prepare(checkpoint: Int64) throws(JobFailure) -> [UInt8] { [] }
+
+    /// Makes all rows written so far durable, and perhaps later ones too, which does no harm.
+    public var durableWork: DurableWork? {
+        let store = writer.store
+        return { () throws(JobFailure) in try store.sync() }
     }
 
     /// Nothing left to do: the rows have been visible since they were written.

@@ -2,7 +2,7 @@ import StreamRuntime
 
 /// Writes batches of rows into one view of the online store; one per task.
 public final class FeatureWriter {
-    private let store: OnlineStore
+    let store: OnlineStore
     private let table: OnlineTable
     private let slot: Int
     private let viewIndex: Int

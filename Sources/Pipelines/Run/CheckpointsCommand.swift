@@ -93,6 +93,7 @@ public enum CheckpointsCommand {
             ("fingerprint", .string(manifest.fingerprint)),
             ("written", .string(moment(manifest.createdMillis))),
             ("positions", .array(positions)), ("sinks", .strings(manifest.tokens.keys.sorted())),
+            ("idleness", .array((decisions(manifest)?.idleness ?? []).map(idleness))),
             ("states", .array(states)), ("files", .array(files)),
         ])
     }
@@ -103,6 +104,20 @@ public enum CheckpointsCommand {
         return .object([
             ("partition", .string(name)), ("offset", .integer(Int(position?.offset ?? -1))),
             ("newest_event_time", newest),
+        ])
+    }
+
+    private static func decisions(_ manifest: CheckpointManifest) -> EpochDecisions? {
+        EpochDecisions(bytes: manifest.decisions)
+    }
+
+    private static func idleness(_ decision: EpochDecisions.Idleness) -> JSONText {
+        .object([
+            ("partition", .string(decision.partition)),
+            ("offset", .integer(Int(decision.offset))),
+            ("newest_event_time", time(decision.newest).map { .string($0) } ?? .null),
+            ("announced", time(decision.announced).map { .string($0) } ?? .null),
+            ("is_idle", .boolean(decision.isIdle)),
         ])
     }
 
@@ -132,14 +147,32 @@ public enum CheckpointsCommand {
                 "\(record.version)",
             ])
         }
-        text += positions.rendered() + "\n" + states.rendered()
+        text += positions.rendered() + "\n"
+        if let decisions = decisions(manifest), !decisions.idleness.isEmpty {
+            var table = TextTable([
+                "idle partition", "at offset", "newest event time", "event time reached", "ended",
+            ])
+            for decision in decisions.idleness {
+                table.append([
+                    decision.partition, Grouped.text(decision.offset),
+                    time(decision.newest) ?? "-", time(decision.announced) ?? "-",
+                    decision.isIdle ? "" : "yes",
+                ])
+            }
+            text += table.rendered() + "\n"
+        }
+        text += states.rendered()
         return text + "\nsinks: " + manifest.tokens.keys.sorted().joined(separator: ", ") + "\n"
     }
 
     private static func newest(_ position: SourcePosition?) -> String? {
-        guard let position, position.newest != .min else { return nil }
+        position.flatMap { time($0.newest) }
+    }
+
+    private static func time(_ micros: Int64) -> String? {
+        guard micros != .min else { return nil }
         var text: [UInt8] = []
-        ValueText.append(timestamp: position.newest, to: &text)
+        ValueText.append(timestamp: micros, to: &text)
         return String(decoding: text, as: UTF8.self)
     }
 }

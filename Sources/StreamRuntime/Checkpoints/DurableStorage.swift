@@ -46,6 +46,7 @@ public final class DurableStorage: JobStorage {
     public let checkpoints: CheckpointStore
     private let backend: StateBackend
     private let hasTransaction: Bool
+    private let decisions: EpochDecisions
     /// The newest checkpoint that the transaction has committed; 0 for none.
     private let committed: Mutex<Int64>
     private let shared: SharedCheckpoints?
@@ -76,6 +77,13 @@ public final class DurableStorage: JobStorage {
         let found = try DurableStorage.find(
             checkpoints, shared, hasTransaction: transaction != nil, committed: last)
         if let manifest = found.manifest { try shared?.remember(manifest) }
+        guard let decisions = EpochDecisions(bytes: found.manifest?.decisions ?? []) else {
+            throw JobFailure(
+                .corruption, "the checkpoint's decisions cannot be read",
+                at: checkpoints.state(of: found.manifest?.checkpoint ?? 0),
+                remedy: "restore an older checkpoint")
+        }
+        self.decisions = decisions
         manifest = found.manifest
         skipped = found.skipped
         try StateBackend.fill(
@@ -115,7 +123,8 @@ public final class DurableStorage: JobStorage {
     public var restored: RestoredCheckpoint? {
         manifest.map {
             RestoredCheckpoint(
-                checkpoint: $0.checkpoint, positions: $0.positions, tokens: $0.tokens)
+                checkpoint: $0.checkpoint, positions: $0.positions, tokens: $0.tokens,
+                decisions: decisions)
         }
     }
 
@@ -145,7 +154,8 @@ public final class DurableStorage: JobStorage {
                 committedBefore: hasTransaction ? committed.withLock { $0 } : nil,
                 fingerprint: settings.fingerprint,
                 createdMillis: Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000,
-                states: backend.states, positions: parts.positions, tokens: parts.tokens))
+                states: backend.states, positions: parts.positions, tokens: parts.tokens,
+                decisions: parts.decisions.bytes))
         if shared != nil { proposed.withLock { $0 = made.manifest } }
         return CheckpointSummary(bytes: made.newBytes, manifest: id)
     }

@@ -28,6 +28,10 @@ public protocol Sink: AnyObject {
     /// - Returns: what `commit` and `recover` need, at most a few KB.
     func prepare(checkpoint: Int64) throws(JobFailure) -> [UInt8]
 
+    /// What is left to do before what was prepared last is durable, for the coordinator's thread: it runs
+    /// before the checkpoint's manifest is written, while the sink takes further rows.
+    var durableWork: DurableWork? { get }
+
     /// Makes what `prepare` returned `token` for visible. Idempotent.
     func commit(checkpoint: Int64, token: [UInt8]) throws(JobFailure)
 
@@ -35,7 +39,12 @@ public protocol Sink: AnyObject {
     func close()
 }
 
+/// Work that waits for a disk and may run on any thread.
+public typealias DurableWork = @Sendable () throws(JobFailure) -> Void
+
 extension Sink {
+    /// Most sinks have done all in `prepare`.
+    public var durableWork: DurableWork? { nil }
     /// Most sinks take every row.
     public func report(to counters: StepCounters) {}
     /// A sink that takes rows at any time is always ready.

@@ -197,15 +197,18 @@ public final class Job: @unchecked Sendable {
     private func complete(_ parts: [TaskAcknowledgement], began: Int64) throws(JobFailure) {
         var positions: [String: [UInt8]] = [:]
         var tokens: [String: [UInt8]] = [:]
+        let idleness = parts.flatMap(\.idleness)
         for part in parts {
             positions.merge(part.positions) { $1 }
             tokens.merge(part.tokens) { $1 }
         }
         let checkpoint = parts[0].checkpoint
+        for part in parts { try part.work?() }
         let summary = try storage.complete(
             CheckpointParts(
                 checkpoint: checkpoint, snapshots: parts.compactMap(\.snapshot),
-                positions: positions, tokens: tokens))
+                positions: positions, tokens: tokens,
+                decisions: EpochDecisions(idleness: EpochDecisions.sorted(idleness))))
         try publish(checkpoint)
         if let transaction {
             // Other sinks commit after it: what it does not commit, nobody may see.

@@ -69,8 +69,9 @@ final class JobBuilder {
                     SourceTask(
                         name: "source \(node.name)@\(worker)", node: node,
                         context: context(node.name, node.ordinal, worker),
-                        restored: restored?.positions ?? [:], settings: settings, output: output,
-                        failure: failure, control: control,
+                        restored: restored?.positions ?? [:],
+                        decisions: restored?.decisions ?? EpochDecisions(), settings: settings,
+                        output: output, failure: failure, control: control,
                         alignment: alignments[index][worker], sharing: sharing,
                         firstWorker: firstWorkers[index], clock: clock), to: worker)
             }

@@ -1,7 +1,9 @@
 import Synchronization
 
 /// What the tasks of a job and its coordinator tell each other.
-final class JobControl: Sendable {
+///
+/// - Note: what is not atomic is behind the monitor's lock, which is why sharing is safe.
+final class JobControl: @unchecked Sendable {
     /// The newest checkpoint asked for; sources send its barrier.
     let requestedCheckpoint = Atomic<Int>(0)
     /// The checkpoint after which a bounded run is over; 0 before it is asked for.
@@ -10,11 +12,15 @@ final class JobControl: Sendable {
     let completedCheckpoint = Atomic<Int>(0)
     /// Workers whose state cannot shrink before the checkpoint under way is on disk.
     let pressedWorkers = Atomic<Int>(0)
+    /// Workers whose waiting rows take more than their share of memory; sources that are ahead of
+    /// others wait for them.
+    let crowdedWorkers = Atomic<Int>(0)
     /// Set once: every worker stops.
     let stopRequested = Atomic<Bool>(false)
 
     private let monitor = Monitor()
-    private let state = Mutex(State())
+    /// Only touched with the monitor's lock held.
+    private var state = State()
 
     private struct State {
         var acknowledgements: [TaskAcknowledgement] = []
@@ -25,13 +31,12 @@ final class JobControl: Sendable {
 
     /// A task took its snapshot.
     func acknowledge(_ acknowledgement: TaskAcknowledgement) {
-        state.withLock { $0.acknowledgements.append(acknowledgement) }
-        monitor.locked { monitor.signal() }
+        tell { $0.acknowledgements.append(acknowledgement) }
     }
 
     /// The acknowledgements that came since the last call.
     func takeAcknowledgements() -> [TaskAcknowledgement] {
-        state.withLock { state in
+        monitor.locked {
             defer { state.acknowledgements = [] }
             return state.acknowledgements
         }
@@ -39,37 +44,37 @@ final class JobControl: Sendable {
 
     /// A task cannot go on; the first failure is the job's.
     func fail(_ failure: JobFailure) {
-        state.withLock { if $0.failure == nil { $0.failure = failure } }
+        tell { if $0.failure == nil { $0.failure = failure } }
         stopRequested.store(true, ordering: .releasing)
-        monitor.locked { monitor.signal() }
     }
 
     /// Why the job failed, if it did.
-    var failure: JobFailure? { state.withLock { $0.failure } }
+    var failure: JobFailure? { monitor.locked { state.failure } }
 
     /// A source task has sent all it has.
-    func sourceEnded() {
-        state.withLock { $0.endedSources += 1 }
-        monitor.locked { monitor.signal() }
-    }
+    func sourceEnded() { tell { $0.endedSources += 1 } }
 
-    var endedSources: Int { state.withLock { $0.endedSources } }
+    var endedSources: Int { monitor.locked { state.endedSources } }
 
     /// A sink has made everything up to `checkpoint` visible.
-    func committed(task: String, checkpoint: Int64) {
-        state.withLock { $0.committed[task] = checkpoint }
-        monitor.locked { monitor.signal() }
-    }
+    func committed(task: String, checkpoint: Int64) { tell { $0.committed[task] = checkpoint } }
 
     /// How many sinks have made everything up to `checkpoint` visible.
     func sinksCommitted(upTo checkpoint: Int64) -> Int {
-        state.withLock { $0.committed.values.count { $0 >= checkpoint } }
+        monitor.locked { state.committed.values.count { $0 >= checkpoint } }
     }
 
-    func wake() { monitor.locked { monitor.signal() } }
+    func wake() { tell { _ in } }
 
     /// Waits until something was told, at most `nanos`.
     func wait(nanos: Int) { monitor.locked { monitor.wait(nanos: nanos) } }
+
+    private func tell(_ change: (inout State) -> Void) {
+        monitor.locked {
+            change(&state)
+            monitor.signal()
+        }
+    }
 }
 
 /// What a task hands over at a barrier.
@@ -81,6 +86,10 @@ struct TaskAcknowledgement: Sendable {
     var positions: [String: [UInt8]] = [:]
     /// Sink tokens, by the sink's id.
     var tokens: [String: [UInt8]] = [:]
+    /// Which partitions were idle in the epoch.
+    var idleness: [EpochDecisions.Idleness] = []
+    /// What a sink leaves to the coordinator before the checkpoint is whole.
+    var work: DurableWork?
     /// How long the task stood still for it.
     let pauseNanos: Int64
 }

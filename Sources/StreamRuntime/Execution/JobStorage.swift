@@ -43,9 +43,15 @@ public struct RestoredCheckpoint: Sendable {
     public let positions: [String: [UInt8]]
     /// Sink tokens, by the sink's id.
     public let tokens: [String: [UInt8]]
+    /// What the log does not tell of the epoch.
+    public let decisions: EpochDecisions
 
-    /// A checkpoint of this number, with its source positions and sink tokens.
-    public init(checkpoint: Int64, positions: [String: [UInt8]], tokens: [String: [UInt8]]) {
+    /// A checkpoint of this number, with its source positions, sink tokens and decisions.
+    public init(
+        checkpoint: Int64, positions: [String: [UInt8]], tokens: [String: [UInt8]],
+        decisions: EpochDecisions = EpochDecisions()
+    ) {
+        self.decisions = decisions
         self.checkpoint = checkpoint
         self.positions = positions
         self.tokens = tokens
@@ -62,12 +68,15 @@ public struct CheckpointParts: Sendable {
     public let positions: [String: [UInt8]]
     /// Sink tokens, by the sink's id.
     public let tokens: [String: [UInt8]]
+    /// What the log does not tell of the epoch.
+    public let decisions: EpochDecisions
 
     /// The parts of checkpoint `checkpoint`.
     public init(
         checkpoint: Int64, snapshots: [StateSnapshot], positions: [String: [UInt8]],
-        tokens: [String: [UInt8]]
+        tokens: [String: [UInt8]], decisions: EpochDecisions = EpochDecisions()
     ) {
+        self.decisions = decisions
         self.checkpoint = checkpoint
         self.snapshots = snapshots
         self.positions = positions

@@ -15,12 +15,20 @@ public enum Limits {
     /// downstream: what a sorter may have to hold.
     public static let alignmentMicros: Int64 = 60_000_000
 
+    /// The part of a worker's memory, one in this many, that rows may take while they wait for their turn,
+    /// before sources are no longer read ahead of each other at all.
+    static let waitingPart = 4
+
     /// Rows a step emits in one call before it lets its task drain.
     public static let firingRows = 4096
 
     /// Bytes of one record between two shares: half of what Kafka takes by default (1 MB), so that
     /// headers and packing never make it too large.
     public static let repartitionBytes = 1 << 19
+
+    /// Idle phases that a source task tells of in one epoch: 64 KiB of a manifest at the most, and more
+    /// than ten a second between two checkpoints.
+    static let idlenessMax = 1024
 
     /// Rows written to other shares before a watermark follows them: what a sorter there holds at least.
     static let repartitionRows = 1 << 16

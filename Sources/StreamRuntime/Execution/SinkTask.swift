@@ -90,7 +90,8 @@ final class SinkTask: TaskLoop {
         control.acknowledge(
             TaskAcknowledgement(
                 task: name, checkpoint: checkpoint, snapshot: taken,
-                tokens: [context.stepId: token], pauseNanos: clock.nanos - began))
+                tokens: [context.stepId: token], work: sink.durableWork,
+                pauseNanos: clock.nanos - began))
     }
 
     private func commit() throws(JobFailure) {

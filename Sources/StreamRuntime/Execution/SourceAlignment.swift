@@ -28,8 +28,9 @@ final class SourceAlignment: @unchecked Sendable {
                 alignment.cells + index * 8, UInt64(bitPattern: newest))
         }
 
-        /// Whether a partition that has come to `newest` may go on.
-        func mayRead(newest: Int64) -> Bool {
+        /// Whether a partition that has come to `newest` may go on: it is at most `micros` ahead of the
+        /// others. The one that is furthest behind always may.
+        func mayRead(newest: Int64, ahead micros: Int64 = Limits.alignmentMicros) -> Bool {
             guard newest != .min else { return true }
             var slowest = Int64.max
             for other in 0..<alignment.count where other != index {
@@ -37,7 +38,7 @@ final class SourceAlignment: @unchecked Sendable {
                 slowest = min(slowest, Int64(bitPattern: cell))
             }
             if slowest == .min { return false }
-            return slowest == .max || newest <= slowest + Limits.alignmentMicros
+            return slowest == .max || newest <= slowest + micros
         }
     }
 }

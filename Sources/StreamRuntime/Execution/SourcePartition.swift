@@ -8,6 +8,10 @@ final class SourcePartition {
     var isEnded = false
     var caughtUpAt: Int64 = 0
     var pollAt = Int64.min
+    /// The offset at which it became idle.
+    var idleOffset: Int64 = 0
+    /// What a run before this one announced because of idleness: event time does not go back behind it.
+    var floor = Int64.min
 
     init(_ reader: any PartitionReader) { self.reader = reader }
 
@@ -23,5 +27,15 @@ final class SourcePartition {
         }
         try reader.seek(to: position.offset)
         newest = position.newest
+    }
+
+    /// Continues an idleness that a checkpoint tells of, as if it had been seen at `now`.
+    func resume(_ decision: EpochDecisions.Idleness, idleNanos: Int64, now: Int64) {
+        floor = decision.announced
+        guard decision.isIdle else { return }
+        isCaughtUp = true
+        isIdle = true
+        caughtUpAt = now - idleNanos
+        idleOffset = decision.offset
     }
 }

@@ -7,6 +7,7 @@ final class SourceTask: TaskLoop {
     private let node: JobGraph.SourceNode
     private let context: OperatorContext
     private let restored: [String: [UInt8]]
+    private let decisions: EpochDecisions
     private let settings: RunSettings
     private let decoder: any RecordDecoder
     private let output: Fanout
@@ -28,12 +29,20 @@ final class SourceTask: TaskLoop {
     private var announced = EventTime.earliest
     private var lastBarrier: Int64
     private var status = Status.live
+    /// Where event time stood when the job went on from a checkpoint in which all partitions were idle,
+    /// and when that was on this run's clock.
+    private var resumed: (micros: Int64, nanos: Int64)?
+    /// Whether what the checkpoint says of idleness has still to be told.
+    private var hasNews = false
+    /// Idleness that came to an end in this epoch.
+    private var pastIdleness: [EpochDecisions.Idleness] = []
 
     private enum Status { case live, idle, ended }
 
     init(
         name: String, node: JobGraph.SourceNode, context: OperatorContext,
-        restored: [String: [UInt8]], settings: RunSettings, output: Fanout, failure: FailureSlot,
+        restored: [String: [UInt8]], decisions: EpochDecisions = EpochDecisions(),
+        settings: RunSettings, output: Fanout, failure: FailureSlot,
         control: JobControl, alignment: SourceAlignment.Member, sharing: SharedDecoding? = nil,
         firstWorker: Int = 0, clock: any Clock
     ) {
@@ -43,6 +52,7 @@ final class SourceTask: TaskLoop {
         self.node = node
         self.context = context
         self.restored = restored
+        self.decisions = decisions
         self.settings = settings
         decoder = node.decoder()
         self.output = output
@@ -64,7 +74,16 @@ final class SourceTask: TaskLoop {
             if let position = restored[address(number)] {
                 try partition.restore(position, of: node.name)
             }
+            if let decision = decisions.last(of: address(number)) {
+                partition.resume(decision, idleNanos: node.time.idleNanos, now: clock.nanos)
+                hasNews = true
+            }
             partitions.append(partition)
+        }
+        if !partitions.isEmpty, partitions.allSatisfy(\.isIdle),
+            let reached = partitions.map(\.floor).max(), reached > .min
+        {
+            resumed = (reached, clock.nanos)
         }
         let known = Set(all.map(address))
         if let lost = restored.keys.filter({ $0.hasPrefix(node.name + "/") }).sorted().first(
@@ -94,6 +113,11 @@ final class SourceTask: TaskLoop {
             return false
         }
         let now = clock.nanos
+        if hasNews {
+            // Before any row: the tasks behind have acted upon it already.
+            hasNews = false
+            announce(now)
+        }
         if let first = pending.first, first.job.isDone || pending.count == SharedDecoding.jobsMax {
             return try settle()
         }
@@ -110,7 +134,7 @@ final class SourceTask: TaskLoop {
         switch outcome {
         case .records(let records):
             partition.isCaughtUp = false
-            partition.isIdle = false
+            if partition.isIdle { endIdleness(of: partition) }
             if records.skipped > 0 { context.counters.add(.offsetsSkipped, records.skipped) }
             if hasHelp {
                 try share(records, of: partition)
@@ -124,7 +148,10 @@ final class SourceTask: TaskLoop {
             if !partition.isCaughtUp { partition.caughtUpAt = now }
             partition.isCaughtUp = true
             // Only a look at the log's end makes a partition idle, never the time since the last one.
-            if now - partition.caughtUpAt >= node.time.idleNanos { partition.isIdle = true }
+            if !partition.isIdle, now - partition.caughtUpAt >= node.time.idleNanos {
+                partition.isIdle = true
+                partition.idleOffset = partition.reader.position
+            }
             partition.pollAt = now + Int64(Limits.parkNanos)
         case .waiting: partition.pollAt = now + Int64(Limits.parkNanos)
         case .ended: partition.isEnded = true
@@ -151,7 +178,9 @@ final class SourceTask: TaskLoop {
             if partition.newest < oldest?.newest ?? .max { oldest = partition }
         }
         guard let oldest else { return nil }
-        return alignment.mayRead(newest: oldest.newest) ? oldest : nil
+        let isCrowded = control.crowdedWorkers.load(ordering: .relaxed) > 0
+        let ahead = isCrowded ? 0 : Limits.alignmentMicros
+        return alignment.mayRead(newest: oldest.newest, ahead: ahead) ? oldest : nil
     }
 
     // MARK: rows
@@ -222,7 +251,8 @@ final class SourceTask: TaskLoop {
             if partition.isIdle {
                 isAnyIdle = true
             } else {
-                let mark = node.time.watermark(newest: partition.newest)
+                let mark = max(
+                    node.time.watermark(newest: partition.newest), partition.floor)
                 slowest = min(slowest ?? mark, mark)
             }
         }
@@ -252,14 +282,15 @@ final class SourceTask: TaskLoop {
     /// so that windows and lingers of a quiet stream come to an end. Rows that arrive later are not
     /// late by their own partition's watermark and correct what they belong to.
     private func overtake(_ now: Int64) {
+        var reached = resumed.map { $0.micros + max(0, (now - $0.nanos) / 1000) } ?? .min
         var newest = Int64.min
         var idleSince = Int64.min
         for partition in partitions where partition.isIdle {
             newest = max(newest, partition.newest)
             idleSince = max(idleSince, partition.caughtUpAt + node.time.idleNanos)
         }
-        guard newest != .min else { return }
-        let reached = newest + 1 + max(0, (now - idleSince) / 1000)
+        if newest != .min { reached = max(reached, newest + 1 + max(0, (now - idleSince) / 1000)) }
+        guard reached != .min else { return }
         // Every element costs every task a look, so the clock is passed on in steps of 100 ms.
         guard status != .idle || reached - announced.micros >= 100_000 else { return }
         guard reached > announced.micros else { return }
@@ -271,6 +302,43 @@ final class SourceTask: TaskLoop {
 
     // MARK: checkpoints
 
+    /// Notes that `partition` is live again, at most so often that a checkpoint stays small.
+    private func endIdleness(of partition: SourcePartition) {
+        partition.isIdle = false
+        resumed = nil
+        if pastIdleness.count == Limits.idlenessMax { pastIdleness.removeFirst() }
+        pastIdleness.append(idleness(of: partition, isIdle: false))
+    }
+
+    private func idleness(
+        of partition: SourcePartition, isIdle: Bool
+    ) -> EpochDecisions.Idleness {
+        EpochDecisions.Idleness(
+            partition: address(partition.reader.partition), offset: partition.idleOffset,
+            newest: partition.newest, announced: announced.micros, isIdle: isIdle)
+    }
+
+    /// What the log does not tell of this epoch: idleness that ended in it, that goes on, or whose
+    /// event time the rows have not reached yet.
+    private func takeDecisions() -> [EpochDecisions.Idleness] {
+        var decisions = pastIdleness
+        pastIdleness = []
+        for partition in partitions where !partition.isEnded {
+            let mark = node.time.watermark(newest: partition.newest)
+            if partition.isIdle {
+                decisions.append(idleness(of: partition, isIdle: true))
+            } else if status == .live, isOvertaken(mark) {
+                decisions.append(idleness(of: partition, isIdle: false))
+            }
+        }
+        return decisions
+    }
+
+    /// Whether event time has gone beyond what a partition at `mark` allows: only idleness does that.
+    private func isOvertaken(_ mark: Int64) -> Bool {
+        announced > .earliest && mark < announced.micros
+    }
+
     private func barrier(_ checkpoint: Int64) {
         let began = clock.nanos
         lastBarrier = checkpoint
@@ -281,6 +349,7 @@ final class SourceTask: TaskLoop {
         control.acknowledge(
             TaskAcknowledgement(
                 task: name, checkpoint: checkpoint, snapshot: nil, positions: positions,
+                idleness: takeDecisions(),
                 pauseNanos: clock.nanos - began))
         broadcast(.barrier(checkpoint: checkpoint))
     }

@@ -1,7 +1,26 @@
 import StreamRuntime
+import Synchronization
 import Testing
 
 @testable import FeatureServe
+
+/// Rows in memory that count how often they were made durable.
+private final class CountedRows: OnlineRows {
+    private let rows = MemoryRows()
+    let durable = Atomic<Int>(0)
+
+    func get(_ key: UnsafeRawBufferPointer) throws(JobFailure) -> [UInt8]? { try rows.get(key) }
+
+    func put(_ batch: OnlineRowBatch, durable isDurable: Bool) throws(JobFailure) {
+        if isDurable { durable.wrappingAdd(1, ordering: .relaxed) }
+        try rows.put(batch, durable: isDurable)
+    }
+
+    func scan(
+        prefix: [UInt8],
+        _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(JobFailure) -> Bool
+    ) throws(JobFailure) { try rows.scan(prefix: prefix, body) }
+}
 
 @Suite struct FeatureSinkTests {
     @Test func `a crashed run repeated from its checkpoint ends in the rows of an undisturbed one`()
@@ -33,6 +52,19 @@ import Testing
             try run(from: 100, to: 300, store: store, checkpointAt: nil)
             #expect(try store.dump() == expected, "crash at \(crash)")
         }
+    }
+
+    @Test func `the rows of a checkpoint are durable once its work is done, not before`() throws {
+        let rows = CountedRows()
+        let store = try Shop.store(rows)
+        let sink = FeatureSink(
+            try FeatureWriter(store: store, view: "user_counters", schema: Shop.counterSchema))
+        try sink.write(Shop.batch([.init(user: 1, orders: 1, at: 5)]))
+        let before = rows.durable.load(ordering: .relaxed)
+        #expect(try sink.prepare(checkpoint: 1) == [])
+        #expect(rows.durable.load(ordering: .relaxed) == before, "a sink waits for no disk")
+        try sink.durableWork?()
+        #expect(rows.durable.load(ordering: .relaxed) == before + 1)
     }
 
     @Test func `rows without a key count as rejected, older ones as stale`() throws {

@@ -65,9 +65,14 @@ private final class Bench {
     private let task: SourceTask
     private let channel: Channel
 
-    init(partitions: Int, disorder: Int64 = 10, idleMillis: Int64 = 1000) throws {
-        let log = LiveLog(partitions: partitions)
+    /// With `log` and `checkpoint`, a bench that goes on where another one stood.
+    init(
+        partitions: Int, disorder: Int64 = 10, idleMillis: Int64 = 1000, log: LiveLog? = nil,
+        checkpoint: TaskAcknowledgement? = nil, atMillis: Int64 = 0
+    ) throws {
+        let log = log ?? LiveLog(partitions: partitions)
         self.log = log
+        clock.set(millis: atMillis)
         channel = Channel(consumer: WorkerSignal())
         let failure = FailureSlot()
         let counters = StepCounters()
@@ -83,10 +88,19 @@ private final class Bench {
             context: OperatorContext(
                 stepId: "live", ordinal: 0, worker: 0, workers: 1, state: StateStore(),
                 counters: counters),
-            restored: [:], settings: RunSettings(workers: 1), output: output, failure: failure,
-            control: control,
+            restored: checkpoint?.positions ?? [:],
+            decisions: EpochDecisions(
+                bytes: EpochDecisions(idleness: checkpoint?.idleness ?? []).bytes)!,
+            settings: RunSettings(workers: 1), output: output, failure: failure, control: control,
             alignment: .init(alignment: SourceAlignment(members: 1), index: 0), clock: clock)
         try task.open()
+    }
+
+    /// The task's part of a checkpoint taken at `millis`.
+    func checkpoint(_ number: Int, atMillis millis: Int64) throws -> TaskAcknowledgement {
+        control.requestedCheckpoint.store(number, ordering: .releasing)
+        #expect(try sent(atMillis: millis).contains("barrier \(number)"))
+        return try #require(control.takeAcknowledgements().last)
     }
 
     /// Steps often enough to read everything, at `millis`, and tells what was sent.
@@ -160,6 +174,82 @@ private final class Bench {
     #expect(try bench.sent(atMillis: 10) == ["barrier 1", "rows 1", "watermark 1999990"])
     let parts = bench.control.takeAcknowledgements()
     #expect(parts.map { SourcePosition($0.positions["live/0"]!)!.offset } == [1])
+}
+
+/// Runs a bench of two partitions into an idle phase; restarts it there if asked to, on a clock that
+/// begins anew; then lets rows come. Tells what was sent from the idle phase on.
+private func idlePhase(restarting: Bool) throws -> [String] {
+    var bench = try Bench(partitions: 2)
+    bench.log.rows = [[1_000_000, 5_000_000], [2_000_000]]
+    _ = try bench.sent(atMillis: 0)
+    _ = try bench.sent(atMillis: 1000)
+    #expect(try bench.sent(atMillis: 4000).contains("watermark 8000001"))
+    let checkpoint = try bench.checkpoint(1, atMillis: 4000)
+    #expect(checkpoint.idleness.map(\.isIdle) == [true, true])
+    #expect(checkpoint.idleness.map(\.offset) == [2, 1])
+    #expect(checkpoint.idleness.map(\.newest) == [5_000_000, 2_000_000])
+    #expect(checkpoint.idleness.map(\.announced) == [8_000_001, 8_000_001])
+    var offset: Int64 = 4000
+    if restarting {
+        bench = try Bench(
+            partitions: 2, log: bench.log, checkpoint: checkpoint, atMillis: 50_000)
+        offset = 50_000
+        let words = try bench.sent(atMillis: offset)
+        #expect(words.first == "watermark 8000001", "before any row: \(words)")
+        #expect(words.contains("idle"))
+    }
+    var words: [String] = []
+    for (later, row) in [(500, nil), (700, 6_000_000), (800, 7_500_000), (900, 30_000_000)]
+        as [(Int64, Int64?)]
+    {
+        if let row {
+            bench.log.rows[0].append(row)
+            bench.log.rows[1].append(row)
+        }
+        words += try bench.sent(atMillis: offset + later).filter { $0 != "idle" }
+    }
+    return words
+}
+
+@Test func `a restart while all partitions are idle goes on as if there had been none`() throws {
+    let plain = try idlePhase(restarting: false)
+    #expect(plain.last == "watermark 29999990")
+    #expect(try idlePhase(restarting: true) == plain)
+}
+
+@Test func `event time that the clock has reached is kept when the stream is live again`() throws {
+    let bench = try Bench(partitions: 1)
+    bench.log.rows[0] = [5_000_000]
+    _ = try bench.sent(atMillis: 0)
+    _ = try bench.sent(atMillis: 1000)
+    _ = try bench.sent(atMillis: 4000)
+    bench.log.rows[0].append(6_000_000)
+    _ = try bench.sent(atMillis: 4010)
+    let checkpoint = try bench.checkpoint(1, atMillis: 4020)
+    #expect(checkpoint.idleness.map(\.isIdle).allSatisfy { !$0 })
+    #expect(checkpoint.idleness.last?.announced == 8_000_001)
+    let again = try Bench(partitions: 1, log: bench.log, checkpoint: checkpoint, atMillis: 9)
+    #expect(try again.sent(atMillis: 9).first == "watermark 8000001")
+    // Rows have overtaken the clock: nothing is left to remember.
+    again.log.rows[0].append(9_000_000)
+    _ = try again.sent(atMillis: 10)
+    #expect(try again.checkpoint(2, atMillis: 11).idleness.isEmpty)
+}
+
+@Test func `a partition that was idle beside others does not hold them back after a restart`()
+    throws
+{
+    let bench = try Bench(partitions: 2)
+    bench.log.rows[0] = [1_000_000]
+    _ = try bench.sent(atMillis: 0)
+    bench.log.rows[0].append(5_000_000)
+    #expect(try bench.sent(atMillis: 1100).last == "watermark 4999990")
+    let checkpoint = try bench.checkpoint(1, atMillis: 1100)
+    #expect(checkpoint.idleness.map(\.partition) == ["live/1"])
+    let again = try Bench(partitions: 2, log: bench.log, checkpoint: checkpoint, atMillis: 7)
+    #expect(try again.sent(atMillis: 7) == ["watermark 4999990"])
+    again.log.rows[0].append(9_000_000)
+    #expect(try again.sent(atMillis: 8) == ["rows 1", "watermark 8999990"])
 }
 
 /// Two tasks of one source, of which the first reads its only partition.
