@@ -10,21 +10,26 @@ final class RunningWindow {
     private let slices: KeyedState
     private let state: KeyedState
     private let scratch: KeyedState
+    /// The memory of the window's own tables, and the store of the worker that it counts in.
+    private let memory = StateStore()
+    private let owner: StateStore
+    private var counted = 0
     private(set) var from = Int64.min
     private(set) var to = Int64.min
     private let chunk = UnsafeMutablePointer<StateEntry>.allocate(capacity: RunningWindow.chunkRows)
     private let found = UnsafeMutablePointer<StateEntry>.allocate(capacity: RunningWindow.chunkRows)
     private static let chunkRows = 4096
 
-    init(layout: AggregateLayout, slices: KeyedState) throws(JobFailure) {
+    init(layout: AggregateLayout, slices: KeyedState, owner: StateStore) throws(JobFailure) {
+        self.owner = owner
         self.layout = layout
         self.slices = slices
-        let store = StateStore()
-        state = try store.state("running", of: "window", layout: layout.state)
-        scratch = try store.state("scratch", of: "window", layout: layout.state)
+        state = try memory.state("running", of: "window", layout: layout.state)
+        scratch = try memory.state("scratch", of: "window", layout: layout.state)
     }
 
     deinit {
+        owner.hold(-counted)
         chunk.deallocate()
         found.deallocate()
     }
@@ -49,6 +54,9 @@ final class RunningWindow {
         for slice in live where slice > before && slice <= self.from {
             try leave(slice, live: live)
         }
+        let bytes = memory.bytes
+        owner.hold(bytes - counted)
+        counted = bytes
     }
 
     private func enter(_ slice: Int64) throws(JobFailure) {

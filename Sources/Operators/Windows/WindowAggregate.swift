@@ -74,7 +74,8 @@ public final class WindowAggregate: Operator {
         fired = try progress.load()
         forwarded = fired
         if !shape.isTumbling {
-            let running = try RunningWindow(layout: core.layout, slices: slices)
+            let running = try RunningWindow(
+                layout: core.layout, slices: slices, owner: context.state)
             if fired > .min {
                 let last = shape.windowEnd(upTo: fired)
                 try running.move(

@@ -50,7 +50,8 @@ enum EngineMetrics {
         }
         for (worker, counters) in job.workerCounters.enumerated() {
             registry.reading(
-                "millrace_state_bytes", help: "Memory that a worker's state takes.",
+                "millrace_state_bytes",
+                help: "Memory that a worker's state, waiting rows and running windows take.",
                 labels: [("worker", "\(worker)")]
             ) { Double(counters.read(.stateBytes)) }
         }

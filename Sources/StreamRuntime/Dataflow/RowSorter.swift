@@ -14,6 +14,11 @@ public final class RowSorter: Operator {
     private let due = DueRows()
     private let scratch = SortScratch()
     private var state: KeyedState?
+    /// The store whose memory the rows count in, once it is open.
+    private var store: StateStore?
+    /// What the rows held back take, those that are due included.
+    private var bytes = 0
+    private var dueBytes = 0
     private let homeGroup: Int?
     private var firstGroup = 0
     private var writtenGroups: Set<Int> = []
@@ -33,6 +38,8 @@ public final class RowSorter: Operator {
     /// Rows held back at the moment.
     public var count: Int { runs.reduce(due.count) { $0 + $1.left } }
 
+    deinit { store?.wait(-bytes) }
+
     /// Opens the state and takes back the rows a checkpoint holds.
     public func open(_ context: OperatorContext) throws(JobFailure) {
         firstGroup = homeGroup ?? context.keyGroups.lowerBound
@@ -40,6 +47,7 @@ public final class RowSorter: Operator {
         let state = try context.state.state(
             name, of: context.stepId, layout: StateLayout(fixedBytes: 0, blobs: 1))
         self.state = state
+        store = context.state
         let cursor = try state.table(0).cursor()
         let chunk = UnsafeMutablePointer<StateEntry>.allocate(capacity: 64)
         defer { chunk.deallocate() }
@@ -91,7 +99,25 @@ public final class RowSorter: Operator {
 
     /// Takes the rows of `batch`.
     public func push(_ batch: ColumnBatch) {
-        if batch.count > 0 { runs.append(SortRun(batch, scratch)) }
+        guard batch.count > 0 else { return }
+        let run = SortRun(batch, scratch)
+        runs.append(run)
+        hold(run.bytes)
+    }
+
+    private func hold(_ more: Int) {
+        bytes += more
+        store?.wait(more)
+    }
+
+    /// Lets go of the runs whose rows have all left or are due.
+    ///
+    /// - Returns: what they took.
+    private func removeSpentRuns() -> Int {
+        var spent = 0
+        for run in runs where run.left == 0 { spent += run.bytes }
+        runs.removeAll { $0.left == 0 }
+        return spent
     }
 
     /// Hands on the rows with a time before `watermark`, about `releaseRows` of them.
@@ -109,6 +135,10 @@ public final class RowSorter: Operator {
             if collect(place, into: output) == .more { return .more }
         }
         due.emit(releaseRows, schema: schema, into: output)
+        if due.count == 0, dueBytes > 0 {
+            hold(-dueBytes)
+            dueBytes = 0
+        }
         return due.count > 0 ? .more : .done
     }
 
@@ -137,7 +167,7 @@ public final class RowSorter: Operator {
         }
         due.load(found, isInSequence: inSequence, scratch)
         for slice in found { slice.run.head = slice.cut }
-        runs.removeAll { $0.left == 0 }
+        dueBytes += removeSpentRuns()
         return .done
     }
 
@@ -168,7 +198,7 @@ public final class RowSorter: Operator {
                 output.emit(run.take(upTo: cuts[index], scratch))
             }
         }
-        runs.removeAll { $0.left == 0 }
+        hold(-removeSpentRuns())
         return progress
     }
 

@@ -6,9 +6,12 @@ final class SortRun {
     private let sorted: UnsafeMutablePointer<TimeKey>?
     /// Whether the rows are of one origin and lie in the order of their offsets, no two of a record.
     let isPlain: Bool
+    /// What the batch takes in memory, about.
+    let bytes: Int
 
     init(_ batch: ColumnBatch, _ scratch: SortScratch) {
         self.batch = batch
+        bytes = batch.byteCount
         let count = batch.count
         isPlain = SortRun.isPlain(batch.order, count)
         if SortRun.isOrdered(batch.order, count) {

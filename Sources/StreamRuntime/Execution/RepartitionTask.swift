@@ -112,7 +112,9 @@ final class RepartitionTask: TaskLoop {
     private func address(_ partition: Int32) -> String { "\(node.name)/\(partition)" }
 
     private func next(_ now: Int64) -> Int? {
-        guard alignment.mayRead(newest: newest) else { return nil }
+        let isCrowded = control.crowdedWorkers.load(ordering: .relaxed) > 0
+        let ahead = isCrowded ? 0 : Limits.alignmentMicros
+        guard alignment.mayRead(newest: newest, ahead: ahead) else { return nil }
         for _ in inputs.indices {
             let input = turn
             turn = turn + 1 == inputs.count ? 0 : turn + 1

@@ -14,6 +14,7 @@ final class Worker {
     private var store: StateStore
     private var thread: pthread_t?
     private var isPressed = false
+    private var isCrowded = false
 
     init(index: Int, settings: RunSettings, control: JobControl, store: StateStore) {
         self.index = index
@@ -67,12 +68,19 @@ final class Worker {
     /// Keeps state within its budget. While it cannot shrink, no source reads: barriers go on, and the
     /// checkpoint under way frees memory.
     private func relieve(isBusy: Bool) throws(JobFailure) {
-        guard isBusy || isPressed else { return }
+        guard isBusy || isPressed || isCrowded else { return }
         let isStuck = try store.relieve() == .waitForCheckpoint
         counters.set(.stateBytes, Int64(store.bytes))
         if isStuck != isPressed {
             isPressed = isStuck
             control.pressedWorkers.wrappingAdd(isStuck ? 1 : -1, ordering: .relaxed)
+        }
+        // Rows wait for what is behind them: only sources that are ahead can make them fewer.
+        let share = store.budgetBytes / Limits.waitingPart
+        let isOver = store.waitingBytes > (isCrowded ? share - share / 4 : share)
+        if isOver != isCrowded {
+            isCrowded = isOver
+            control.crowdedWorkers.wrappingAdd(isOver ? 1 : -1, ordering: .relaxed)
         }
     }
 

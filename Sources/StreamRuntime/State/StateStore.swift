@@ -19,6 +19,13 @@ public final class StateStore {
     let backend: StateBackend?
     /// Bytes the tables may hold.
     public let budgetBytes: Int
+    /// Bytes that the worker holds beside the states, such as rows that wait for their turn: they count
+    /// against the budget, and states make room for them.
+    public private(set) var heldBytes = 0
+    /// Those of them that are rows which wait for their turn.
+    public private(set) var waitingBytes = 0
+    /// The most that ever waited.
+    private(set) var waitingBytesMax = 0
     private let pool: BlockPool
     private var held: [String: [RecordPiece]] = [:]
 
@@ -27,9 +34,11 @@ public final class StateStore {
 
     /// A store in memory only that holds what `snapshots` of such stores held, as far as it belongs to
     /// worker `worker`.
-    public init(holding snapshots: [StateSnapshot], worker: Int, of workers: Int) {
+    public init(
+        holding snapshots: [StateSnapshot], worker: Int, of workers: Int, budgetBytes: Int = .max
+    ) {
         backend = nil
-        budgetBytes = .max
+        self.budgetBytes = budgetBytes
         memory = StoreMemory(database: nil, groups: KeyGroup.range(worker: worker, of: workers))
         pool = BlockPool(keptBytes: 0)
         for piece in snapshots.flatMap(\.pieces) { held[piece.address, default: []].append(piece) }
@@ -84,8 +93,21 @@ public final class StateStore {
         if let failure { throw failure }
     }
 
-    /// Bytes held in memory: entries, their byte strings and what finds them.
-    public var bytes: Int { memory.meter.bytes.pointee }
+    /// Bytes held in memory: entries, their byte strings and what finds them, and `heldBytes`.
+    public var bytes: Int { memory.meter.bytes.pointee &+ heldBytes }
+
+    /// Counts `bytes` more (or less) that the worker holds beside the states.
+    public func hold(_ bytes: Int) { heldBytes &+= bytes }
+
+    /// Counts `bytes` more (or less) of rows that wait for their turn.
+    public func wait(_ bytes: Int) {
+        hold(bytes)
+        waitingBytes &+= bytes
+        if waitingBytes > waitingBytesMax { waitingBytesMax = waitingBytes }
+    }
+
+    /// What is left of the budget for tables: an eighth at least, so that work goes on.
+    private var tableBudget: Int { max(budgetBytes &- max(heldBytes, 0), budgetBytes / 8) }
 
     /// Entries, in memory and on disk.
     public var keys: Int {
@@ -120,7 +142,9 @@ public final class StateStore {
     @discardableResult
     public func relieve() throws(JobFailure) -> Pressure {
         memory.missing.tick += 1
-        if bytes <= budgetBytes, memory.tick & 15 != 0 { return .none }
+        let budget = tableBudget
+        let tables = memory.meter.bytes
+        if tables.pointee <= budget, memory.tick & 15 != 0 { return .none }
         for state in states.values { state.refresh() }
         if let backend { writeAhead(backend) }
         collectGarbage()
@@ -130,10 +154,10 @@ public final class StateStore {
                 for table in state.tables.values { try table.refreshFilter() }
             }
         }
-        guard bytes > budgetBytes, let backend else { return .none }
+        guard tables.pointee > budget, let backend else { return .none }
         // A quarter at once: what leaves a little at a time makes many files for the database to merge.
-        try evict(to: budgetBytes - budgetBytes / 4, backend)
-        let isStuck = bytes > budgetBytes + budgetBytes / 4
+        try evict(to: budget - budget / 4, backend)
+        let isStuck = tables.pointee > budget + budget / 4
         return isStuck && states.values.contains { $0.isFrozen } ? .waitForCheckpoint : .none
     }
 
