@@ -3,7 +3,7 @@
 SWIFT ?= swift
 CONFIG ?= release
 
-.PHONY: deps build demo run test bench lint clean
+.PHONY: deps build demo run test test-kafka bench lint clean
 
 deps:
 	@scripts/install-dependencies
@@ -22,6 +22,9 @@ bench:
 
 test: deps
 	scripts/test
+
+test-kafka: deps
+	scripts/kafka-kill-test
 
 lint:
 	$(SWIFT) format lint --strict --recursive Sources Tests Benchmarks Package.swift

@@ -18,7 +18,8 @@ public enum PlanCommand {
     /// Plans the file at `path` and compares it with the plan its state directory remembers.
     ///
     /// - Parameter environment: the variables that `${NAME}` stands for; nil for this process's.
-    /// - Returns: exit code 2 with every problem when the file is invalid, 3 when the picture cannot be drawn.
+    /// - Returns: exit code 2 with every problem when the file is invalid, or when a Kafka broker that
+    ///   answers has other partitions than the job's shares need; 3 when the picture cannot be drawn.
     public static func run(
         path: String, format: PlanFormat, environment: [String: String]? = nil
     ) -> CommandOutput {
@@ -30,7 +31,11 @@ public enum PlanCommand {
         switch format {
         case .text:
             let previous = FileText.optional(plan.rememberedPath)
-            return CommandOutput(text: plan.text(previous: previous), exitCode: 0)
+            let problems = ShareTopics.problems(of: plan)
+            return CommandOutput(
+                text: plan.text(previous: previous)
+                    + problems.map { "error: \($0)\n" }.joined(),
+                exitCode: problems.isEmpty ? 0 : 2)
         case .json: return CommandOutput(text: plan.json.text, exitCode: 0)
         case .dot: return CommandOutput(text: plan.graph, exitCode: 0)
         case .svg: return picture(of: plan.graph)

@@ -66,6 +66,11 @@ final class ShareRunner {
         try Directories.make(plan.settings.stateDirectory)
         try topics.prepare()
         try plan.remember()
+        if plan.settings.checkpointStore == nil, !options.isQuiet {
+            Terminal.error(
+                "note: without checkpoints: {store: …} shares move only between processes with one "
+                    + "state directory\n")
+        }
         try group.join()
         var progress = ProgressLine(
             sources: plan.sources.map(\.name), json: options.json, now: clock.nanos)

@@ -13,6 +13,16 @@ struct ShareTopics {
         admin = try KafkaAdmin(address)
     }
 
+    /// What is wrong with the partitions of the topics that a job in shares reads, if the broker answers.
+    static func problems(of plan: JobPlan) -> [JobFailure] {
+        guard plan.settings.shares != nil,
+            case .kafka(let bootstrap, let properties)? = plan.sharesConnection?.kind
+        else { return [] }
+        var address = KafkaConnection(bootstrap: bootstrap, planned: properties)
+        address.requestMillis = 2000
+        return (try? ShareTopics(plan, at: address).problems()) ?? []
+    }
+
     /// Checks the partitions of what is read, and makes the topic of the job's shares.
     func prepare() throws(JobFailure) {
         if let problem = try problems().first { throw problem }
