@@ -24,7 +24,12 @@ import Testing
             ?? (rounds == 1 ? 20_261_121 : UInt64.random(in: 0..<1_000_000))
         var random = KillRandom(seed)
         let directory = NSTemporaryDirectory() + "millrace-kill-\(UUID().uuidString)"
-        defer { try? FileManager.default.removeItem(atPath: directory) }
+        defer {
+            // Kept for a look when the variable is set.
+            if environment["MILLRACE_KILL_KEEP"] == nil {
+                try? FileManager.default.removeItem(atPath: directory)
+            }
+        }
         var broker: TestBroker?
         defer { broker?.stop() }
         let bootstrap: String

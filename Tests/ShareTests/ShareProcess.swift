@@ -41,7 +41,15 @@ final class ShareProcess {
         var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
         arguments.append(nil)
         defer { for argument in arguments { free(argument) } }
-        let code = posix_spawn(&id, words[0], &actions, nil, arguments, environ)
+        // Threads of tests may block signals, and a child would inherit that.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var mask = sigset_t()
+        sigemptyset(&mask)
+        posix_spawnattr_setsigmask(&attributes, &mask)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        let code = posix_spawn(&id, words[0], &actions, &attributes, arguments, environ)
         guard code == 0 else {
             throw JobFailure(
                 .environment, "cannot start \(words[0])", at: "test",

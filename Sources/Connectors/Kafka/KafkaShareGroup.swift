@@ -20,6 +20,7 @@ public final class KafkaShareGroup: KafkaMembership {
 
     private let client: KafkaClient
     private let topic: String
+    private let group: String
 
     /// A membership in `group`; nothing is joined yet.
     ///
@@ -30,6 +31,7 @@ public final class KafkaShareGroup: KafkaMembership {
         _ connection: KafkaConnection, group: String, topic: String, instance: String?
     ) throws(JobFailure) {
         self.topic = topic
+        self.group = group
         var fixed = [
             "group.id": group, "partition.assignment.strategy": "cooperative-sticky",
             "enable.auto.commit": "false", "enable.auto.offset.store": "false",
@@ -99,6 +101,27 @@ public final class KafkaShareGroup: KafkaMembership {
                 RD_KAFKA_RESP_ERR__STATE, topic: topic, partition: nil, doing: "join the group of")
         }
         return KafkaGroupMember(owning: handle)
+    }
+
+    /// Whether the broker still knows this process as a member: one that was paused for long may have been
+    /// taken for dead without having heard of it yet.
+    public func isMember() throws(JobFailure) -> Bool {
+        guard let own = rd_kafka_memberid(client.handle) else { return false }
+        defer { rd_kafka_mem_free(client.handle, own) }
+        let name = String(cString: own)
+        var list: UnsafePointer<rd_kafka_group_list>?
+        let code = rd_kafka_list_groups(
+            client.handle, group, &list, Int32(client.connection.requestMillis))
+        defer { if let list { rd_kafka_group_list_destroy(list) } }
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let list else {
+            throw client.failure(code, topic: topic, partition: nil, doing: "ask for the group of")
+        }
+        return (0..<Int(list.pointee.group_cnt)).contains { index in
+            let found = list.pointee.groups[index]
+            return (0..<Int(found.member_cnt)).contains {
+                String(cString: found.members[$0].member_id) == name
+            }
+        }
     }
 
     /// Leaves the group; without an instance name its shares go to others at once.

@@ -7,6 +7,8 @@ struct ShareContext {
     let shares: Int
     let address: KafkaConnection
     let domain: KafkaTransactionDomain
+    /// Whether there is more to read than at the end of the run before.
+    let hasNews: Bool
 
     /// The share's partitions of what a stream reads.
     func source(_ whole: any RecordSource) -> any RecordSource {
@@ -19,6 +21,7 @@ struct ShareContext {
     ) -> JobGraph.RepartitionNode {
         JobGraph.RepartitionNode(
             name: repartition.name, ordinal: ordinal, schema: schema, shares: shares,
+            reopens: hasNews,
             open: { () throws(JobFailure) in
                 self.source(
                     try KafkaSource(self.address, topic: repartition.topic, bounded: false))

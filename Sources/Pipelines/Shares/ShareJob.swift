@@ -25,8 +25,13 @@ final class ShareJob: Sendable {
         let domain: KafkaTransactionDomain
     }
 
+    /// Makes the job; asks on its way whether it is still wanted.
+    typealias Make = @Sendable (_ isWanted: () -> Bool) throws(JobFailure) -> Running?
+
     /// Begins to make and run the job.
-    init(share: Int, make: @escaping @Sendable () throws(JobFailure) -> Running) {
+    ///
+    /// - Parameter make: makes the job, or nil when it is told meanwhile that nobody wants it.
+    init(share: Int, make: @escaping Make) {
         self.share = share
         let thread = Thread { [self] in run(make) }
         thread.name = "share-\(share)"
@@ -68,17 +73,18 @@ final class ShareJob: Sendable {
         }
     }
 
-    private func run(_ make: () throws(JobFailure) -> Running) {
+    private func run(_ make: Make) {
         var outcome = Job.Outcome.stopped
         var isFenced = false
         do throws(JobFailure) {
-            let running = try make()
-            defer { running.domain.close() }
-            if begin(running.job) {
-                try running.job.start()
-                outcome = running.job.wait()
+            if let running = try make({ isWanted }) {
+                defer { running.domain.close() }
+                if begin(running.job) {
+                    try running.job.start()
+                    outcome = running.job.wait()
+                }
+                isFenced = running.domain.isFenced
             }
-            isFenced = running.domain.isFenced
         } catch {
             outcome = .failed(error)
         }
@@ -86,6 +92,10 @@ final class ShareJob: Sendable {
             state.job = nil
             state.ended = (outcome, isFenced)
         }
+    }
+
+    private var isWanted: Bool {
+        state.withLock { !$0.isStopping && $0.abandoned == nil }
     }
 
     /// Makes the job known to whoever wants to end it; false when somebody already does.

@@ -13,8 +13,32 @@ struct ShareJobMaker: Sendable {
     let topics: ShareTopics
     let clock: any Clock
 
+    /// How long to wait for the group to know this process again, and how often it is asked.
+    private static let memberMillis = 60_000
+    private static let askMillis = 200
+
+    /// Waits until the group knows this process: a process that was taken for dead must not fence the one
+    /// that has its share now.
+    ///
+    /// - Returns: whether the share is still wanted.
+    private func isEntitled(_ isWanted: () -> Bool) throws(JobFailure) -> Bool {
+        for _ in 0..<(ShareJobMaker.memberMillis / ShareJobMaker.askMillis) {
+            let isMember = try group.isMember()
+            guard isWanted() else { return false }
+            if isMember { return true }
+            usleep(UInt32(ShareJobMaker.askMillis) * 1000)
+        }
+        throw JobFailure(
+            .environment, "the group of the job's processes does not know this one",
+            at: "share \(share)", remedy: "see the broker's log; the share is tried again",
+            recovery: .restart)
+    }
+
     /// Fences whoever ran the share before, restores what was committed last, and builds the job.
-    func make() throws(JobFailure) -> ShareJob.Running {
+    ///
+    /// - Returns: nil when the share is no longer wanted.
+    func make(isWanted: () -> Bool) throws(JobFailure) -> ShareJob.Running? {
+        guard try isEntitled(isWanted) else { return nil }
         let domain = try KafkaTransactionDomain(
             address,
             KafkaTransactionDomain.Settings(
@@ -42,7 +66,8 @@ struct ShareJobMaker: Sendable {
         for notice in storage.skipped { Terminal.error("warning: \(notice)\n") }
         try topics.prepareRepartitions(restored: storage.restored)
         let context = ShareContext(
-            share: share, shares: shares, address: address, domain: domain)
+            share: share, shares: shares, address: address, domain: domain,
+            hasNews: options.untilEnd ? try topics.hasNews() : true)
         let graph = GraphBuilder(
             plan: plan, isBounded: options.untilEnd, online: nil, domain: domain, share: context
         ).graph()

@@ -169,7 +169,9 @@ final class ShareRunner {
         let maker = ShareJobMaker(
             plan: plan, options: options, share: share, shares: shares, address: address,
             group: group, topics: topics, clock: clock)
-        return ShareJob(share: share) { () throws(JobFailure) in try maker.make() }
+        return ShareJob(share: share) { isWanted throws(JobFailure) in
+            try maker.make(isWanted: isWanted)
+        }
     }
 
     /// Forgets what was read of repartition topics, now and then; a failure is only told.

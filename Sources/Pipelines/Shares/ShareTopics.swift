@@ -60,6 +60,25 @@ struct ShareTopics {
         }
     }
 
+    /// Whether any stream has records that no share of the job has committed yet.
+    func hasNews() throws(JobFailure) -> Bool {
+        var committed: [String: Int64] = [:]
+        for (topic, partition, offset) in try admin.committedOffsets(of: plan.group) {
+            committed["\(topic)/\(partition)"] = offset
+        }
+        let there = try admin.topics()
+        for source in plan.sources {
+            guard case .topic(_, let name) = source.location,
+                let topic = there.first(where: { $0.name == name })
+            else { continue }
+            for partition in 0..<Int32(topic.partitions) {
+                let (oldest, end) = try admin.extent(name, partition: partition)
+                if end > max(committed["\(name)/\(partition)"] ?? 0, oldest) { return true }
+            }
+        }
+        return false
+    }
+
     /// Forgets the records of repartition topics that every restart of `owned` shares would skip.
     func forgetRead(by owned: Set<Int>) throws(JobFailure) {
         let topics = Set(plan.repartitions.map(\.topic))

@@ -44,18 +44,21 @@ public struct JobGraph {
         public let schema: Schema
         /// How many shares write to it.
         public let shares: Int
+        /// Whether a run that came to its end is followed by one with more to read; otherwise its end holds.
+        public let reopens: Bool
         /// Opens the partitions of this share, once.
         public let open: () throws(JobFailure) -> any RecordSource
 
         /// A repartition of this name and ordinal.
         public init(
-            name: String, ordinal: Int64, schema: Schema, shares: Int,
+            name: String, ordinal: Int64, schema: Schema, shares: Int, reopens: Bool = true,
             open: @escaping () throws(JobFailure) -> any RecordSource
         ) {
             self.name = name
             self.ordinal = ordinal
             self.schema = schema
             self.shares = shares
+            self.reopens = reopens
             self.open = open
         }
     }

@@ -228,7 +228,7 @@ final class RepartitionTask: TaskLoop {
         try reader.seek(to: position.offset)
         newest = max(newest, position.newest)
         // A run that came to its end is over; this one has ends of its own to wait for.
-        tracker = isFinal == 1 ? promised.reopened : promised
+        tracker = isFinal == 1 && node.reopens ? promised.reopened : promised
     }
 
     private func broadcast(_ element: StreamElement) {

@@ -14,6 +14,7 @@ public final class RepartitionSink: Sink {
     private var reached = WatermarkTracker(inputs: 1)
     private var announced = EventTime.earliest
     private var saidIdle = false
+    private var saidEnd = false
     private var rowsSince = 0
 
     /// A sink of share `share`, for rows keyed by the columns at `key`.
@@ -86,8 +87,11 @@ public final class RepartitionSink: Sink {
     /// Tells every share what it does not know yet.
     private func announce() throws(JobFailure) {
         rowsSince = 0
-        // Said at every barrier: a share that another process has restarted may have to hear it again.
-        if reached.isEnded { return try broadcast(.end) }
+        if reached.isEnded {
+            if !saidEnd { try broadcast(.end) }
+            saidEnd = true
+            return
+        }
         if reached.combined > announced || (saidIdle && !reached.isIdle) {
             announced = reached.combined
             saidIdle = false

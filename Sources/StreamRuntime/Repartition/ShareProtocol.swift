@@ -62,7 +62,7 @@ public struct ShareProtocol: Hashable, Sendable {
         /// Its job was told to end at once.
         case abandoned
         /// It waits to be started again, or for the group's word.
-        case paused(fenced: Bool)
+        case paused
         /// Its bounded input is processed.
         case finished
     }
@@ -171,7 +171,7 @@ public struct ShareProtocol: Hashable, Sendable {
             if attempts[share]! > attemptsMax {
                 fail(share, &actions)
             } else if !isStopping {
-                phases[share] = .paused(fenced: ending == .fenced)
+                phases[share] = .paused
                 actions.append(.pause(share))
             }
         case .failed: fail(share, &actions)
@@ -179,12 +179,10 @@ public struct ShareProtocol: Hashable, Sendable {
     }
 
     private mutating func resume(_ share: Int, _ actions: inout [Action]) {
-        guard case .paused(let fenced)? = phases[share], owned.contains(share) else { return }
+        guard phases[share] == .paused, owned.contains(share) else { return }
         phases[share] = nil
-        if isStopping { return }
-        // The group had time to say that the share is another's, and did not: then it is a stranger
-        // who uses the job's name.
-        fenced ? fail(share, &actions) : start(share, &actions)
+        // The group had time to say that the share is another's, and did not.
+        if !isStopping { start(share, &actions) }
     }
 
     private mutating func fail(_ share: Int, _ actions: inout [Action]) {
