@@ -58,19 +58,11 @@ final class NumberJob {
             version: 1
             job:
               name: \(name)
-<<<<<<< HEAD
               state: \(state)
               shares: \(shares)
               workers: 1
               memory: 256MiB
               checkpoints: {every: \(every)\(shared)}
-=======
-              state: ./\(instance)
-              shares: \(shares)
-              workers: 1
-              memory: 256MiB
-              checkpoints: {every: \(every), store: ./store}
->>>>>>> 70daee9 (Document jobs on several processes; keep their shares' checkpoints in the store)
             connections:
               cluster:
                 kafka:
