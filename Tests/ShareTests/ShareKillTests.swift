@@ -47,7 +47,8 @@ import Testing
             "kill\(UInt32.random(in: 0 ... .max))", on: KafkaConnection(bootstrap: bootstrap),
             directory: directory, shares: 4)
         let processes = try ["a", "b", "c"].map {
-            try ShareProcess($0, file: try job.file(of: $0, every: "200ms"))
+            try ShareProcess(
+                $0, file: try job.file(of: $0, every: "200ms", store: "./store"))
         }
         var done = Deeds()
         for round in 1...rounds {
