@@ -119,21 +119,41 @@ final class CopyJob {
         .txnOffsetCommit, .endTxn, .findCoordinator, .metadata, .listOffsets, .offsetFetch,
     ]
 
-    @Test(arguments: requests, ["error", "before", "after", "delay"])
-    func `a fault at any request loses and doubles nothing`(request: API, fault: String) throws {
-        let cluster = try Cluster()
-        let job = try CopyJob(cluster, rows: 1500)
+    /// Plans one kind of fault at a request, twice.
+    private func plan(_ fault: String, at request: API, of cluster: Cluster) throws {
         switch fault {
         case "error" where request == .metadata:
             // Its answer has an error for each topic, not one of its own.
             return
         case "error":
-            try cluster.broker.fail(request, with: .notCoordinator, times: 1)
-            try cluster.broker.fail(request, with: .unknownServerError, times: 1)
+            try cluster.broker.fail(request, with: .notCoordinator)
+            try cluster.broker.fail(request, with: .unknownServerError)
         case "before": try cluster.broker.dropBefore(request, times: 2)
         case "after": try cluster.broker.dropAfter(request, times: 2)
-        default: try cluster.broker.delay(request, millis: 30, times: 3)
+        default: try cluster.broker.delay(request, millis: 30, times: 2)
         }
+    }
+
+    @Test(arguments: ["error", "before", "after", "delay"])
+    func `faults at every request of one run lose and double nothing`(fault: String) throws {
+        let cluster = try Cluster()
+        let job = try CopyJob(cluster, rows: 1500)
+        for request in ExactlyOnceTests.requests {
+            try plan(fault, at: request, of: cluster)
+        }
+        _ = try job.run()
+        try job.verify()
+    }
+
+    @Test(
+        arguments: [API.addPartitionsToTxn, .addOffsetsToTxn, .txnOffsetCommit, .endTxn],
+        ["error", "after"])
+    func `a fault at one step of a transaction loses and doubles nothing`(
+        request: API, fault: String
+    ) throws {
+        let cluster = try Cluster()
+        let job = try CopyJob(cluster, rows: 600)
+        try plan(fault, at: request, of: cluster)
         _ = try job.run()
         try job.verify()
     }

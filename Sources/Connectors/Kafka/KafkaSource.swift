@@ -3,7 +3,8 @@ import StreamRuntime
 
 /// A Kafka topic as a source of records; partitions are assigned, without a consumer group.
 public final class KafkaSource: RecordSource {
-    let client: KafkaClient
+    private(set) var client: KafkaClient
+    private let connection: KafkaConnection
     let topic: String
     private let bounded: Bool
     private let watch: KafkaTopicWatch
@@ -16,18 +17,31 @@ public final class KafkaSource: RecordSource {
     ) throws(JobFailure) {
         self.topic = topic
         self.bounded = bounded
-        client = try KafkaClient(
+        self.connection = connection
+        client = try KafkaSource.client(connection, partitions: KafkaSource.fewPartitions)
+        watch = KafkaTopicWatch(client, topic, isBounded: bounded)
+    }
+
+    /// How far a source reads ahead, over all its partitions. The library looks at a full queue again
+    /// after a second only, so less than what a job takes in a second makes it wait.
+    private static let readAheadKilobytes = 131_072
+    /// Up to so many partitions each may have its part of that; with more the parts become smaller.
+    private static let fewPartitions = 4
+
+    private static func client(
+        _ connection: KafkaConnection, partitions: Int
+    ) throws(JobFailure) -> KafkaClient {
+        try KafkaClient(
             RD_KAFKA_CONSUMER, connection,
             defaults: [
-                // Read ahead of at most 8 MiB a partition, whatever their number.
-                "queued.max.messages.kbytes": "8192", "fetch.wait.max.ms": "100",
+                "queued.max.messages.kbytes": String(max(1024, readAheadKilobytes / partitions)),
+                "queued.min.messages": "1000000", "fetch.wait.max.ms": "100",
                 "isolation.level": "read_committed",
             ],
             fixed: [
                 "enable.partition.eof": "true", "enable.auto.commit": "false",
                 "auto.offset.reset": "error", "allow.auto.create.topics": "false",
             ])
-        watch = KafkaTopicWatch(client, topic, isBounded: bounded)
     }
 
     /// All partitions the topic has.
@@ -35,6 +49,10 @@ public final class KafkaSource: RecordSource {
     /// - Throws: when the cluster cannot be reached or has no such topic.
     public func partitions() throws(JobFailure) -> [Int32] {
         let count = try watch.begin()
+        if count > KafkaSource.fewPartitions {
+            client = try KafkaSource.client(connection, partitions: count)
+            try watch.use(client)
+        }
         return (0..<Int32(count)).map { $0 }
     }
 

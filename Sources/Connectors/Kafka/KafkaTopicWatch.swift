@@ -8,7 +8,7 @@ import Synchronization
 /// already reached, and results would depend on the moment. The job stops instead; when it goes on from
 /// its last checkpoint it reads the new partition from its beginning, and nothing is skipped.
 final class KafkaTopicWatch {
-    private let client: KafkaClient
+    private var client: KafkaClient
     private let topic: String
     private let isBounded: Bool
     private var handle: KafkaTopic?
@@ -28,6 +28,12 @@ final class KafkaTopicWatch {
         self.handle = handle
         lookAt = KafkaClient.millis() + Int64(client.connection.metadataMillis)
         return partitions
+    }
+
+    /// Goes on with another client.
+    func use(_ client: KafkaClient) throws(JobFailure) {
+        handle = try KafkaTopic(client, topic)
+        self.client = client
     }
 
     /// Looks, when it is time to; brokers that do not answer are somebody else's concern.
