@@ -56,7 +56,8 @@ import Testing
                     errors: errors)
                 let life = kills < 8 ? 60 + dice.next(400) : 60_000
                 let deadline = SystemClock().nanos + Int64(life) * 1_000_000
-                let breaksBroker = kills < 8 && dice.next(3) == 0
+                // At least once, whatever the dice say.
+                let breaksBroker = kills < 8 && (dice.next(3) == 0 || brokerKills == 0)
                 var isBroken = false
                 while process.isRunning, SystemClock().nanos < deadline {
                     if breaksBroker, !isBroken,

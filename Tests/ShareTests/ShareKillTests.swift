@@ -8,12 +8,12 @@ import Testing
 
 /// Three processes of one job on one consumer group, and everything that can happen to them.
 ///
-/// One round by default; `scripts/kafka-kill-test ROUNDS` runs more, on the broker that KAFKA_BOOTSTRAP
-/// names or else on the test broker.
+/// `scripts/kafka-kill-test ROUNDS` runs it, on the broker that KAFKA_BOOTSTRAP names or else on the test
+/// broker; the ordinary test command does not, since the sessions it lets run out take their time.
 @Suite(.serialized) struct ShareKillTests {
     private let environment = ProcessInfo.processInfo.environment
 
-    @Test
+    @Test(.enabled(if: ProcessInfo.processInfo.environment["MILLRACE_KILL_ROUNDS"] != nil))
     func
         `three processes that are killed, paused past their session and restarted lose, double and reorder nothing`()
         throws

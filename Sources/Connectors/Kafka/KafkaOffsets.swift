@@ -115,10 +115,21 @@ extension KafkaGroup {
                     "enable.auto.commit": "false", "allow.auto.create.topics": "false",
                 ])
             let offsets = KafkaOffsets()
-            for topic in Set(topics.values).union([marker].compactMap { $0 }).sorted() {
-                let handle = try KafkaTopic(client, topic)
-                for partition in 0..<(try client.partitionCount(handle.handle, named: topic)) {
-                    rd_kafka_topic_partition_list_add(offsets.list, topic, Int32(partition))
+            let wanted = Set(topics.values).union([marker].compactMap { $0 })
+            var metadata: UnsafePointer<rd_kafka_metadata>?
+            let found = rd_kafka_metadata(
+                client.handle, 1, nil, &metadata, Int32(connection.requestMillis))
+            guard found == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata else {
+                let reason = String(cString: rd_kafka_err2str(found))
+                return KafkaFailure.isPassing(found) ? .again(reason) : .failed(found, reason)
+            }
+            defer { rd_kafka_metadata_destroy(metadata) }
+            // A topic that is not there has no offsets; who reads it says what that means.
+            for index in 0..<Int(metadata.pointee.topic_cnt) {
+                let topic = metadata.pointee.topics[index]
+                guard wanted.contains(String(cString: topic.topic)) else { continue }
+                for partition in 0..<topic.partition_cnt {
+                    rd_kafka_topic_partition_list_add(offsets.list, topic.topic, partition)
                 }
             }
             guard !offsets.isEmpty else { return .checkpoint(nil) }
