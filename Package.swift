@@ -66,7 +66,8 @@ let package = Package(
         .target(
             name: "Pipelines",
             dependencies: [
-                "StreamRuntime", "Operators", "Connectors", "FeatureServe", "ObjectStore", "HTTP", "Yams",
+                "StreamRuntime", "Operators", "Connectors", "FeatureServe", "ObjectStore", "HTTP",
+                "Yams",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
@@ -129,12 +130,14 @@ let package = Package(
             name: "StreamRuntimeTests", dependencies: ["StreamRuntime"], swiftSettings: strict),
         .testTarget(name: "OperatorsTests", dependencies: ["Operators"], swiftSettings: strict),
         .testTarget(
-            name: "ConnectorsTests", dependencies: ["Connectors", "HTTP", "TestHTTP", "Codecs", "CSimdJSON"],
+            name: "ConnectorsTests",
+            dependencies: ["Connectors", "HTTP", "TestHTTP", "Codecs", "CSimdJSON"],
             swiftSettings: strict),
         .testTarget(
             name: "FeatureServeTests", dependencies: ["FeatureServe"], swiftSettings: strict),
         .testTarget(
-            name: "PipelinesTests", dependencies: ["Pipelines", "SampleData", "TestHTTP", "HTTP", "TestBroker"],
+            name: "PipelinesTests",
+            dependencies: ["Pipelines", "SampleData", "TestHTTP", "HTTP", "TestBroker"],
             swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17
