@@ -124,7 +124,8 @@ public final class KafkaShareGroup: KafkaMembership {
         }
     }
 
-    /// Leaves the group; without an instance name its shares go to others at once.
+    /// Leaves the group. Its shares go to others when its session has run out, or at once where the client
+    /// says goodbye: librdkafka 2.0 does not while a cooperative member still owns partitions.
     public func leave() {
         client.events.told.withLock { $0.isLeaving = true }
         rd_kafka_consumer_close(client.handle)
