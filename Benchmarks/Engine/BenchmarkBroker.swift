@@ -4,6 +4,8 @@ import StreamRuntime
 
 /// The Kafka cluster of the benchmarks: the one that KAFKA_BOOTSTRAP names, or a test broker as a process
 /// of its own, which shares the cores with what is measured.
+///
+/// KAFKA_PROPERTIES, "name=value,…", are properties of all clients.
 final class BenchmarkBroker {
     let connection: KafkaConnection
     private var child: pid_t = 0
@@ -12,7 +14,8 @@ final class BenchmarkBroker {
     init(root: String) throws {
         directory = "\(root)/broker-\(getpid())"
         if let named = getenv("KAFKA_BOOTSTRAP") {
-            connection = KafkaConnection(bootstrap: String(cString: named))
+            connection = KafkaConnection(
+                bootstrap: String(cString: named), properties: BenchmarkBroker.properties)
             return
         }
         let program =
@@ -59,7 +62,26 @@ final class BenchmarkBroker {
         while read(ends[0], &byte, 1) == 1, byte != 10 { line.append(byte) }
         let text = String(decoding: line, as: UTF8.self)
         guard text.hasPrefix("listening ") else { throw BenchmarkProblem("\(program): \(text)") }
-        return (child, KafkaConnection(bootstrap: String(text.dropFirst(10))))
+        return (
+            child, KafkaConnection(bootstrap: String(text.dropFirst(10)), properties: properties)
+        )
+    }
+
+    private static var properties: [String: String] {
+        guard let text = getenv("KAFKA_PROPERTIES").map({ String(cString: $0) }) else { return [:] }
+        var properties: [String: String] = [:]
+        for part in text.split(separator: ",") {
+            let words = part.split(separator: "=", maxSplits: 1)
+            if words.count == 2 { properties[String(words[0])] = String(words[1]) }
+        }
+        return properties
+    }
+
+    /// The connection in a pipelines file.
+    var text: String {
+        let properties = connection.properties.sorted { $0.key < $1.key }
+            .map { "\($0.key): \"\($0.value)\"" }.joined(separator: ", ")
+        return "{kafka: {bootstrap: \"\(connection.bootstrap)\", properties: {\(properties)}}}"
     }
 
     /// Makes a topic that keeps records of any age.

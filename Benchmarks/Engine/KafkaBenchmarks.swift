@@ -10,11 +10,13 @@ enum KafkaBenchmarks {
         [
             Benchmark(name: "kafka-consume") { try consume() },
             Benchmark(name: "kafka-window") { try window() },
+            Benchmark(name: "kafka-replay") { try replay() },
             Benchmark(name: "kafka-latency") { try latency() },
+            Benchmark(name: "kafka-online-latency") { try onlineLatency() },
         ]
     }
 
-    private static let partitions = 4
+    static let partitions = 4
 
     private static func consume() throws {
         try throughput(
@@ -29,11 +31,33 @@ enum KafkaBenchmarks {
         try throughput(
             "JSON in, count/sum/min/max/last per (store, product) in 60 s, JSON out exactly once",
             target: ">= 800 K rows/s",
-            pipeline: """
-                aggregate: {id: per_minute, by: [store_id, product_id], window: {tumble: 60s}, \
-                late: {allow: 0s, then: drop}, select: {orders: count(*), units: sum(quantity), \
-                low: min(price), high: max(price), newest: last(update_id)}}
-                """)
+            pipeline: perMinute)
+    }
+
+    static let perMinute = """
+        aggregate: {id: per_minute, by: [store_id, product_id], window: {tumble: 60s}, \
+        late: {allow: 0s, then: drop}, select: {orders: count(*), units: sum(quantity), \
+        low: min(price), high: max(price), newest: last(update_id)}}
+        """
+
+    /// The stream of the rows that `BenchmarkFile` makes.
+    static func rows(from place: String) -> String {
+        """
+        streams:
+          rows:
+            from: {\(place)}
+            format: json
+            fields:
+              store_id: string
+              product_id: string
+              user_id: int64
+              quantity: int64
+              price: double
+              ts: {type: timestamp, unit: ms}
+              update_id: string
+            time: {field: ts, out_of_orderness: 3s}
+            on_error: drop
+        """
     }
 
     /// Runs a pipeline over what a topic holds, exactly once with a checkpoint every second.
@@ -47,20 +71,7 @@ enum KafkaBenchmarks {
         try broker.fill(name, with: try file.path(under: root), rows: file.rows)
         let (path, directory) = try write(
             """
-            streams:
-              rows:
-                from: {topic: \(name), connection: broker}
-                format: json
-                fields:
-                  store_id: string
-                  product_id: string
-                  user_id: int64
-                  quantity: int64
-                  price: double
-                  ts: {type: timestamp, unit: ms}
-                  update_id: string
-                time: {field: ts, out_of_orderness: 3s}
-                on_error: drop
+            \(rows(from: "topic: \(name), connection: broker"))
             pipelines:
               bench:
                 from: rows
@@ -88,7 +99,7 @@ enum KafkaBenchmarks {
     // MARK: latency
 
     /// What the producer, the job and the reader of a latency run tell each other.
-    private final class LatencyRun: Sendable {
+    final class LatencyRun: Sendable {
         let isStopping = Atomic<Bool>(false)
         let micros = Mutex<[Int64]>([])
         let failure = Mutex<String?>(nil)
@@ -157,15 +168,9 @@ enum KafkaBenchmarks {
         job.join()
         reader.join()
         if let failure = run.failure.withLock({ $0 }) { throw BenchmarkProblem(failure) }
-        let sorted = run.micros.withLock { $0.sorted() }
-        guard !sorted.isEmpty else { throw BenchmarkProblem("no row came out") }
-        func at(_ part: Double) -> String {
-            hundredths(Double(sorted[Int(Double(sorted.count - 1) * part)]) / 1000)
-        }
         print(
             "append to committed output at \(rate) rows/s, checkpoints every \(every) ms: "
-                + "\(sorted.count) rows, p50 \(at(0.5)) ms, p99 \(at(0.99)) ms, worst \(at(1)) ms; "
-                + "target p99 <= \(every + 50) ms")
+                + "\(try spread(run.micros.withLock { $0 })); target p99 <= \(every + 50) ms")
     }
 
     /// Reads what is committed and notes how old each row is, leaving out the first second.
@@ -199,14 +204,26 @@ enum KafkaBenchmarks {
 
     // MARK: helpers
 
-    private static func place() throws -> String {
+    /// How many times there are, their middle, 99th percentile and largest.
+    ///
+    /// - Units: microseconds in, milliseconds out.
+    static func spread(_ micros: [Int64]) throws -> String {
+        let sorted = micros.sorted()
+        guard !sorted.isEmpty else { throw BenchmarkProblem("no row came out") }
+        func at(_ part: Double) -> String {
+            hundredths(Double(sorted[Int(Double(sorted.count - 1) * part)]) / 1000)
+        }
+        return "\(sorted.count) rows, p50 \(at(0.5)) ms, p99 \(at(0.99)) ms, worst \(at(1)) ms"
+    }
+
+    static func place() throws -> String {
         let root = getenv("BENCH_DIR").map { String(cString: $0) } ?? "/tmp/millrace-bench"
         mkdir(root, 0o755)
         return root
     }
 
     /// Writes a pipelines file into a directory of its own; returns both paths.
-    private static func write(
+    static func write(
         _ body: String, _ broker: BenchmarkBroker, _ root: String, every: String
     ) throws -> (path: String, directory: String) {
         let directory = "\(root)/kafka-\(getpid())"
@@ -218,7 +235,7 @@ enum KafkaBenchmarks {
             """
             version: 1
             job: {name: bench_\(getpid()), state: \(directory)/state, memory: 2GiB, checkpoints: {every: \(every)}}
-            connections: {broker: {kafka: {bootstrap: "\(broker.connection.bootstrap)"}}}
+            connections: {broker: \(broker.text), out: {embedded: \(directory)/topics}}
             \(body)
 
             """, file)
@@ -230,31 +247,8 @@ enum KafkaBenchmarks {
         Double(time.tv_sec) + Double(time.tv_usec) / 1e6
     }
 
-    private static func hundredths(_ value: Double) -> String {
+    static func hundredths(_ value: Double) -> String {
         let cents = Int((value * 100).rounded())
         return "\(cents / 100).\(cents / 10 % 10)\(cents % 10)"
-    }
-}
-
-/// A thread that runs one piece of work.
-private final class BenchmarkThread {
-    private var thread = pthread_t()
-
-    init(_ body: @escaping @Sendable () -> Void) throws {
-        let passed = Unmanaged.passRetained(Work(body))
-        let code = pthread_create(
-            &thread, nil,
-            { passed in
-                Unmanaged<Work>.fromOpaque(passed!).takeRetainedValue().body()
-                return nil
-            }, passed.toOpaque())
-        guard code == 0 else { throw BenchmarkProblem("no thread") }
-    }
-
-    func join() { pthread_join(thread, nil) }
-
-    private final class Work {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 }

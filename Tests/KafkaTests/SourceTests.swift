@@ -1,4 +1,5 @@
 import CRdKafka
+import Glibc
 import StreamRuntime
 import TestBroker
 import Testing
@@ -111,6 +112,30 @@ import Testing
         let source = try KafkaSource(connection, topic: "t", bounded: true)
         let seen = try drain(try source.reader(partition: 0))
         #expect(seen.map(\.value) == ["before", large, "after"])
+    }
+
+    @Test func `a log of many times what is read ahead does not keep its reader waiting`() throws {
+        try cluster.create("t")
+        let text = String(repeating: "x", count: 100)
+        try cluster.produce("t", (0..<12_000).map { Seen(value: "\($0)\(text)") })
+        var connection = cluster.connection
+        connection.properties["queued.max.messages.kbytes"] = "64"
+        connection.properties["fetch.message.max.bytes"] = "16384"
+        let source = try KafkaSource(connection, topic: "t", bounded: true)
+        let reader = try source.reader(partition: 0)
+        var (records, waits) = (0, 0)
+        reading: while true {
+            switch try reader.read(maxRecords: 100, maxBytes: 1 << 20) {
+            case .records(let batch): records += batch.count
+            case .waiting:
+                waits += 1
+                _ = poll(nil, 0, 1)
+            case .caughtUp, .ended: break reading
+            }
+        }
+        #expect(records == 12_000)
+        // A client that looks at its full queue once a second would take about twenty of them.
+        #expect(waits < 5000)
     }
 
     @Test func `records that retention takes while they are read stop the job with the offsets`()

@@ -20,6 +20,7 @@ final class KafkaReader: PartitionReader {
     private var atEnd = false
     private var held: rd_kafka_resp_err_t?
     private var lastBytes = 4096
+    private var ahead: KafkaReadAhead
 
     init(
         _ client: KafkaClient, _ topic: KafkaTopic, _ watch: KafkaTopicWatch, partition: Int32,
@@ -32,6 +33,7 @@ final class KafkaReader: PartitionReader {
         self.limit = limit
         name = "\(topic.name)/\(partition)"
         position = start
+        ahead = KafkaReadAhead(client)
     }
 
     deinit { stop() }
@@ -87,7 +89,12 @@ final class KafkaReader: PartitionReader {
         if let held { throw expired(held) }
         try watch.look()
         let queue = try startedQueue()
-        guard rd_kafka_queue_length(queue) > 0 else { return atEnd ? .caughtUp : .waiting }
+        let queued = rd_kafka_queue_length(queue)
+        guard queued > 0 else {
+            if atEnd { return .caughtUp }
+            ahead.noteEmpty(of: client)
+            return .waiting
+        }
         let rows = min(maxRecords, 8192)
         let arena = ByteArena(capacity: lastBytes)
         let batch = RecordBatch(partition: partition, capacity: rows, arena: arena)
@@ -104,6 +111,7 @@ final class KafkaReader: PartitionReader {
         atEnd = fill.atEnd
         held = fill.failure
         lastBytes = max(arena.count, 4096)
+        ahead.note(queued: queued, taken: batch.count, bytes: arena.count, of: client)
         if batch.count > 0 { return .records(batch) }
         if let held { throw expired(held) }
         if let limit, position >= limit { return .ended }

@@ -22,25 +22,21 @@ public final class KafkaSource: RecordSource {
         watch = KafkaTopicWatch(client, topic, isBounded: bounded)
     }
 
-    /// How far a source reads ahead, over all its partitions. The library looks at a full queue again
-    /// after a second only, so less than what a job takes in a second makes it wait.
-    private static let readAheadKilobytes = 131_072
-    /// Up to so many partitions each may have its part of that; with more the parts become smaller.
+    /// Up to so many partitions the first client will do; with more each has less to read ahead.
     private static let fewPartitions = 4
 
     private static func client(
         _ connection: KafkaConnection, partitions: Int
     ) throws(JobFailure) -> KafkaClient {
-        try KafkaClient(
-            RD_KAFKA_CONSUMER, connection,
-            defaults: [
-                "queued.max.messages.kbytes": String(max(1024, readAheadKilobytes / partitions)),
-                "queued.min.messages": "1000000", "fetch.wait.max.ms": "100",
-                "isolation.level": "read_committed",
-            ],
+        var defaults = KafkaReadAhead.settings(partitions: partitions)
+        defaults["fetch.wait.max.ms"] = "100"
+        defaults["isolation.level"] = "read_committed"
+        return try KafkaClient(
+            RD_KAFKA_CONSUMER, connection, defaults: defaults,
             fixed: [
                 "enable.partition.eof": "true", "enable.auto.commit": "false",
-                "auto.offset.reset": "error", "allow.auto.create.topics": "false",
+                "enable.auto.offset.store": "false", "auto.offset.reset": "error",
+                "allow.auto.create.topics": "false",
             ])
     }
 

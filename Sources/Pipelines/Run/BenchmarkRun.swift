@@ -18,12 +18,15 @@ public enum BenchmarkRun {
         public let checkpointMillis: Double
     }
 
-    /// Runs the file at `path` without serving.
+    /// Runs the file at `path`; without `serving` its features are not served.
     ///
-    /// - Parameter isStopping: ends a run that would go on with its input; nil: it ends with it.
+    /// - Parameters:
+    ///   - isStopping: ends a run that would go on with its input; nil: it ends with it.
+    ///   - serving: told, once, the free port that features are served on.
     /// - Throws: `JobFailure`; an invalid file is one too, with its errors as the problem.
     public static func run(
-        path: String, workers: Int, batchRows: Int? = nil, isStopping: (() -> Bool)? = nil
+        path: String, workers: Int, batchRows: Int? = nil, isStopping: (() -> Bool)? = nil,
+        serving: ((Int) -> Void)? = nil
     ) throws(JobFailure) -> Report {
         let plan: JobPlan
         switch PlanReader.read(path: path, only: []) {
@@ -31,11 +34,20 @@ public enum BenchmarkRun {
         case .failure(let outcome):
             throw JobFailure(.environment, outcome.text, at: path, remedy: "correct the file")
         }
-        var options = RunOptions(untilEnd: isStopping == nil, workers: workers, serves: false)
+        var options = RunOptions(
+            untilEnd: isStopping == nil, workers: workers, port: 0, serves: serving != nil)
         options.batchRows = batchRows
         options.isQuiet = true
-        let summary = try JobRunner(plan: plan, options: options).run(
-            isStopping: isStopping ?? { false })
+        let runner = JobRunner(plan: plan, options: options)
+        defer { runner.stopServing() }
+        var isTold = false
+        let summary = try runner.run {
+            if !isTold, let port = runner.servedPort {
+                isTold = true
+                serving?(port)
+            }
+            return isStopping?() ?? false
+        }
         if case .failed(let failure) = summary.outcome { throw failure }
         return Report(
             rows: summary.rows,
