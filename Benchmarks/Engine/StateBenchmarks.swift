@@ -1,5 +1,6 @@
 import Glibc
 import StreamRuntime
+import Synchronization
 
 /// How fast keyed state is, in memory, at checkpoints and beyond memory.
 ///
@@ -212,52 +213,60 @@ enum StateBenchmarks {
     }
 }
 
-/// Completes checkpoints on a thread of its own, one at a time.
+/// Writes state to disk on a thread of its own, as a job's coordinator does: what tables hand over
+/// ahead of a checkpoint whenever there is some, and the checkpoints, one at a time.
 private final class Checkpointer {
-    private let storage: DurableStorage
-    private var thread: pthread_t?
-    private var work: Work?
+    private let work: Work
+    private let thread: pthread_t
     private(set) var count = 0
 
-    private final class Work: @unchecked Sendable {
-        let parts: CheckpointParts
+    private final class Work: Sendable {
         let storage: DurableStorage
-        // Written by the thread, read after it was joined or seen set.
-        nonisolated(unsafe) var isDone = false
-        init(_ parts: CheckpointParts, _ storage: DurableStorage) {
-            self.parts = parts
-            self.storage = storage
+        let parts = Mutex<CheckpointParts?>(nil)
+        let isStopped = Atomic<Bool>(false)
+        init(_ storage: DurableStorage) { self.storage = storage }
+
+        func run() throws(JobFailure) {
+            while true {
+                // Asked before the last look, so that a checkpoint started before the stop is completed.
+                let isLast = isStopped.load(ordering: .acquiring)
+                if let parts = parts.withLock({ $0 }) {
+                    _ = try storage.complete(parts)
+                    self.parts.withLock { $0 = nil }
+                }
+                if isLast { return }
+                try storage.writeAhead()
+                usleep(500)
+            }
         }
     }
 
-    init(_ storage: DurableStorage) { self.storage = storage }
-
-    var isIdle: Bool { work == nil || work!.isDone }
-
-    func start(_ snapshot: StateSnapshot) {
-        finish()
-        count += 1
-        let work = Work(
-            CheckpointParts(
-                checkpoint: Int64(count), snapshots: [snapshot], positions: [:], tokens: [:]),
-            storage)
-        self.work = work
+    init(_ storage: DurableStorage) {
+        work = Work(storage)
         var made = pthread_t()
         pthread_create(
             &made, nil,
             { raw in
                 let work = Unmanaged<Work>.fromOpaque(raw!).takeRetainedValue()
-                do { _ = try work.storage.complete(work.parts) } catch { fatalError("\(error)") }
-                work.isDone = true
+                do { try work.run() } catch { fatalError("\(error)") }
                 return nil
             }, Unmanaged.passRetained(work).toOpaque())
         thread = made
     }
 
+    var isIdle: Bool { work.parts.withLock { $0 == nil } }
+
+    func start(_ snapshot: StateSnapshot) {
+        count += 1
+        work.parts.withLock {
+            $0 = CheckpointParts(
+                checkpoint: Int64(count), snapshots: [snapshot], positions: [:], tokens: [:])
+        }
+    }
+
     func finish() {
-        if let thread { pthread_join(thread, nil) }
-        thread = nil
-        work = nil
+        work.isStopped.store(true, ordering: .releasing)
+        pthread_join(thread, nil)
     }
 }
 

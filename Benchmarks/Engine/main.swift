@@ -1,6 +1,8 @@
 // The benchmarks: `EngineBenchmarks NAME…` runs those, without names all of them. Each runs in a process of its
 // own when `scripts/bench` asks for it, so that one's memory is not another's.
 
+import Glibc
+
 let benchmarks = Benchmark.kernels + EndToEndBenchmarks.all + KafkaBenchmarks.all
 
 let asked = CommandLine.arguments.dropFirst()
@@ -9,8 +11,12 @@ if asked.first == "list" {
 } else {
     for name in asked where !benchmarks.contains(where: { $0.name == name }) {
         print("no benchmark \(name); there are: \(benchmarks.map(\.name).joined(separator: " "))")
+        exit(2)
     }
     for benchmark in benchmarks where asked.isEmpty || asked.contains(benchmark.name) {
-        try benchmark.run()
+        do { try benchmark.run() } catch {
+            print("\(benchmark.name) failed: \(error)")
+            exit(1)
+        }
     }
 }
