@@ -11,6 +11,8 @@ public final class FeatureWriter {
     private let keys: KeyEncoder
     private let now: () -> Int64
     private let payload = ByteArena()
+    /// What is known of the numbers of each feature, for `ViewPayload`.
+    private var hints: [UInt8]
 
     /// What became of the rows of a batch.
     public struct Written: Equatable, Sendable {
@@ -66,6 +68,7 @@ public final class FeatureWriter {
         var featureColumns: [Int] = []
         for feature in view.features { featureColumns.append(try find(feature)) }
         self.featureColumns = featureColumns
+        hints = [UInt8](repeating: 0, count: max(featureColumns.count, 1))
         keys = KeyEncoder(columns: keyColumns)
         self.now = now
     }
@@ -73,7 +76,12 @@ public final class FeatureWriter {
     /// Upserts every row of `batch`; a newer or equally old event time replaces, an older one never.
     ///
     /// A deletion leaves a mark with its event time, so that older rows do not bring the value back.
-    public func write(_ batch: ColumnBatch) throws(JobFailure) -> Written {
+    ///
+    /// - Parameter epoch: the number of the checkpoint that will cover the rows, whose places in the log are
+    ///   kept then; nil for rows that come from no log: they count at once.
+    public func write(
+        _ batch: ColumnBatch, epoch: Int64? = nil
+    ) throws(JobFailure) -> Written {
         var written = Written()
         guard batch.count > 0 else { return written }
         let encoded = keys.encode(batch)
@@ -81,6 +89,11 @@ public final class FeatureWriter {
         let features = featureColumns.map { Unmanaged.passUnretained(batch.columns[$0]) }
         let nullable = keyColumns.map { batch.columns[$0] }.filter { $0.validity != nil }
         let times = batch.order.eventTimes.int64s
+        let origins = batch.order.origins.int64s
+        let offsets = batch.order.offsets.int64s
+        var version = ViewVersion.none
+        version.visibleTime = visible
+        if let epoch { version.epoch = UInt32(truncatingIfNeeded: epoch) }
         var newest = Int64.min
         var row = 0
         while row < batch.count {
@@ -93,18 +106,25 @@ public final class FeatureWriter {
             }
             payload.count = 0
             if change != .delete {
-                features.withUnsafeBufferPointer {
-                    ViewPayload.append(row: row, of: $0, to: payload)
+                features.withUnsafeBufferPointer { features in
+                    hints.withUnsafeMutableBufferPointer { hints in
+                        ViewPayload.append(
+                            row: row, of: features, hints: hints.baseAddress!, to: payload)
+                    }
                 }
                 newest = max(newest, times[row])
             }
             let key = encoded.bytes.bytes(row)
             let hash = encoded.hashes.int64s[row]
+            version.eventTime = times[row]
+            version.state = change == .delete ? .deleted : .value
+            if epoch != nil {
+                version.origin = origins[row]
+                version.offset = offsets[row]
+            }
             let applied = try table.shard(hash).upsert(
-                hash: hash, key: key.baseAddress!, keyLength: key.count, slot: slot,
-                eventTime: times[row], visibleTime: visible,
-                state: change == .delete ? .deleted : .value, payload: payload.base,
-                length: payload.count)
+                hash: hash, key: key.baseAddress!, keyLength: key.count, slot: slot, version,
+                payload: payload.base, length: payload.count)
             if applied { written.applied += 1 } else { written.older += 1 }
         }
         if newest > .min { store.note(view: viewIndex, eventTime: newest) }

@@ -48,6 +48,40 @@ enum JSONText {
         }
     }
 
+    /// The double `digits` / 10^`decimals`, in the text that `append(number:)` gives it.
+    ///
+    /// - Precondition: at most six decimals, and digits below 10^13, so that the shortest text of the
+    ///   double is that of the decimal.
+    static func append(digits: Int64, decimals: Int, to arena: ByteArena) {
+        var whole = digits.magnitude
+        var places = decimals
+        while places > 0, whole % 10 == 0 {
+            whole /= 10
+            places -= 1
+        }
+        // Below a ten thousandth the shortest text has an exponent.
+        if places > 4, whole < (places == 5 ? 10 : 100) {
+            return append(number: Double(digits) / CompactNumber.power(decimals), to: arena)
+        }
+        arena.reserve(24)
+        if digits < 0 { append(byte: 0x2D, to: arena) }
+        guard places > 0 else {
+            append(digits: whole, negative: false, to: arena)
+            return append(".0", to: arena)
+        }
+        let power = UInt64(CompactNumber.power(places))
+        append(digits: whole / power, negative: false, to: arena)
+        arena.base[arena.count] = 0x2E
+        var rest = whole % power
+        var at = arena.count + places
+        while at > arena.count {
+            arena.base[at] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+            at -= 1
+        }
+        arena.count += places + 1
+    }
+
     /// A decimal as a string, with all digits of its scale.
     static func append(decimal value: Int128, scale: Int, to arena: ByteArena) {
         var digits: [UInt8] = []

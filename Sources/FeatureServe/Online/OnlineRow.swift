@@ -4,33 +4,35 @@ import StreamRuntime
 /// One entity key's current values of all its views, in memory the shard owns.
 ///
 /// - Shape: a header, a slot for each view of the entity, the key's bytes; each slot owns its payload
-///   and, once read, its rendered form. `foreign` holds the views on disk that this catalog does not
-///   know, kept as they are.
+///   and, once read, its rendered form, and the versions that snapshots still need. `foreign` holds
+///   the views on disk that this catalog does not know, kept as they are.
 struct OnlineRow {
+    typealias State = ViewVersion.State
+
     struct Header {
         var hash: Int64
         var keyLength: Int32
         var isDirty: Bool
         var isReferenced: Bool
+        /// Whether a slot has older versions, which the shard's list then knows of.
+        var hasOlder: Bool
         var foreign: UnsafeMutablePointer<UInt8>?
         var foreignLength: Int
     }
 
     struct Slot {
-        var eventTime: Int64
-        var visibleTime: Int64
+        var version: ViewVersion
         var payload: UnsafeMutablePointer<UInt8>?
         var rendered: UnsafeMutablePointer<UInt8>?
+        /// What snapshots may still show, newest first.
+        var older: UnsafeMutablePointer<OlderVersion>?
         var payloadLength: UInt32
         var payloadCapacity: UInt32
         var renderedLength: UInt32
-        var state: State
-    }
 
-    enum State: UInt8 {
-        case absent = 0
-        case value = 1
-        case deleted = 2
+        var state: State { version.state }
+        var eventTime: Int64 { version.eventTime }
+        var visibleTime: Int64 { version.visibleTime }
     }
 
     let header: UnsafeMutablePointer<Header>
@@ -60,11 +62,11 @@ struct OnlineRow {
         row.header.initialize(
             to: Header(
                 hash: hash, keyLength: Int32(keyLength), isDirty: false, isReferenced: true,
-                foreign: nil, foreignLength: 0))
+                hasOlder: false, foreign: nil, foreignLength: 0))
         row.slots.initialize(
             repeating: Slot(
-                eventTime: 0, visibleTime: 0, payload: nil, rendered: nil, payloadLength: 0,
-                payloadCapacity: 0, renderedLength: 0, state: .absent), count: views)
+                version: .none, payload: nil, rendered: nil, older: nil, payloadLength: 0,
+                payloadCapacity: 0, renderedLength: 0), count: views)
         memcpy(row.key, key, keyLength)
         return row
     }
@@ -74,6 +76,7 @@ struct OnlineRow {
         for view in 0..<views {
             slots[view].payload?.deallocate()
             slots[view].rendered?.deallocate()
+            _ = OlderVersion.free(slots[view].older)
         }
         header.pointee.foreign?.deallocate()
         UnsafeMutableRawPointer(header).deallocate()
@@ -84,16 +87,24 @@ struct OnlineRow {
         var total =
             OnlineRow.size(views: views, keyLength: Int(header.pointee.keyLength))
             + header.pointee.foreignLength + 16
-        for view in 0..<views {
-            total += Int(slots[view].payloadCapacity) + Int(slots[view].renderedLength)
+        for view in 0..<views { total += bytes(slot: view) }
+        return total
+    }
+
+    /// Bytes that what `slot` owns takes.
+    func bytes(slot: Int) -> Int {
+        var total = Int(slots[slot].payloadCapacity) + Int(slots[slot].renderedLength)
+        var older = slots[slot].older
+        while let this = older {
+            total += MemoryLayout<OlderVersion>.stride + Int(this.pointee.payloadCapacity)
+            older = this.pointee.next
         }
         return total
     }
 
     /// Puts `length` bytes at `payload` into `slot`, whose rendered form is stale from now on.
     func set(
-        slot: Int, eventTime: Int64, visibleTime: Int64, state: State,
-        payload: UnsafePointer<UInt8>?, length: Int
+        slot: Int, _ version: ViewVersion, payload: UnsafePointer<UInt8>?, length: Int
     ) {
         let slot = slots + slot
         if Int(slot.pointee.payloadCapacity) < length {
@@ -103,9 +114,7 @@ struct OnlineRow {
         }
         if let payload, length > 0 { memcpy(slot.pointee.payload!, payload, length) }
         slot.pointee.payloadLength = UInt32(length)
-        slot.pointee.eventTime = eventTime
-        slot.pointee.visibleTime = visibleTime
-        slot.pointee.state = state
+        slot.pointee.version = version
         slot.pointee.rendered?.deallocate()
         slot.pointee.rendered = nil
         slot.pointee.renderedLength = 0

@@ -3,17 +3,22 @@ import StreamRuntime
 
 /// The bytes of a row at rest.
 ///
-/// - Shape: key = table id u16 big-endian, then the entity key's bytes. Value = version byte 1, then for each
-///   view: view id u16, state u8 (1 value, 2 deleted), event time i64, visible time i64, payload length
-///   u32, payload; little-endian. Documented in `docs/FORMATS.md`, "Online rows".
+/// - Shape: key = table id u16 big-endian, then the entity key's bytes. Value = version byte 2, the opening of
+///   the store that wrote it, then for each view its id and its versions, newest first. Documented in
+///   `docs/FORMATS.md`, "Online rows".
 struct OnlineRowCodec {
-    static let version: UInt8 = 1
-    private static let viewHeaderBytes = 23
+    static let version: UInt8 = 2
+    private static let stateBits: UInt8 = 3
+    private static let isOrphan: UInt8 = 4
+    private static let hasOrigin: UInt8 = 8
+    private static let isDerived: UInt8 = 16
+    private static let hasOlder: UInt8 = 32
 
     /// The table's id on disk.
     let tableId: UInt16
     /// The id on disk of each view's slot.
     let viewIds: [UInt16]
+    let epochs: StoreEpochs
 
     var keyPrefix: [UInt8] { [UInt8(tableId >> 8), UInt8(tableId & 255)] }
 
@@ -27,26 +32,97 @@ struct OnlineRowCodec {
         return length + 2
     }
 
-    /// Appends the value of `row`.
+    /// Appends the value of `row`, with the versions that snapshots may still ask for.
     func appendValue(_ row: OnlineRow, to arena: ByteArena) {
-        arena.reserve(1)
-        arena.base[arena.count] = OnlineRowCodec.version
-        arena.count += 1
+        JSONText.append(byte: OnlineRowCodec.version, to: arena)
+        CompactNumber.append(unsigned: epochs.generation, to: arena)
+        let completed = epochs.newest
         for (index, id) in viewIds.enumerated() where row.slots[index].state != .absent {
             let slot = row.slots[index]
-            arena.reserve(OnlineRowCodec.viewHeaderBytes)
-            let at = UnsafeMutableRawPointer(arena.base + arena.count)
-            at.storeBytes(of: id.littleEndian, as: UInt16.self)
-            at.storeBytes(of: slot.state.rawValue, toByteOffset: 2, as: UInt8.self)
-            at.storeBytes(of: slot.eventTime.littleEndian, toByteOffset: 3, as: Int64.self)
-            at.storeBytes(of: slot.visibleTime.littleEndian, toByteOffset: 11, as: Int64.self)
-            at.storeBytes(of: slot.payloadLength.littleEndian, toByteOffset: 19, as: UInt32.self)
-            arena.count += OnlineRowCodec.viewHeaderBytes
-            if let payload = slot.payload { arena.append(payload, Int(slot.payloadLength)) }
+            CompactNumber.append(unsigned: UInt64(id), to: arena)
+            var version = slot.version
+            var payload = slot.payload
+            var length = slot.payloadLength
+            var older = slot.older
+            while true {
+                let next = version.epoch > completed ? older : nil
+                append(version, payload, Int(length), hasOlder: next != nil, to: arena)
+                guard let next else { break }
+                version = next.pointee.version
+                payload = next.pointee.payload
+                length = next.pointee.payloadLength
+                older = next.pointee.next
+            }
         }
         if let foreign = row.header.pointee.foreign {
             arena.append(foreign, row.header.pointee.foreignLength)
         }
+    }
+
+    /// Appends one version.
+    func append(
+        _ version: ViewVersion, _ payload: UnsafePointer<UInt8>?, _ length: Int, hasOlder: Bool,
+        to arena: ByteArena
+    ) {
+        let isMade = version.origin >= RowOrder.derived
+        var flags = version.state.rawValue
+        if version.epoch == ViewVersion.orphan { flags |= OnlineRowCodec.isOrphan }
+        if version.origin != ViewVersion.noOrigin { flags |= OnlineRowCodec.hasOrigin }
+        if isMade { flags |= OnlineRowCodec.isDerived }
+        if hasOlder { flags |= OnlineRowCodec.hasOlder }
+        JSONText.append(byte: flags, to: arena)
+        CompactNumber.append(signed: version.eventTime, to: arena)
+        CompactNumber.append(signed: version.visibleTime &- version.eventTime, to: arena)
+        if version.epoch != ViewVersion.orphan {
+            CompactNumber.append(unsigned: UInt64(version.epoch), to: arena)
+        }
+        if isMade {
+            CompactNumber.append(
+                unsigned: UInt64(bitPattern: version.origin &- RowOrder.derived), to: arena)
+        } else if version.origin != ViewVersion.noOrigin {
+            let origin = UInt64(bitPattern: version.origin)
+            CompactNumber.append(unsigned: origin &>> 32, to: arena)
+            CompactNumber.append(unsigned: origin & 0xFFFF_FFFF, to: arena)
+            CompactNumber.append(signed: version.offset, to: arena)
+        }
+        CompactNumber.append(unsigned: UInt64(length), to: arena)
+        if let payload { arena.append(payload, length) }
+    }
+
+    /// A version and its payload.
+    struct Record {
+        var version: ViewVersion
+        let payload: UnsafePointer<UInt8>
+        let length: Int
+        let hasOlder: Bool
+    }
+
+    /// Reads one version that the opening `generation` wrote; nil when it does not add up.
+    func record(_ reader: inout CompactReader, generation: UInt64) -> Record? {
+        let flags = reader.byte()
+        guard let state = OnlineRow.State(rawValue: flags & OnlineRowCodec.stateBits),
+            state != .absent
+        else { return nil }
+        let event = reader.signed()
+        var version = ViewVersion(
+            eventTime: event, visibleTime: event &+ reader.signed(),
+            origin: ViewVersion.noOrigin, offset: 0, epoch: ViewVersion.orphan, state: state)
+        if flags & OnlineRowCodec.isOrphan == 0 {
+            version.epoch = epochs.settled(
+                UInt32(truncatingIfNeeded: reader.unsigned()), generation: generation)
+        }
+        if flags & OnlineRowCodec.isDerived != 0 {
+            version.origin = RowOrder.derived &+ Int64(bitPattern: reader.unsigned())
+        } else if flags & OnlineRowCodec.hasOrigin != 0 {
+            let source = reader.unsigned()
+            version.origin = Int64(bitPattern: source &<< 32 | reader.unsigned())
+            version.offset = reader.signed()
+        }
+        let length = reader.unsigned()
+        guard let payload = reader.take(length) else { return nil }
+        return Record(
+            version: version, payload: payload, length: Int(length),
+            hasOlder: flags & OnlineRowCodec.hasOlder != 0)
     }
 
     /// Fills `row`, whose slots are absent, from `value`.
@@ -59,32 +135,32 @@ struct OnlineRowCodec {
                 value.isEmpty ? "an empty online row" : "an online row of version \(value[0])")
         }
         let bytes = base.assumingMemoryBound(to: UInt8.self)
-        var at = 1
+        var reader = CompactReader(bytes, from: 1, to: value.count)
+        let generation = reader.unsigned()
         var foreign: [UInt8] = []
-        while at < value.count {
-            let start = at
-            guard value.count - at >= OnlineRowCodec.viewHeaderBytes else {
-                throw damaged("an online row that was cut short")
+        while !reader.isAtEnd {
+            let start = reader.at
+            let id = reader.unsigned()
+            let slot = viewIds.firstIndex { UInt64($0) == id }
+            var isFirst = true
+            var hasOlder = true
+            while hasOlder {
+                guard let record = record(&reader, generation: generation) else {
+                    throw damaged("an online row whose lengths do not add up")
+                }
+                hasOlder = record.hasOlder
+                if let slot, isFirst {
+                    row.set(
+                        slot: slot, record.version, payload: record.payload, length: record.length)
+                } else if let slot {
+                    row.append(
+                        slot: slot, record.version, payload: record.payload, length: record.length)
+                }
+                isFirst = false
             }
-            let id = UInt16(littleEndian: (base + at).loadUnaligned(as: UInt16.self))
-            let state = OnlineRow.State(rawValue: value[at + 2])
-            let event = Int64(littleEndian: (base + at + 3).loadUnaligned(as: Int64.self))
-            let visible = Int64(littleEndian: (base + at + 11).loadUnaligned(as: Int64.self))
-            let length = Int(
-                UInt32(littleEndian: (base + at + 19).loadUnaligned(as: UInt32.self)))
-            at += OnlineRowCodec.viewHeaderBytes
-            guard value.count - at >= length, let state, state != .absent else {
-                throw damaged("an online row whose lengths do not add up")
-            }
-            if let slot = viewIds.firstIndex(of: id) {
-                row.set(
-                    slot: slot, eventTime: event, visibleTime: visible, state: state,
-                    payload: bytes + at, length: length)
-            } else {
-                foreign += value[start..<(at + length)]
-            }
-            at += length
+            if slot == nil { foreign += value[start..<reader.at] }
         }
+        guard !reader.isShort else { throw damaged("an online row that was cut short") }
         guard !foreign.isEmpty else { return }
         let kept = UnsafeMutablePointer<UInt8>.allocate(capacity: foreign.count)
         for (index, byte) in foreign.enumerated() { kept[index] = byte }
@@ -92,7 +168,7 @@ struct OnlineRowCodec {
         row.header.pointee.foreignLength = foreign.count
     }
 
-    private func damaged(_ what: String) -> JobFailure {
+    func damaged(_ what: String) -> JobFailure {
         JobFailure(
             .corruption, "the online store holds \(what)", at: "online store, table \(tableId)",
             remedy: "delete the online store's directory and replay the topics into it, or use the "

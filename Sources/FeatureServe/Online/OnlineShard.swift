@@ -3,8 +3,8 @@ import StreamRuntime
 
 /// A share of an entity's rows: an open-addressing table in memory over `OnlineRows`.
 ///
-/// Every method takes the shard's lock for its whole length, so writers and readers of any thread see
-/// whole rows. A row that is not in memory is fetched when the shard is known to have rows at rest only.
+/// Every method takes the shard's lock, so writers and readers of any thread see whole rows; it is let
+/// go while a row is read from rest, which happens only when the shard is known to have such.
 ///
 /// - Note: `@unchecked Sendable` because everything mutable is raw memory behind the lock.
 final class OnlineShard: @unchecked Sendable {
@@ -19,26 +19,42 @@ final class OnlineShard: @unchecked Sendable {
     private let rows: any OnlineRows
     private let budget: Int
     private let features: [[Field]]
+    private let epochs: StoreEpochs
 
     private var entries: UnsafeMutablePointer<Entry>
     private var mask = 63
     private var dirty: [UnsafeMutableRawPointer] = []
+    /// Rows with older versions, which stay in memory until these are not needed any more.
+    private var layered: [UnsafeMutableRawPointer] = []
     private var hand = 0
     /// Rows that a sync has collected are not on disk yet: nothing may be evicted or flushed.
     private var isPinned = false
     private var holdsAllRows = true
+    /// Rows that have left memory so far: what was read from rest before one more did may be old.
+    private var departures = 0
+    /// The bytes above which rows leave memory: the budget, or more where that was in vain.
+    private var limit: Int
     private let scratch = ByteArena()
     private let spill = OnlineRowBatch()
 
     private(set) var rowCount = 0
     private(set) var byteCount = 0
 
-    init(features: [[Field]], codec: OnlineRowCodec, rows: any OnlineRows, budget: Int) {
+    /// Rows that are handled before others get the lock.
+    private static let pieceRows = 64
+    /// Reads from rest without the lock before one is made with it.
+    private static let triesMax = 3
+
+    init(
+        features: [[Field]], codec: OnlineRowCodec, rows: any OnlineRows, budget: Int
+    ) {
         self.features = features
         views = features.count
         self.codec = codec
+        epochs = codec.epochs
         self.rows = rows
         self.budget = budget
+        limit = budget
         entries = .allocate(capacity: mask + 1)
         entries.initialize(repeating: Entry(hash: 0, row: nil), count: mask + 1)
     }
@@ -59,8 +75,8 @@ final class OnlineShard: @unchecked Sendable {
     ///
     /// - Returns: whether it was replaced: true for a newer or equally old event time.
     func upsert(
-        hash: Int64, key: UnsafePointer<UInt8>, keyLength: Int, slot: Int, eventTime: Int64,
-        visibleTime: Int64, state: OnlineRow.State, payload: UnsafePointer<UInt8>?, length: Int
+        hash: Int64, key: UnsafePointer<UInt8>, keyLength: Int, slot: Int,
+        _ version: ViewVersion, payload: UnsafePointer<UInt8>?, length: Int
     ) throws(JobFailure) -> Bool {
         lock.lock()
         defer { lock.unlock() }
@@ -71,20 +87,57 @@ final class OnlineShard: @unchecked Sendable {
             row = OnlineRow.make(hash: hash, key: key, keyLength: keyLength, views: views)
             insert(row)
         }
-        let old = row.slots[slot]
-        guard old.state == .absent || old.eventTime <= eventTime else { return false }
-        byteCount -= Int(old.payloadCapacity) + Int(old.renderedLength)
-        row.set(
-            slot: slot, eventTime: eventTime, visibleTime: visibleTime, state: state,
-            payload: payload, length: length)
-        byteCount += Int(row.slots[slot].payloadCapacity)
+        let before = row.bytes(slot: slot)
+        let isReplaced = row.write(
+            slot: slot, version, payload: payload, length: length, completed: epochs.newest)
+        byteCount += row.bytes(slot: slot) - before
+        note(row, slot: slot)
+        guard isReplaced || row.slots[slot].older != nil else { return false }
         row.header.pointee.isReferenced = true
         if !row.header.pointee.isDirty {
             row.header.pointee.isDirty = true
             dirty.append(UnsafeMutableRawPointer(row.header))
         }
-        if byteCount > budget { try relieve() }
-        return true
+        if byteCount > limit { try relieve() }
+        return isReplaced
+    }
+
+    /// Keeps in mind that the slot has older versions, if it has.
+    @inline(__always)
+    private func note(_ row: OnlineRow, slot: Int) {
+        guard row.slots[slot].older != nil, !row.header.pointee.hasOlder else { return }
+        row.header.pointee.hasOlder = true
+        layered.append(UnsafeMutableRawPointer(row.header))
+    }
+
+    /// Forgets the versions that no snapshot from the newest checkpoint on shows.
+    func settle() {
+        lock.lock()
+        defer { lock.unlock() }
+        let completed = epochs.newest
+        var open: [UnsafeMutableRawPointer] = []
+        swap(&open, &layered)
+        var handled = 0
+        for base in open {
+            let row = OnlineRow(at: base, views: views)
+            var hasOlder = false
+            for slot in 0..<views where row.slots[slot].older != nil {
+                let before = row.bytes(slot: slot)
+                row.trim(slot: slot, completed: completed)
+                byteCount += row.bytes(slot: slot) - before
+                if row.slots[slot].older != nil { hasOlder = true }
+            }
+            row.header.pointee.hasOlder = hasOlder
+            if hasOlder { layered.append(base) }
+            handled += 1
+            if handled % OnlineShard.pieceRows == 0 { letOthersIn() }
+        }
+        limit = budget
+    }
+
+    private func letOthersIn() {
+        lock.unlock()
+        lock.lock()
     }
 
     /// Appends the rows changed since the last call to `batch` and pins the shard until `unpin`.
@@ -93,7 +146,15 @@ final class OnlineShard: @unchecked Sendable {
         defer { lock.unlock() }
         guard !dirty.isEmpty else { return }
         isPinned = true
-        append(dirty, to: batch)
+        var collected: [UnsafeMutableRawPointer] = []
+        swap(&collected, &dirty)
+        var first = 0
+        while first < collected.count {
+            let end = min(first + OnlineShard.pieceRows, collected.count)
+            append(collected[first..<end], to: batch)
+            first = end
+            if first < collected.count { letOthersIn() }
+        }
     }
 
     /// The rows that `collectDirty` appended are at rest.
@@ -103,7 +164,9 @@ final class OnlineShard: @unchecked Sendable {
         lock.unlock()
     }
 
-    private func append(_ bases: [UnsafeMutableRawPointer], to batch: OnlineRowBatch) {
+    private func append(
+        _ bases: ArraySlice<UnsafeMutableRawPointer>, to batch: OnlineRowBatch
+    ) {
         for base in bases {
             let row = OnlineRow(at: base, views: views)
             row.header.pointee.isDirty = false
@@ -113,7 +176,6 @@ final class OnlineShard: @unchecked Sendable {
                 return length
             }
         }
-        dirty.removeAll(keepingCapacity: true)
     }
 
     // MARK: reading
@@ -121,44 +183,75 @@ final class OnlineShard: @unchecked Sendable {
     /// Copies what `slots` hold of the key's row into `reads` and, rendered, to the end of `arena`.
     ///
     /// - Shape: `reads` gets one entry for each of `slots`.
+    /// - Parameters:
+    ///   - epoch: the checkpoint whose snapshot is wanted; `ViewVersion.orphan` for the newest values.
+    ///   - fetches: whether to wait for a row that is not in memory.
+    /// - Returns: false when the row has to be waited for, and `reads` says so.
+    @discardableResult
     func read(
         hash: Int64, key: UnsafePointer<UInt8>, keyLength: Int, slots: [Int],
+        epoch: UInt32 = ViewVersion.orphan, fetches: Bool = true,
         reads: UnsafeMutablePointer<ViewRead>, into arena: ByteArena
-    ) throws(JobFailure) {
+    ) throws(JobFailure) -> Bool {
         lock.lock()
         defer { lock.unlock() }
-        guard let row = try fetch(hash, key, keyLength) else {
+        var found = inMemory(hash, key, keyLength)
+        if found == nil, !holdsAllRows {
+            guard fetches else {
+                for index in 0..<slots.count { reads[index] = .cold }
+                return false
+            }
+            found = try fetch(hash, key, keyLength)
+        }
+        guard let row = found else {
             for index in 0..<slots.count { reads[index] = .absent }
-            return
+            return true
         }
         row.header.pointee.isReferenced = true
         var index = 0
         while index < slots.count {
             let slot = row.slots + slots[index]
-            guard slot.pointee.state == .value else {
+            if slot.pointee.version.epoch > epoch {
+                reads[index] = readOlder(slot, features[slots[index]], epoch: epoch, into: arena)
+                index &+= 1
+                continue
+            }
+            guard slot.pointee.version.state == .value else {
                 reads[index] = .absent
                 index &+= 1
                 continue
             }
             if slot.pointee.rendered == nil { render(slot, features[slots[index]]) }
-            reads[index] = ViewRead(
-                isPresent: true, eventTime: slot.pointee.eventTime,
-                visibleTime: slot.pointee.visibleTime, rendered: arena.count)
+            reads[index] = ViewRead(slot.pointee.version, rendered: arena.count)
             arena.append(slot.pointee.rendered!, Int(slot.pointee.renderedLength))
             index &+= 1
         }
+        return true
+    }
+
+    /// Reads the newest version that the snapshot of `epoch` shows, below the current one.
+    private func readOlder(
+        _ slot: UnsafeMutablePointer<OnlineRow.Slot>, _ features: [Field], epoch: UInt32,
+        into arena: ByteArena
+    ) -> ViewRead {
+        var node = slot.pointee.older
+        while let this = node, this.pointee.version.epoch > epoch { node = this.pointee.next }
+        guard let this = node, this.pointee.version.state == .value else { return .absent }
+        return ViewRead(
+            this.pointee.version,
+            rendered: RenderedView.append(
+                block: this.pointee.payload!, eventMicros: this.pointee.version.eventTime,
+                features: features, to: arena))
     }
 
     private func render(_ slot: UnsafeMutablePointer<OnlineRow.Slot>, _ features: [Field]) {
         scratch.count = 0
         _ = RenderedView.append(
-            payload: slot.pointee.payload!, eventMicros: slot.pointee.eventTime,
+            block: slot.pointee.payload!, eventMicros: slot.pointee.version.eventTime,
             features: features, to: scratch)
-        // Kept a multiple of four long, so that offsets stay aligned wherever blocks are lined up.
-        let length = (scratch.count + 3) & ~3
+        let length = scratch.count
         let kept = UnsafeMutablePointer<UInt8>.allocate(capacity: length)
-        memcpy(kept, scratch.base, scratch.count)
-        memset(kept + scratch.count, 0, length - scratch.count)
+        memcpy(kept, scratch.base, length)
         slot.pointee.rendered = kept
         slot.pointee.renderedLength = UInt32(length)
         byteCount += length
@@ -214,15 +307,20 @@ final class OnlineShard: @unchecked Sendable {
             row.free(views: views)
             throw error
         }
+        let completed = epochs.newest
+        for slot in 0..<views where row.slots[slot].older != nil {
+            row.trim(slot: slot, completed: completed)
+            note(row, slot: slot)
+        }
         insert(row)
         return row
     }
 
-    /// The key's row, from memory or from rest.
+    /// The key's row, if it is in memory.
     @inline(__always)
-    private func fetch(
+    private func inMemory(
         _ hash: Int64, _ key: UnsafePointer<UInt8>, _ keyLength: Int
-    ) throws(JobFailure) -> OnlineRow? {
+    ) -> OnlineRow? {
         var index = Int(truncatingIfNeeded: hash) & mask
         while let base = entries[index].row {
             if entries[index].hash == hash {
@@ -235,23 +333,50 @@ final class OnlineShard: @unchecked Sendable {
             }
             index = (index &+ 1) & mask
         }
+        return nil
+    }
+
+    /// The key's row, from memory or from rest; the lock is let go while the disk is read.
+    @inline(__always)
+    private func fetch(
+        _ hash: Int64, _ key: UnsafePointer<UInt8>, _ keyLength: Int
+    ) throws(JobFailure) -> OnlineRow? {
+        if let row = inMemory(hash, key, keyLength) { return row }
         return holdsAllRows ? nil : try fetchAtRest(hash, key, keyLength)
     }
 
     private func fetchAtRest(
         _ hash: Int64, _ key: UnsafePointer<UInt8>, _ keyLength: Int
     ) throws(JobFailure) -> OnlineRow? {
-        scratch.count = 0
-        let length = codec.appendKey(key, keyLength, to: scratch)
-        guard let value = try rows.get(UnsafeRawBufferPointer(start: scratch.base, count: length))
-        else { return nil }
+        var value: [UInt8]?
+        var tries = 0
+        while true {
+            tries += 1
+            let seen = departures
+            let isOpen = tries <= OnlineShard.triesMax
+            if isOpen { lock.unlock() }
+            let result = Result { () throws(JobFailure) -> [UInt8]? in try atRest(key, keyLength) }
+            if isOpen { lock.lock() }
+            value = try result.get()
+            if let row = inMemory(hash, key, keyLength) { return row }
+            if !isOpen || departures == seen { break }
+        }
+        guard let value else { return nil }
         let result = value.withUnsafeBytes { bytes in
             Result { () throws(JobFailure) -> OnlineRow in try admit(hash, key, keyLength, bytes) }
         }
         let row = try result.get()
         row.header.pointee.isReferenced = true
-        if byteCount > budget { try relieve(sparing: UnsafeMutableRawPointer(row.header)) }
+        if byteCount > limit { try relieve(sparing: UnsafeMutableRawPointer(row.header)) }
         return row
+    }
+
+    private func atRest(
+        _ key: UnsafePointer<UInt8>, _ keyLength: Int
+    ) throws(JobFailure) -> [UInt8]? {
+        let place = ByteArena(capacity: keyLength + 2)
+        let length = codec.appendKey(key, keyLength, to: place)
+        return try rows.get(UnsafeRawBufferPointer(start: place.base, count: length))
     }
 
     private func insert(_ row: OnlineRow) {
@@ -284,7 +409,8 @@ final class OnlineShard: @unchecked Sendable {
         guard !isPinned else { return }
         if !dirty.isEmpty {
             spill.removeAll()
-            append(dirty, to: spill)
+            append(dirty[...], to: spill)
+            dirty.removeAll(keepingCapacity: true)
             try rows.put(spill, durable: false)
         }
         let target = budget / 10 * 9
@@ -296,7 +422,8 @@ final class OnlineShard: @unchecked Sendable {
             let row = OnlineRow(at: base, views: views)
             if row.header.pointee.isReferenced {
                 row.header.pointee.isReferenced = false
-            } else {
+            } else if !row.header.pointee.hasOlder {
+                departures += 1
                 byteCount -= row.byteCount(views: views)
                 rowCount -= 1
                 holdsAllRows = false
@@ -305,6 +432,8 @@ final class OnlineShard: @unchecked Sendable {
                 hand = (hand - 1) & mask
             }
         }
+        // Where snapshots need most rows, looking again at each write would not help.
+        limit = max(budget, byteCount + budget / 16)
     }
 
     /// Takes the entry out and closes the gap, so that probing still finds what lay behind it.
@@ -321,15 +450,4 @@ final class OnlineShard: @unchecked Sendable {
         }
         entries[gap].row = nil
     }
-}
-
-/// What a lookup found for one entity in one view.
-struct ViewRead {
-    var isPresent: Bool
-    var eventTime: Int64
-    var visibleTime: Int64
-    /// Where its `RenderedView` starts in the lookup's arena.
-    var rendered: Int
-
-    static let absent = ViewRead(isPresent: false, eventTime: 0, visibleTime: 0, rendered: 0)
 }

@@ -11,6 +11,7 @@ public final class OnlineStore: Sendable {
     /// What the store serves.
     public let catalog: FeatureCatalog
     let tables: [OnlineTable]
+    let epochs: StoreEpochs
     private let rows: any OnlineRows
     private let syncing = Mutex<Void>(())
     private let newest: [NewestTime]
@@ -20,9 +21,12 @@ public final class OnlineStore: Sendable {
 
     /// Opens the store over `rows` and takes rows at rest into memory, up to most of `budgetBytes`.
     ///
-    /// - Throws: when the rows were written under other keys, in a newer format, or cannot be read.
+    /// - Parameter checkpoint: the one its job goes on from; what rows at rest have from later ones, a
+    ///   crashed run left, and no snapshot shows it.
+    /// - Throws: when the rows were written under other keys, in another format, or cannot be read.
     public init(
-        catalog: FeatureCatalog, rows: any OnlineRows, budgetBytes: Int = 256 << 20
+        catalog: FeatureCatalog, rows: any OnlineRows, budgetBytes: Int = 256 << 20,
+        checkpoint: Int64 = 0
     ) throws(JobFailure) {
         self.catalog = catalog
         self.rows = rows
@@ -30,12 +34,14 @@ public final class OnlineStore: Sendable {
             Result { () throws(JobFailure) -> [UInt8]? in try rows.get(key) }
         }
         var register = try StoreRegister(try kept.get())
+        let epochs = StoreEpochs(restored: checkpoint, generation: register.open())
+        self.epochs = epochs
         var tables: [OnlineTable] = []
         for (index, entity) in catalog.entities.enumerated() {
             let views = catalog.views(ofTable: index)
             let codec = OnlineRowCodec(
                 tableId: try register.number(of: entity),
-                viewIds: views.map { register.number(of: $0) })
+                viewIds: views.map { register.number(of: $0) }, epochs: epochs)
             tables.append(
                 OnlineTable(
                     entity: entity, views: views, codec: codec, rows: rows,
@@ -77,6 +83,17 @@ public final class OnlineStore: Sendable {
                 }
             }
         }
+    }
+
+    /// The newest checkpoint that counts, which snapshots show.
+    public var completedEpoch: Int64 { epochs.completed.load(ordering: .acquiring) }
+
+    /// `checkpoint` counts: snapshots show it from now on, and what only older ones showed is forgotten.
+    public func complete(checkpoint: Int64) {
+        epochs.turn.withLock { _ in
+            epochs.completed.store(checkpoint, ordering: .releasing)
+        }
+        for table in tables { table.settle() }
     }
 
     /// Makes every write that was finished before this call durable.

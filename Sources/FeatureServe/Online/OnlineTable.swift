@@ -32,6 +32,8 @@ final class OnlineTable: Sendable {
         for shard in shards { try body(shard) }
     }
 
+    func settle() { for shard in shards { shard.settle() } }
+
     func size() -> (rows: Int, bytes: Int) {
         shards.reduce((0, 0)) { total, shard in
             let size = shard.size()

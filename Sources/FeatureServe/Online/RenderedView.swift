@@ -12,6 +12,21 @@ enum RenderedView {
     /// Bytes before the text.
     static func textStart(features: Int) -> Int { (features + 2) * 4 }
 
+    /// Renders `payload` to the end of `arena` and returns the start; the length is a multiple of four,
+    /// so that offsets stay aligned wherever blocks are lined up.
+    static func append(
+        block payload: UnsafePointer<UInt8>, eventMicros: Int64, features: [Field],
+        to arena: ByteArena
+    ) -> Int {
+        let start = append(
+            payload: payload, eventMicros: eventMicros, features: features, to: arena)
+        let rest = (start - arena.count) & 3
+        arena.reserve(rest)
+        memset(arena.base + arena.count, 0, rest)
+        arena.count += rest
+        return start
+    }
+
     /// Renders `payload` of `view` to the end of `arena` and returns the start.
     static func append(
         payload: UnsafePointer<UInt8>, eventMicros: Int64, features: [Field], to arena: ByteArena
@@ -52,17 +67,21 @@ enum RenderedView {
     ) -> Bool {
         switch type {
         case .bool: JSONText.append(reader.byte() != 0 ? "true" : "false", to: arena)
-        case .int64: JSONText.append(integer: reader.word(), to: arena)
+        case .int64: JSONText.append(integer: reader.integer(), to: arena)
         case .timestamp:
-            let micros = reader.word()
+            let micros = reader.integer()
             let seconds = micros / 1_000_000
             JSONText.append(
                 integer: micros % 1_000_000 < 0 ? seconds - 1 : seconds, to: arena)
-        case .date: JSONText.append(date: reader.word(), to: arena)
+        case .date: JSONText.append(date: reader.integer(), to: arena)
         case .float64:
-            let value = Double(bitPattern: UInt64(bitPattern: reader.word()))
-            JSONText.append(number: value, to: arena)
-            return !value.isNaN
+            switch reader.number() {
+            case .decimal(let digits, let decimals):
+                JSONText.append(digits: digits, decimals: decimals, to: arena)
+            case .double(let value):
+                JSONText.append(number: value, to: arena)
+                return !value.isNaN
+            }
         case .decimal(_, let scale):
             JSONText.append(decimal: reader.decimal(), scale: scale, to: arena)
         case .string: JSONText.append(string: reader.bytes(), to: arena)

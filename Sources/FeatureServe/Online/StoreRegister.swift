@@ -2,7 +2,7 @@ import StreamRuntime
 
 /// The numbers under which a store keeps its entities and views, for as long as it lives.
 ///
-/// - Shape: one record of text lines: `online 1`, then `entity ID NAME KEY:TYPE…` and
+/// - Shape: one record of text lines: `online 2`, then `opening NUMBER`, `entity ID NAME KEY:TYPE…` and
 ///   `view ID ENTITY_ID NAME FEATURE:TYPE…`, fields separated by tabs. A view whose features change gets a
 ///   new number, and its values are written anew.
 struct StoreRegister {
@@ -16,9 +16,11 @@ struct StoreRegister {
     init(_ bytes: [UInt8]?) throws(JobFailure) {
         guard let bytes else { return }
         let all = String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)
-        guard all.first == "online 1" else {
+        guard all.first == "online 2" else {
             throw JobFailure(
-                .environment, "the online store was written in a newer format",
+                .environment,
+                "the online store was written in \(all.first == "online 1" ? "an older" : "a newer")"
+                    + " format",
                 at: "online store, register \"\(all.first ?? "")\"",
                 remedy:
                     "use the version of millrace that wrote it, or delete its directory and replay")
@@ -26,7 +28,17 @@ struct StoreRegister {
         lines = Array(all.dropFirst())
     }
 
-    var bytes: [UInt8] { Array(("online 1\n" + lines.joined(separator: "\n") + "\n").utf8) }
+    var bytes: [UInt8] { Array(("online 2\n" + lines.joined(separator: "\n") + "\n").utf8) }
+
+    /// The number of this opening of the store: one more than that of the last.
+    mutating func open() -> UInt64 {
+        let last = lines.first { $0.hasPrefix("opening\t") }.flatMap { UInt64(Self.field($0, 1)) }
+        lines.removeAll { $0.hasPrefix("opening\t") }
+        let number = (last ?? 0) + 1
+        lines.insert("opening\t\(number)", at: 0)
+        isChanged = true
+        return number
+    }
 
     /// The number of `entity`, given on first sight.
     mutating func number(of entity: Entity) throws(JobFailure) -> UInt16 {

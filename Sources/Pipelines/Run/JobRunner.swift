@@ -54,18 +54,21 @@ public final class JobRunner {
         for notice in storage.skipped { Terminal.error("warning: \(notice)\n") }
         if !plan.featureViews.isEmpty {
             try OnlineStores.check(plan, isFetched: storage.isFetched)
-            online = try OnlineStores.open(plan, budget: budget.online)
+            online = try OnlineStores.open(
+                plan, budget: budget.online, checkpoint: storage.restored?.checkpoint ?? 0)
         }
         let registry = MetricsRegistry()
         let graph = GraphBuilder(
             plan: plan, isBounded: options.untilEnd, online: online, domain: transactions.domain
         ).graph()
+        var followers: [any CheckpointFollower] = transactions.followers
+        if let online { followers.append(SnapshotFollower(online)) }
         let settings = RunSettings(
             workers: workers, batchRows: options.batchRows ?? Limits.batchRows,
             checkpointNanos: plan.settings.checkpointEvery.micros * 1000)
         let job = try Job(
             graph: graph, settings: settings, storage: storage, transaction: transactions.domain,
-            followers: transactions.followers, clock: clock)
+            followers: followers, clock: clock)
         EngineMetrics.register(job, in: registry, clock: clock)
         if options.serves, let online {
             var serving = FeatureServer.Options()

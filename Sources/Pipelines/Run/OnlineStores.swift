@@ -23,14 +23,17 @@ enum OnlineStores {
         return try FeatureCatalog(entities: entities, views: views, services: services)
     }
 
-    /// Opens the store in the plan's state directory, made if it is not there.
-    static func open(_ plan: JobPlan, budget: Int) throws(JobFailure) -> OnlineStore {
+    /// Opens the store in the plan's state directory, made if it is not there, for a job that goes on from
+    /// `checkpoint`.
+    static func open(
+        _ plan: JobPlan, budget: Int, checkpoint: Int64 = 0
+    ) throws(JobFailure) -> OnlineStore {
         let path = directory(of: plan)
         try Directories.make(path)
         return try OnlineStore(
             catalog: try catalog(plan),
             rows: try RocksRows(path: path, blockCacheBytes: budget / 4),
-            budgetBytes: budget)
+            budgetBytes: budget, checkpoint: checkpoint)
     }
 
     /// Refuses a state that came from another machine, where its features stayed.

@@ -16,6 +16,8 @@ public struct JobGraph {
         public let open: () throws(JobFailure) -> any RecordSource
         /// Makes a decoder, once for each task.
         public let decoder: () -> any RecordDecoder
+        /// Whether sinks are told how far it has been read.
+        public var tellsProgress = false
 
         /// A source of this name and ordinal.
         public init(

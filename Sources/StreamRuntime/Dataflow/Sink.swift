@@ -23,6 +23,10 @@ public protocol Sink: AnyObject {
     /// - Note: only for sinks that take rows unordered; a sorter in front keeps rows back.
     func follow(_ time: WatermarkTracker) throws(JobFailure)
 
+    /// Every row of the records up to `mark` that comes here was written, but for what the end of a window
+    /// says of them.
+    func reach(_ mark: SourceMark)
+
     /// Makes all rows written so far durable under `checkpoint`.
     ///
     /// - Returns: what `commit` and `recover` need, at most a few KB.
@@ -51,6 +55,8 @@ extension Sink {
     public var isReady: Bool { true }
     /// Most sinks only keep rows, and rows have their own times.
     public func follow(_ time: WatermarkTracker) throws(JobFailure) {}
+    /// Most sinks tell nobody how far they are.
+    public func reach(_ mark: SourceMark) {}
     /// A sink that holds nothing open has nothing to close.
     public func close() {}
 }

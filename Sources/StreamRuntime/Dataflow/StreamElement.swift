@@ -6,6 +6,8 @@ public enum StreamElement: Sendable {
     case watermark(EventTime)
     /// A finer promise: no later row of this edge comes before the place in the total order.
     case place(OrderPlace)
+    /// All rows of a partition's records up to an offset have been before it.
+    case mark(SourceMark)
     /// Nothing more is known to come here for now: the edge no longer holds the watermark back, until
     /// its next element.
     case idle

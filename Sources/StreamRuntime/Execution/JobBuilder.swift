@@ -18,6 +18,10 @@ final class JobBuilder {
     private let sourceNames: [Int64: String]
     /// The rings into each task.
     private var rings: [TaskPlace: [Ring]] = [:]
+    /// The node whose task sends into each of them.
+    private var senders: [TaskPlace: [JobGraph.Node]] = [:]
+    /// The node whose outputs are being made.
+    private var sender = JobGraph.Node.source(0)
 
     private struct TaskPlace: Hashable {
         let node: JobGraph.Node
@@ -51,6 +55,7 @@ final class JobBuilder {
             + graph.repartitions.indices.map { .repartition($0) }
             + graph.steps.indices.filter { graph.steps[$0].isStateful }.map { .step($0) }
         for head in heads {
+            sender = head
             for worker in workers(of: head) {
                 let failure = FailureSlot()
                 let fanout = try output(of: head, worker: worker, failure: failure)
@@ -98,7 +103,8 @@ final class JobBuilder {
                         name: "step \(node.id)@\(worker)", step: try node.make(),
                         inputSchema: node.inputSchema,
                         context: context(node.id, node.ordinal, worker), inputs: rings[place] ?? [],
-                        output: output, failure: failure, control: control, clock: clock),
+                        ways: ways(into: place), output: output, failure: failure, control: control,
+                        clock: clock),
                     to: worker)
             }
         }
@@ -111,7 +117,8 @@ final class JobBuilder {
                     sorter: node.isOrdered
                         ? RowSorter(schema: node.schema, homeGroup: homeGroup(of: node)) : nil,
                     context: context(node.id, node.ordinal, worker), inputs: rings[place] ?? [],
-                    restoredToken: restored?.tokens[node.id], control: control, clock: clock),
+                    ways: ways(into: place), restoredToken: restored?.tokens[node.id],
+                    control: control, clock: clock),
                 to: worker)
         }
     }
@@ -206,8 +213,27 @@ final class JobBuilder {
 
     private func channel(to node: JobGraph.Node, worker: Int) -> Channel {
         let channel = Channel(consumer: workers[worker].signal)
-        rings[TaskPlace(node: node, worker: worker), default: []].append(channel.ring)
+        let place = TaskPlace(node: node, worker: worker)
+        rings[place, default: []].append(channel.ring)
+        senders[place, default: []].append(sender)
         return channel
+    }
+
+    /// By how many rings the marks of each source come to a task: a partition's from the one task that
+    /// reads it, and from every task of the steps between.
+    private func ways(into place: TaskPlace) -> [Int: Int] {
+        var ways: [Int: Int] = [:]
+        for (index, source) in graph.sources.enumerated() where source.tellsProgress {
+            let passed = meetingPlaces(from: .source(index))
+            var direct = 0
+            var between = 0
+            for sender in senders[place] ?? [] {
+                if sender == .source(index) { direct += 1 }
+                if case .step = sender, passed.contains(sender) { between += 1 }
+            }
+            ways[Int(source.ordinal)] = direct / settings.workers + between
+        }
+        return ways
     }
 
     private func id(of node: JobGraph.Node) -> String {

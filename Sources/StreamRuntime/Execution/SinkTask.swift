@@ -13,16 +13,17 @@ final class SinkTask: TaskLoop {
 
     private var prepared: [(checkpoint: Int64, token: [UInt8])] = []
     private var due: OrderPlace?
+    private var held = HeldMarks()
     private var reached = EventTime.earliest
 
     init(
         name: String, sink: any Sink, sorter: RowSorter?, context: OperatorContext, inputs: [Ring],
-        restoredToken: [UInt8]?, control: JobControl, clock: any Clock
+        ways: [Int: Int] = [:], restoredToken: [UInt8]?, control: JobControl, clock: any Clock
     ) {
         self.name = name
         self.sink = sink
         self.context = context
-        self.inputs = TaskInputs(rings: inputs)
+        self.inputs = TaskInputs(rings: inputs, ways: ways)
         self.sorter = sorter
         self.restoredToken = restoredToken
         self.control = control
@@ -59,6 +60,12 @@ final class SinkTask: TaskLoop {
             if advanced { try release(before: inputs.reached) }
             if sorter == nil { try sink.follow(inputs.tracker) }
         case .snapshot(let checkpoint): try snapshot(checkpoint)
+        case .mark(let mark):
+            if sorter == nil || mark.time < reached.micros {
+                sink.reach(mark)
+            } else {
+                held.hold(mark)
+            }
         }
         return true
     }
@@ -78,6 +85,7 @@ final class SinkTask: TaskLoop {
         if time > reached {
             reached = time
             context.counters.set(.watermarkMicros, time.micros)
+            for mark in held.release(before: time) { sink.reach(mark) }
         }
     }
 

@@ -8,6 +8,8 @@ final class SourcePartition {
     var isEnded = false
     var caughtUpAt: Int64 = 0
     var pollAt = Int64.min
+    /// The last offset that sinks were told of.
+    var marked: Int64 = -1
     /// The offset at which it became idle.
     var idleOffset: Int64 = 0
     /// What a run before this one announced because of idleness: event time does not go back behind it.

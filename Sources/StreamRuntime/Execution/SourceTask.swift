@@ -34,6 +34,8 @@ final class SourceTask: TaskLoop {
     private var resumed: (micros: Int64, nanos: Int64)?
     /// Whether what the checkpoint says of idleness has still to be told.
     private var hasNews = false
+    /// Whether where a checkpoint stood has still to be told.
+    private var hasMarks = false
     /// Idleness that came to an end in this epoch.
     private var pastIdleness: [EpochDecisions.Idleness] = []
 
@@ -73,6 +75,7 @@ final class SourceTask: TaskLoop {
             let partition = SourcePartition(try source.reader(partition: number))
             if let position = restored[address(number)] {
                 try partition.restore(position, of: node.name)
+                hasMarks = node.tellsProgress
             }
             if let decision = decisions.last(of: address(number)) {
                 partition.resume(decision, idleNanos: node.time.idleNanos, now: clock.nanos)
@@ -113,6 +116,10 @@ final class SourceTask: TaskLoop {
             return false
         }
         let now = clock.nanos
+        if hasMarks {
+            hasMarks = false
+            for partition in partitions { mark(partition, behind: partition.reader.position - 1) }
+        }
         if hasNews {
             // Before any row: the tasks behind have acted upon it already.
             hasNews = false
@@ -146,6 +153,8 @@ final class SourceTask: TaskLoop {
             }
         case .caughtUp:
             if !partition.isCaughtUp { partition.caughtUpAt = now }
+            // Offsets at the log's end may hold no record: marks of transactions.
+            mark(partition, behind: partition.reader.position - 1)
             partition.isCaughtUp = true
             // Only a look at the log's end makes a partition idle, never the time since the last one.
             if !partition.isIdle, now - partition.caughtUpAt >= node.time.idleNanos {
@@ -237,6 +246,17 @@ final class SourceTask: TaskLoop {
                 into: output)
         }
         try failure.rethrow()
+        if records.count > 0 {
+            mark(partition, behind: records.offsets.int64s[records.count - 1])
+        }
+    }
+
+    /// Tells the sinks that the rows of all records up to `offset` are before them.
+    private func mark(_ partition: SourcePartition, behind offset: Int64) {
+        guard node.tellsProgress, offset > partition.marked else { return }
+        partition.marked = offset
+        let origin = node.ordinal << 32 | Int64(partition.reader.partition)
+        broadcast(.mark(SourceMark(origin: origin, offset: offset, time: partition.newest)))
     }
 
     // MARK: time

@@ -19,17 +19,19 @@ final class StepTask: TaskLoop {
     private var due: OrderPlace?
     private var forwarded = EventTime.earliest
     private var hasEnded = false
+    private var held = HeldMarks()
     private var wasIdle = false
 
     init(
         name: String, step: any Operator, inputSchema: Schema, context: OperatorContext,
-        inputs: [Ring], output: Fanout, failure: FailureSlot, control: JobControl, clock: any Clock
+        inputs: [Ring], ways: [Int: Int] = [:], output: Fanout, failure: FailureSlot,
+        control: JobControl, clock: any Clock
     ) {
         self.name = name
         operation = step
         self.inputSchema = inputSchema
         self.context = context
-        self.inputs = TaskInputs(rings: inputs)
+        self.inputs = TaskInputs(rings: inputs, ways: ways)
         self.output = output
         exchanges = output.exchanges
         self.failure = failure
@@ -67,6 +69,13 @@ final class StepTask: TaskLoop {
             if advanced { due = inputs.reached }
             try advance()
         case .snapshot(let checkpoint): try snapshot(checkpoint)
+        case .mark(let mark):
+            // What a sorter holds of its records has to go first.
+            if sorter == nil || mark.time < forwarded.micros {
+                broadcast(.mark(mark))
+            } else {
+                held.hold(mark)
+            }
         }
         context.counters.add(.busyNanos, Int(clock.nanos - began))
         return true
@@ -112,6 +121,7 @@ final class StepTask: TaskLoop {
                 forwarded = reached
                 context.counters.set(.watermarkMicros, reached.micros)
                 broadcast(.watermark(reached))
+                for mark in held.release(before: reached) { broadcast(.mark(mark)) }
             }
         }
         if inputs.tracker.isEnded, !hasEnded {

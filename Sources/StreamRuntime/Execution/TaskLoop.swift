@@ -20,6 +20,7 @@ protocol TaskLoop: AnyObject {
 struct TaskInputs {
     private let rings: [Ring]
     private var aligner: BarrierAligner
+    private var marks: MarkAligner
     private(set) var tracker: WatermarkTracker
     /// The place in the total order that every row to come is at or after: that of `tracker.combined`,
     /// or further on within that time. It never goes back.
@@ -34,11 +35,15 @@ struct TaskInputs {
         /// Event time went forward to `reached`, or idleness or the end came with it.
         case time(advanced: Bool)
         case snapshot(checkpoint: Int64)
+        /// Every input is behind the records up to a mark.
+        case mark(SourceMark)
         case nothing
     }
 
-    init(rings: [Ring]) {
+    /// The inputs `rings`; `ways` says by how many of them the marks of each source come.
+    init(rings: [Ring], ways: [Int: Int] = [:]) {
         self.rings = rings
+        marks = MarkAligner(ways: ways)
         aligner = BarrierAligner(inputs: rings.count)
         tracker = WatermarkTracker(inputs: rings.count)
         places = [OrderPlace](repeating: OrderPlace(.earliest), count: rings.count)
@@ -54,6 +59,9 @@ struct TaskInputs {
             case .batch(let batch): return .batch(batch)
             case .watermark(let time): return advance(input, to: OrderPlace(time))
             case .place(let place): return advance(input, to: place)
+            case .mark(let mark):
+                guard let passed = marks.receive(mark, on: input) else { return .nothing }
+                return .mark(passed)
             case .idle:
                 _ = tracker.idle(input)
                 return settle()

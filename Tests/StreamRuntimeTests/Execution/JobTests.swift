@@ -4,7 +4,7 @@ import Testing
 @testable import StreamRuntime
 
 /// A bounded source of "time key" lines, for tests: one partition for each list.
-private final class LineSource: RecordSource {
+final class LineSource: RecordSource {
     private let lines: [[String]]
     init(_ lines: [[String]]) { self.lines = lines }
     func partitions() throws(JobFailure) -> [Int32] { lines.indices.map { Int32($0) } }
@@ -41,7 +41,7 @@ private final class LineReader: PartitionReader {
 }
 
 /// Reads "time key"; anything else is rejected.
-private final class LineDecoder: RecordDecoder {
+final class LineDecoder: RecordDecoder {
     let schema = Schema([Field("ts", .timestamp), Field("key", .string)])
 
     func decode(_ records: RecordBatch, into rows: DecodedRows, rejects: inout RejectedRows) {
@@ -59,7 +59,7 @@ private final class LineDecoder: RecordDecoder {
 }
 
 /// Counts the rows of each key, in order, and adds the count to every row.
-private final class RunningCount: Operator {
+final class RunningCount: Operator {
     static let schema = Schema([Field("key", .string), Field("count", .int64)])
     private var state: KeyedState?
     var needsOrderedInput: Bool { true }

@@ -114,6 +114,7 @@ private final class Bench {
                 case .batch(let batch): words.append("rows \(batch.count)")
                 case .watermark(let time): words.append("watermark \(time.micros)")
                 case .place(let place): words.append("place \(place.time)")
+                case .mark(let mark): words.append("mark \(mark.origin)+\(mark.offset)")
                 case .idle: words.append("idle")
                 case .barrier(let checkpoint): words.append("barrier \(checkpoint)")
                 case .end: words.append("end")
@@ -295,7 +296,7 @@ private final class SharingBench {
                 words.append("rows \(batch.order.offsets.int64s[0])+\(batch.count)")
             case .watermark(let time): words.append("watermark \(time.micros)")
             case .barrier(let checkpoint): words.append("barrier \(checkpoint)")
-            case .place, .idle, .end: words.append("place, idle or end")
+            case .place, .mark, .idle, .end: words.append("no row")
             }
         }
         return words
