@@ -1,6 +1,6 @@
 import StreamRuntime
 
-/// The checked set of entities, views and services of one pipelines file.
+/// The checked set of entities, views, on-demand views, push sources and services of one pipelines file.
 public struct FeatureCatalog: Sendable {
     /// Every entity.
     public let entities: [Entity]
@@ -8,6 +8,10 @@ public struct FeatureCatalog: Sendable {
     public let views: [FeatureView]
     /// Every service.
     public let services: [FeatureService]
+    /// Every view that is computed at lookup.
+    public let onDemandViews: [OnDemandView]
+    /// Every name that pushes use.
+    public let pushSources: [PushSource]
 
     /// Where a view is kept: the entity's table and the view's place in its rows.
     struct Place: Hashable, Sendable {
@@ -21,11 +25,14 @@ public struct FeatureCatalog: Sendable {
     /// - Throws: naming the first declaration that is wrong: a name used twice, an unknown entity or view, a
     ///   key or feature of a type that cannot be one, one join key with two types.
     public init(
-        entities: [Entity], views: [FeatureView], services: [FeatureService] = []
+        entities: [Entity], views: [FeatureView], services: [FeatureService] = [],
+        onDemandViews: [OnDemandView] = [], pushSources: [PushSource] = []
     ) throws(JobFailure) {
         self.entities = entities
         self.views = views
         self.services = services
+        self.onDemandViews = onDemandViews
+        self.pushSources = pushSources
         var keyTypes: [String: ColumnType] = [:]
         var tables: [String: Int] = [:]
         for (index, entity) in entities.enumerated() {
@@ -75,11 +82,12 @@ public struct FeatureCatalog: Sendable {
             slots[table] += 1
         }
         self.places = places
+        try checkOnDemand(keyTypes)
         for service in services {
             for part in service.parts {
-                let known = views.first { $0.name == part.view }
+                let known = view(part.view)?.features ?? onDemandView(part.view)?.features
                 let missing = part.features?.first { name in
-                    !(known?.features.contains { $0.name == name } ?? false)
+                    !(known?.contains { $0.name == name } ?? false)
                 }
                 guard known != nil, missing == nil else {
                     throw Self.wrong(
@@ -89,6 +97,37 @@ public struct FeatureCatalog: Sendable {
                 }
             }
         }
+        for source in pushSources where view(source.view) == nil {
+            throw Self.wrong(
+                "push source \"\(source.name)\" goes to the unknown view \"\(source.view)\"",
+                "push_sources", "name a declared feature view")
+        }
+    }
+
+    /// Checks that what on-demand views read is there.
+    private func checkOnDemand(_ keyTypes: [String: ColumnType]) throws(JobFailure) {
+        var names: Set<String> = []
+        for onDemand in onDemandViews {
+            guard names.insert(onDemand.name).inserted, view(onDemand.name) == nil else {
+                throw Self.wrong(
+                    "two views are called \"\(onDemand.name)\"", "on_demand", "rename one")
+            }
+            for source in onDemand.sources {
+                let known = view(source.view)?.features.map(\.name) ?? []
+                guard let missing = source.features.first(where: { !known.contains($0) }) else {
+                    continue
+                }
+                throw Self.wrong(
+                    "there is no \"\(source.view):\(missing)\"", "on_demand \(onDemand.name)",
+                    "name a declared feature view and its features")
+            }
+            for input in onDemand.request
+            where keyTypes[input.field.name] ?? input.field.type != input.field.type {
+                throw Self.wrong(
+                    "\"\(input.field.name)\" is a join key of another type",
+                    "on_demand \(onDemand.name)", "give it the type of the key, or another name")
+            }
+        }
     }
 
     /// The entity called `name`, or nil.
@@ -96,6 +135,21 @@ public struct FeatureCatalog: Sendable {
 
     /// The view called `name`, or nil.
     public func view(_ name: String) -> FeatureView? { views.first { $0.name == name } }
+
+    /// The on-demand view called `name`, or nil.
+    public func onDemandView(_ name: String) -> OnDemandView? {
+        onDemandViews.first { $0.name == name }
+    }
+
+    /// The features of a stored or on-demand view; none of an unknown one.
+    public func features(of name: String) -> [Field] {
+        view(name)?.features ?? onDemandView(name)?.features ?? []
+    }
+
+    /// The push source called `name`, or nil.
+    public func pushSource(_ name: String) -> PushSource? {
+        pushSources.first { $0.name == name }
+    }
 
     /// The service called `name`, or nil.
     public func service(_ name: String) -> FeatureService? { services.first { $0.name == name } }

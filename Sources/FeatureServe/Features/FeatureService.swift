@@ -1,6 +1,6 @@
 /// A named set of features that one model asks for.
 public struct FeatureService: Hashable, Sendable {
-    /// All features of a view, or some of them.
+    /// All features of a view, stored or on demand, or some of them.
     public struct Part: Hashable, Sendable {
         /// The view's name.
         public let view: String

@@ -2,6 +2,8 @@
 ///
 /// - Source: the field statuses of Feast's protocol, by their names there.
 public enum FeatureStatus: UInt8, CaseIterable, Sendable {
+    /// The value could not be computed for this row; it is null.
+    case invalid = 0
     /// There is a value and it is current.
     case present = 1
     /// The entity's row is there and says that the feature is null.
@@ -14,6 +16,7 @@ public enum FeatureStatus: UInt8, CaseIterable, Sendable {
     /// The name on the wire.
     public var wireName: String {
         switch self {
+        case .invalid: "INVALID"
         case .present: "PRESENT"
         case .nullValue: "NULL_VALUE"
         case .notFound: "NOT_FOUND"

@@ -186,11 +186,12 @@ final class OnlineShard: @unchecked Sendable {
     /// - Parameters:
     ///   - epoch: the checkpoint whose snapshot is wanted; `ViewVersion.orphan` for the newest values.
     ///   - fetches: whether to wait for a row that is not in memory.
+    ///   - withPayloads: whether payloads are copied too, for features computed from the values.
     /// - Returns: false when the row has to be waited for, and `reads` says so.
     @discardableResult
     func read(
         hash: Int64, key: UnsafePointer<UInt8>, keyLength: Int, slots: [Int],
-        epoch: UInt32 = ViewVersion.orphan, fetches: Bool = true,
+        epoch: UInt32 = ViewVersion.orphan, fetches: Bool = true, withPayloads: Bool = false,
         reads: UnsafeMutablePointer<ViewRead>, into arena: ByteArena
     ) throws(JobFailure) -> Bool {
         lock.lock()
@@ -212,7 +213,9 @@ final class OnlineShard: @unchecked Sendable {
         while index < slots.count {
             let slot = row.slots + slots[index]
             if slot.pointee.version.epoch > epoch {
-                reads[index] = readOlder(slot, features[slots[index]], epoch: epoch, into: arena)
+                reads[index] = readOlder(
+                    slot, features[slots[index]], epoch: epoch, withPayload: withPayloads,
+                    into: arena)
                 index &+= 1
                 continue
             }
@@ -224,6 +227,10 @@ final class OnlineShard: @unchecked Sendable {
             if slot.pointee.rendered == nil { render(slot, features[slots[index]]) }
             reads[index] = ViewRead(slot.pointee.version, rendered: arena.count)
             arena.append(slot.pointee.rendered!, Int(slot.pointee.renderedLength))
+            if withPayloads {
+                reads[index].payload = copy(
+                    slot.pointee.payload, slot.pointee.payloadLength, to: arena)
+            }
             index &+= 1
         }
         return true
@@ -232,16 +239,32 @@ final class OnlineShard: @unchecked Sendable {
     /// Reads the newest version that the snapshot of `epoch` shows, below the current one.
     private func readOlder(
         _ slot: UnsafeMutablePointer<OnlineRow.Slot>, _ features: [Field], epoch: UInt32,
-        into arena: ByteArena
+        withPayload: Bool, into arena: ByteArena
     ) -> ViewRead {
         var node = slot.pointee.older
         while let this = node, this.pointee.version.epoch > epoch { node = this.pointee.next }
         guard let this = node, this.pointee.version.state == .value else { return .absent }
-        return ViewRead(
+        var read = ViewRead(
             this.pointee.version,
             rendered: RenderedView.append(
                 block: this.pointee.payload!, eventMicros: this.pointee.version.eventTime,
                 features: features, to: arena))
+        if withPayload {
+            read.payload = copy(this.pointee.payload, this.pointee.payloadLength, to: arena)
+        }
+        return read
+    }
+
+    /// Appends a payload and returns where it starts.
+    private func copy(
+        _ payload: UnsafeMutablePointer<UInt8>?, _ length: UInt32, to arena: ByteArena
+    ) -> Int {
+        let start = arena.count
+        // As long as a multiple of four, so that the next rendered view stays aligned.
+        arena.reserve(Int(length) + 3)
+        if let payload { memcpy(arena.base + start, payload, Int(length)) }
+        arena.count += (Int(length) + 3) & ~3
+        return start
     }
 
     private func render(_ slot: UnsafeMutablePointer<OnlineRow.Slot>, _ features: [Field]) {

@@ -7,6 +7,8 @@ struct ViewRead {
     var visibleTime: Int64
     /// Where its `RenderedView` starts in the lookup's arena.
     var rendered: Int
+    /// Where its payload starts there, when payloads were asked for.
+    var payload = -1
     /// `RowOrder.origin` and offset of the row that made the value.
     var origin = ViewVersion.noOrigin
     var offset: Int64 = 0

@@ -21,18 +21,25 @@ struct LookupAnswer {
     /// - Shape: `reads` holds for each row one entry for each of the plan's views, with its place in `blocks`.
     mutating func write(
         _ plan: ServingPlan, rows: Int, keys: [Column], order: [Int],
-        reads: UnsafePointer<ViewRead>, blocks: ByteArena, now: Int64, wantsViewNames: Bool,
-        to out: ByteArena
+        reads: UnsafePointer<ViewRead>, blocks: ByteArena,
+        computed: [ComputedFeatures] = [], now: Int64, wantsViewNames: Bool, to out: ByteArena
     ) {
         judge(plan, rows: rows, reads: reads, now: now)
         JSONText.append("{\"results\":[", to: out)
+        let first = out.count
         for (index, key) in order.enumerated() {
             if index > 0 { JSONText.append(",", to: out) }
             writeKey(keys[key], rows: rows, to: out)
         }
         for column in plan.columns {
+            if column.isComputed {
+                writeComputed(computed[column.view], column.feature, rows: rows, to: out)
+                continue
+            }
             writeColumn(column, plan, rows: rows, reads: reads, blocks: blocks, to: out)
         }
+        // Without keys nothing stands before the first column, and its comma goes.
+        if order.isEmpty { out.base[first] = 0x20 }
         JSONText.append("],\"metadata\":{\"feature_names\":[", to: out)
         for key in order {
             JSONText.append(string: plan.joinKeys[key].field.name, to: out)
@@ -107,6 +114,38 @@ struct LookupAnswer {
             JSONText.append(LookupAnswer.epoch, to: out)
         }
         JSONText.append("]}", to: out)
+    }
+
+    /// A column that was computed for this answer; it is about no event.
+    private func writeComputed(
+        _ features: ComputedFeatures, _ feature: Int, rows: Int, to out: ByteArena
+    ) {
+        JSONText.append(",{\"values\":[", to: out)
+        for row in 0..<rows {
+            if row > 0 { JSONText.append(",", to: out) }
+            _ = FeatureText.append(features.columns[feature], row, to: out)
+        }
+        JSONText.append("],\"statuses\":[", to: out)
+        for row in 0..<rows {
+            if row > 0 { JSONText.append(",", to: out) }
+            LookupAnswer.append(status: features.status(row, feature), to: out)
+        }
+        JSONText.append("],\"event_timestamps\":[", to: out)
+        for row in 0..<rows {
+            if row > 0 { JSONText.append(",", to: out) }
+            JSONText.append(LookupAnswer.epoch, to: out)
+        }
+        JSONText.append("]}", to: out)
+    }
+
+    private static func append(status: UInt8, to out: ByteArena) {
+        switch status {
+        case FeatureStatus.invalid.rawValue: JSONText.append("\"INVALID\"", to: out)
+        case FeatureStatus.present.rawValue: JSONText.append("\"PRESENT\"", to: out)
+        case FeatureStatus.nullValue.rawValue: JSONText.append("\"NULL_VALUE\"", to: out)
+        case FeatureStatus.notFound.rawValue: JSONText.append("\"NOT_FOUND\"", to: out)
+        default: JSONText.append("\"OUTSIDE_MAX_AGE\"", to: out)
+        }
     }
 
     private mutating func writeColumn(
@@ -198,12 +237,7 @@ struct LookupAnswer {
                     counts[column.view &* 5 &+ Int(status)] &+= 1
                 }
             }
-            switch status {
-            case FeatureStatus.present.rawValue: JSONText.append("\"PRESENT\"", to: out)
-            case FeatureStatus.nullValue.rawValue: JSONText.append("\"NULL_VALUE\"", to: out)
-            case FeatureStatus.notFound.rawValue: JSONText.append("\"NOT_FOUND\"", to: out)
-            default: JSONText.append("\"OUTSIDE_MAX_AGE\"", to: out)
-            }
+            LookupAnswer.append(status: status, to: out)
         }
     }
 

@@ -138,9 +138,37 @@ final class LookupEngine: @unchecked Sendable {
         }
         blocks.count = 0
         for group in plan.groups { try read(group, plan, rows: rows) }
+        let time = now()
+        var computed: [ComputedFeatures] = []
+        if !plan.computed.isEmpty {
+            computed = try compute(plan, scanner, rows: rows, now: time)
+        }
         writer.write(
             plan, rows: rows, keys: keyColumns, order: keyOrder, reads: reads, blocks: blocks,
-            now: now(), wantsViewNames: request.wantsViewNames, to: answer)
+            computed: computed, now: time, wantsViewNames: request.wantsViewNames, to: answer)
+    }
+
+    /// The on-demand parts of the answer, out of what the request says and what was read.
+    private func compute(
+        _ plan: ServingPlan, _ scanner: JSONScanner, rows: Int, now: Int64
+    ) throws(LookupProblem) -> [ComputedFeatures] {
+        var inputs: [Column] = []
+        for input in plan.inputs {
+            if let key = input.joinKey {
+                inputs.append(keyColumns[key])
+                continue
+            }
+            let given = request.keys.last { isEqual(scanner.bytes($0.name), input.nameBytes) }
+            inputs.append(
+                try input.column(
+                    given.map { request.values[$0.first..<($0.first + $0.count)] }, of: scanner,
+                    rows: rows))
+        }
+        return plan.computed.map { view in
+            view.compute(
+                inputs, reads: reads, viewCount: plan.views.count, blocks: blocks, rows: rows,
+                now: now)
+        }
     }
 
     /// Positions in the plan's join keys, in the order the request names them.
@@ -197,6 +225,7 @@ final class LookupEngine: @unchecked Sendable {
             do throws(JobFailure) {
                 try table.shard(hash).read(
                     hash: hash, key: key.base, keyLength: key.count, slots: group.slots,
+                    withPayloads: group.isComputedFrom,
                     reads: reads + row * plan.views.count + group.firstView, into: blocks)
             } catch {
                 throw .storage(error)

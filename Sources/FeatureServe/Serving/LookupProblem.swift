@@ -15,11 +15,13 @@ struct LookupProblem: Error, Equatable {
             status: 404, className: "FeatureViewNotFoundException",
             message: "Feature view \(name) does not exist")
     }
-    static func noFeature(_ feature: String, view: FeatureView) -> LookupProblem {
+    static func noFeature(
+        _ feature: String, view: String, features: [Field]
+    ) -> LookupProblem {
         LookupProblem(
             status: 404, className: "SpecifiedFeaturesNotPresentError",
-            message: "Feature \(feature) is not in feature view \(view.name), which has: "
-                + view.features.map(\.name).joined(separator: ", "))
+            message: "Feature \(feature) is not in feature view \(view), which has: "
+                + features.map(\.name).joined(separator: ", "))
     }
     static func noService(_ name: String) -> LookupProblem {
         LookupProblem(
@@ -30,6 +32,13 @@ struct LookupProblem: Error, Equatable {
         LookupProblem(
             status: 404, className: "EntityNotFoundException",
             message: "Join key \(key) of entity \(entity) is missing from \"entities\"")
+    }
+    static func noRequestData(_ names: [String], view: String) -> LookupProblem {
+        LookupProblem(
+            status: 404, className: "RequestDataNotFoundInEntityRowsException",
+            message:
+                "Required request data source features \(names.joined(separator: ", ")) not found "
+                + "in the entity rows, but required by on-demand view \(view)")
     }
     static func collision(_ name: String) -> LookupProblem {
         LookupProblem(

@@ -38,6 +38,8 @@ struct LookupRequest {
                 featureBytes = start..<scanner.at
             } else if matches(bytes, "entities") {
                 try scanEntities(&scanner)
+            } else if matches(bytes, "request_context"), scanner.peek() == 0x7B {
+                try scanLists(&scanner)
             } else if matches(bytes, "feature_service") {
                 let token = try scanner.value()
                 service = token.kind == .null ? nil : token
@@ -82,9 +84,16 @@ struct LookupRequest {
     }
 
     private mutating func scanEntities(_ scanner: inout JSONScanner) throws(JSONFault) {
+        if hasEntities {
+            keys.removeAll(keepingCapacity: true)
+            values.removeAll(keepingCapacity: true)
+        }
         hasEntities = true
-        keys.removeAll(keepingCapacity: true)
-        values.removeAll(keepingCapacity: true)
+        try scanLists(&scanner)
+    }
+
+    /// Lists by name: of keys, and of what on-demand features are computed from.
+    private mutating func scanLists(_ scanner: inout JSONScanner) throws(JSONFault) {
         try scanner.object { (name, scanner) throws(JSONFault) in
             let first = values.count
             if scanner.peek() == 0x7B {

@@ -18,6 +18,8 @@ final class ServingPlan: Sendable {
         let slots: [Int]
         /// The position of the first of them in `views`.
         let firstView: Int
+        /// Whether something is computed from its views.
+        let isComputedFrom: Bool
     }
 
     struct View: Sendable {
@@ -27,8 +29,10 @@ final class ServingPlan: Sendable {
     }
 
     struct OutputColumn: Sendable {
+        /// The position in `views`, or in `computed` when it is computed.
         let view: Int
         let feature: Int
+        var isComputed = false
     }
 
     /// What tells the plan from others: the bytes it was made from and whether names are full.
@@ -37,6 +41,10 @@ final class ServingPlan: Sendable {
     let groups: [Group]
     let views: [View]
     let columns: [OutputColumn]
+    /// What has to be computed for the answer.
+    let computed: [ComputedView]
+    /// What the request has to say for that.
+    let inputs: [RequestInput]
     /// The names of the columns as JSON strings with commas between, and those of the views as objects.
     let columnNames: [UInt8]
     let viewNames: [UInt8]
@@ -53,18 +61,27 @@ final class ServingPlan: Sendable {
         }
         let catalog = store.catalog
         var wanted: [FeatureView] = []
+        var onDemand: [OnDemandView] = []
         var names: [String] = []
-        var picked: [(view: FeatureView, feature: Int)] = []
+        var picked: [(view: String, feature: Int)] = []
         for (name, feature) in references {
-            guard let view = catalog.view(name) else { throw .noView(name) }
-            guard let index = view.features.firstIndex(where: { $0.name == feature }) else {
-                throw .noFeature(feature, view: view)
+            let stored = catalog.view(name)
+            let made = stored == nil ? catalog.onDemandView(name) : nil
+            guard let features = stored?.features ?? made?.features else { throw .noView(name) }
+            guard let index = features.firstIndex(where: { $0.name == feature }) else {
+                throw .noFeature(feature, view: name, features: features)
             }
             let shown = fullNames ? "\(name)__\(feature)" : feature
             guard !names.contains(shown) else { throw .collision(shown) }
             names.append(shown)
-            picked.append((view, index))
-            if !wanted.contains(view) { wanted.append(view) }
+            picked.append((name, index))
+            if let stored, !wanted.contains(stored) { wanted.append(stored) }
+            if let made, !onDemand.contains(where: { $0.name == name }) { onDemand.append(made) }
+        }
+        let shownViews = wanted.map(\.name) + onDemand.map(\.name)
+        let read = Set(onDemand.flatMap(\.sources).map(\.view))
+        for name in read.sorted() {
+            if let view = catalog.view(name), !wanted.contains(view) { wanted.append(view) }
         }
         var joinKeys: [JoinKey] = []
         var groups: [Group] = []
@@ -88,42 +105,55 @@ final class ServingPlan: Sendable {
             groups.append(
                 Group(
                     table: table, keyParts: parts,
-                    slots: mine.map { catalog.place(of: $0.name)!.slot }, firstView: views.count))
+                    slots: mine.map { catalog.place(of: $0.name)!.slot }, firstView: views.count,
+                    isComputedFrom: mine.contains { read.contains($0.name) }))
             for view in mine {
                 views.append(
                     View(
                         declaration: view,
-                        statuses: FeatureStatus.allCases.map {
-                            metrics.counter(
-                                "feast_online_features_status_total",
-                                help: "Values served, by feature view and status.",
-                                labels: [
-                                    ("feature_view", view.name),
-                                    ("status", $0.wireName.lowercased()),
-                                ])
-                        }))
+                        statuses: ServingPlan.statusCounters(view.name, metrics)))
             }
         }
         var columns: [OutputColumn] = []
-        for (view, feature) in picked {
-            let at = views.firstIndex { $0.declaration == view }!
-            views[at].columns += 1
-            columns.append(OutputColumn(view: at, feature: feature))
+        for (name, feature) in picked {
+            if let at = views.firstIndex(where: { $0.declaration.name == name }) {
+                views[at].columns += 1
+                columns.append(OutputColumn(view: at, feature: feature))
+            } else {
+                let at = onDemand.firstIndex { $0.name == name }!
+                columns.append(OutputColumn(view: at, feature: feature, isComputed: true))
+            }
         }
+        inputs = try RequestInput.inputs(of: onDemand, joinKeys: joinKeys)
+        var computed: [ComputedView] = []
+        for view in onDemand {
+            computed.append(ComputedView(view, views: views, inputs: inputs, metrics: metrics))
+        }
+        self.computed = computed
         self.identity = identity
         self.joinKeys = joinKeys
         self.groups = groups
         self.views = views
         self.columns = columns
         columnNames = ServingPlan.joined(names)
-        viewNames = ServingPlan.joined(wanted.map(\.name), open: "{\"name\":", close: "}")
+        viewNames = ServingPlan.joined(shownViews, open: "{\"name\":", close: "}")
         latency = metrics.histogram(
             "feast_feature_server_request_latency_seconds",
             help: "Time to answer a lookup, by its size.",
             labels: [
                 ("endpoint", "/get-online-features"), ("feature_count", "\(columns.count)"),
-                ("feature_view_count", "\(views.count)"),
+                ("feature_view_count", "\(shownViews.count)"),
             ])
+    }
+
+    /// A counter of the values served of `view` for every status.
+    static func statusCounters(_ view: String, _ metrics: MetricsRegistry) -> [Counter] {
+        FeatureStatus.allCases.map {
+            metrics.counter(
+                "feast_online_features_status_total",
+                help: "Values served, by feature view and status.",
+                labels: [("feature_view", view), ("status", $0.wireName.lowercased())])
+        }
     }
 
     private static func joined(
@@ -145,7 +175,7 @@ final class ServingPlan: Sendable {
     ) throws(LookupProblem) -> [(view: String, feature: String)] {
         guard let service = catalog.service(name) else { throw .noService(name) }
         return service.parts.flatMap { part in
-            (part.features ?? catalog.view(part.view)?.features.map(\.name) ?? [])
+            (part.features ?? catalog.features(of: part.view).map(\.name))
                 .map { (view: part.view, feature: $0) }
         }
     }

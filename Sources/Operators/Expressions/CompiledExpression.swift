@@ -30,6 +30,30 @@ public final class CompiledExpression: @unchecked Sendable {
     /// The position of the column the expression is, when it is nothing but a column.
     public var plainColumn: Int? { (node as? ColumnNode)?.index }
 
+    /// A column that is read, or one field of a column that is a struct.
+    public struct Read: Hashable, Sendable {
+        /// The column's position in the schema.
+        public let column: Int
+        /// The position of the field; nil for the whole column.
+        public let field: Int?
+    }
+
+    /// What the expression reads, field by field where it names a struct's fields.
+    public var reads: Set<Read> {
+        var found: Set<Read> = []
+        var open = [node]
+        while let node = open.popLast() {
+            if let field = node as? FieldNode, let column = field.children[0] as? ColumnNode {
+                found.insert(Read(column: column.index, field: field.index))
+            } else if let column = node as? ColumnNode {
+                found.insert(Read(column: column.index, field: nil))
+            } else {
+                open += node.children
+            }
+        }
+        return found
+    }
+
     /// The value of the expression for every row of `batch`.
     ///
     /// - Shape: one column of `batch.count` rows, which may be a column of `batch` itself and may share

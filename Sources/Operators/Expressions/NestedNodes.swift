@@ -3,7 +3,7 @@ import StreamRuntime
 
 /// A field of a struct.
 final class FieldNode: ExpressionNode {
-    private let index: Int
+    let index: Int
 
     init(_ operand: ExpressionNode, index: Int, type: ColumnType) {
         self.index = index

@@ -22,11 +22,16 @@ enum Catalog {
                     name: "feature_views", shape: featureViews,
                     meaning: "Features kept for lookups, by name."),
                 KeyShape(
-                    name: "services", shape: services,
-                    meaning: "Named sets of features; an entry is VIEW or VIEW:FEATURE."),
+                    name: "push_sources", shape: pushSources,
+                    meaning: "Names under which rows are pushed into views."),
                 KeyShape(
-                    name: "on_demand", shape: .text(.any), isLater: true,
-                    meaning: "Features computed at lookup."),
+                    name: "on_demand", shape: onDemand,
+                    meaning: "Features computed at lookup, by name."),
+                KeyShape(
+                    name: "services", shape: services,
+                    meaning:
+                        "Named sets of features; an entry is VIEW, VIEW:FEATURE or VIEW: [FEATURE, …]."
+                ),
                 KeyShape(
                     name: "tests", shape: .text(.any), isLater: true,
                     meaning: "Tests of the pipelines."),
@@ -375,42 +380,4 @@ enum Catalog {
                                 "What becomes of rows a step fails on; that of its streams otherwise."
                         ),
                     ]))))
-
-    static let entities = Shape.table(
-        TableShape(
-            what: "entity", key: .name,
-            value: .mapping(
-                MappingShape(
-                    what: "entity",
-                    keys: [
-                        KeyShape(
-                            name: "keys",
-                            shape: .table(
-                                TableShape(what: "key", key: .name, value: .text(.type))),
-                            isRequired: true, meaning: "The parts of the key: NAME: TYPE.")
-                    ]))))
-
-    static let featureViews = Shape.table(
-        TableShape(
-            what: "feature view", key: .name,
-            value: .mapping(
-                MappingShape(
-                    what: "feature view",
-                    keys: [
-                        KeyShape(
-                            name: "entity", shape: .text(.name), isRequired: true,
-                            meaning: "The entity the features are about."),
-                        KeyShape(
-                            name: "from", shape: .text(.reference), isRequired: true,
-                            meaning: "The stream or pipeline whose rows fill it."),
-                        KeyShape(
-                            name: "ttl", shape: .text(.duration),
-                            meaning: "The age at which a value no longer counts; never otherwise."),
-                        KeyShape(
-                            name: "features", shape: .list(of: .text(.name), min: 1),
-                            meaning: "The columns; all that are not keys otherwise."),
-                    ]))))
-
-    static let services = Shape.table(
-        TableShape(what: "service", key: .name, value: .list(of: .text(.any), min: 1)))
 }

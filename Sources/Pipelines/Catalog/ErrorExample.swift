@@ -53,8 +53,15 @@ extension ErrorExample {
           user: {keys: {user_id: int64}}
         feature_views:
           user_minute: {entity: user, from: minutes, ttl: 1h, features: [orders, revenue]}
+          user_profile: {entity: user, features: [{name: limit_eur, type: double, default: 0.0}]}
         services:
           fraud: [user_minute]
+        push_sources:
+          profiles: {view: user_profile}
+        on_demand:
+          risk:
+            request: {amount: double}
+            select: {share: amount / nullif(user_profile.limit_eur, 0)}
 
         """
 
@@ -161,6 +168,10 @@ extension ErrorExample {
         .init(
             code: .notAFeature, right: "from: minutes, ttl: 1h, features: [orders, revenue]",
             wrong: "from: orders, ttl: 1h, features: [lines]"),
+        .init(
+            code: .featureType, right: "features: [orders, revenue]",
+            wrong: "features: [{name: orders, type: double}]"),
+        .init(code: .badDefault, right: "default: 0.0", wrong: "default: none"),
         .init(
             code: .changelog, right: "format: json",
             wrong: "format: {debezium: {changelog: full}}"),

@@ -8,6 +8,7 @@ enum Reference {
             ("streams", Catalog.streams), ("fields", Catalog.fields),
             ("pipelines", Catalog.pipelines), ("to", Catalog.target),
             ("entities", Catalog.entities), ("feature_views", Catalog.featureViews),
+            ("push_sources", Catalog.pushSources), ("on_demand", Catalog.onDemand),
         ]
         for (title, shape) in parts { text += "### \(title)\n\n" + table(shape) + "\n" }
         text += "### format\n\n| format | options | meaning |\n|---|---|---|\n"
@@ -64,7 +65,7 @@ enum Reference {
     private static func isTopLevel(_ key: String) -> Bool {
         [
             "job", "connections", "streams", "fields", "format", "pipelines", "entities",
-            "feature_views", "services", "to", "steps",
+            "feature_views", "services", "push_sources", "on_demand", "to", "steps",
         ].contains(key)
     }
 

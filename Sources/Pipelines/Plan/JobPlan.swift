@@ -10,11 +10,15 @@ struct JobPlan: Equatable, Sendable {
     var connections: [PlannedConnection]
     let sources: [PlannedSource]
     let steps: [PlannedStep]
+    /// Which columns each step reads, by its ordinal.
+    let uses: [ColumnUse]
     /// The topics by which shares pass rows on; none without shares.
     let repartitions: [PlannedRepartition]
     var sinks: [PlannedSink]
     let entities: [PlannedEntity]
     let featureViews: [PlannedFeatureView]
+    let pushSources: [PlannedPushSource]
+    let onDemand: [PlannedOnDemand]
     let services: [PlannedService]
     /// The pipelines in file order, with where each one's rows come out.
     let pipelines: [PlannedPipeline]
@@ -22,6 +26,9 @@ struct JobPlan: Equatable, Sendable {
     let fingerprint: String
 
     var name: String { settings.name }
+
+    /// Whether there is anything to look up.
+    var hasFeatures: Bool { !featureViews.isEmpty || !onDemand.isEmpty }
 
     /// The steps that take over another id's state, by their new id.
     var renames: [String: String] {
@@ -327,40 +334,4 @@ struct PlannedPipeline: Equatable, Sendable {
     let steps: [Int]
     let outputs: [PlannedEdge]
     let schema: Schema
-}
-
-/// What features are about.
-struct PlannedEntity: Equatable, Sendable {
-    let name: String
-    /// The key's parts, in order.
-    let keys: [Field]
-}
-
-/// Features of an entity that come from a pipeline.
-struct PlannedFeatureView: Equatable, Sendable {
-    let name: String
-    /// An index into `JobPlan.entities`.
-    let entity: Int
-    /// The pipeline or stream it is filled from.
-    let from: String
-    /// Columns of the sink's rows that make the entity key, in the order of the entity's keys.
-    let keyColumns: [Int]
-    /// Columns of the sink's rows that are features, in the order of `features`.
-    let featureColumns: [Int]
-    let features: [Field]
-    /// The age at which a value no longer counts; nil = never.
-    let ttl: Duration?
-}
-
-/// A named set of features for one model.
-struct PlannedService: Equatable, Sendable {
-    /// One of its features.
-    struct Feature: Equatable, Sendable {
-        /// An index into `JobPlan.featureViews`.
-        let view: Int
-        let feature: String
-    }
-
-    let name: String
-    let features: [Feature]
 }

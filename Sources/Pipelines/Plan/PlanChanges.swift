@@ -19,6 +19,8 @@ struct PlanChanges {
         found += PlanChanges.compareSteps(before, after)
         found += PlanChanges.compare("output", "id", "sinks", before, after)
         found += PlanChanges.compare("feature view", "name", "feature_views", before, after)
+        found += PlanChanges.compare("push source", "name", "push_sources", before, after)
+        found += PlanChanges.compare("on-demand view", "name", "on_demand", before, after)
         found += PlanChanges.compare("service", "name", "services", before, after)
         lines = ["changes since the last run:"] + found.map { "  " + $0 }
     }

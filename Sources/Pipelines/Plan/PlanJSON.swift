@@ -1,3 +1,4 @@
+import FeatureServe
 import StreamRuntime
 
 extension JobPlan {
@@ -18,7 +19,8 @@ extension JobPlan {
                                 ("name", .string(view.name)),
                                 ("entity", .string(entities[view.entity].name)),
                                 ("keys", columns(entities[view.entity].keys)),
-                                ("from", .string(view.from)), ("features", columns(view.features)),
+                                ("from", view.from.map { .string($0) } ?? .null),
+                                ("features", columns(view.features)),
                                 ("ttl", view.ttl.map { .string($0.text) } ?? .null),
                             ])
                         })
@@ -32,14 +34,47 @@ extension JobPlan {
                                 (
                                     "features",
                                     .strings(
-                                        service.features.map {
-                                            "\(featureViews[$0.view].name):\($0.feature)"
-                                        })
+                                        service.features.map { "\($0.view):\($0.feature)" })
                                 ),
                             ])
                         })
                 ),
-            ])
+            ] + onDemandJSON)
+    }
+
+    /// What is pushed and what is computed at lookup, if there is any.
+    private var onDemandJSON: [(String, JSONText)] {
+        var parts: [(String, JSONText)] = []
+        if !pushSources.isEmpty {
+            let sources = pushSources.map { source in
+                JSONText.object([
+                    ("name", .string(source.name)),
+                    ("view", .string(featureViews[source.view].name)),
+                ])
+            }
+            parts.append(("push_sources", .array(sources)))
+        }
+        if !onDemand.isEmpty {
+            let views = onDemand.map { view in
+                JSONText.object([
+                    ("name", .string(view.name)),
+                    ("request", columns(view.request.map(\.field))),
+                    (
+                        "reads",
+                        .strings(
+                            view.sources.flatMap { source in
+                                source.features.map { "\(featureViews[source.view].name):\($0)" }
+                            })
+                    ),
+                    (
+                        "select",
+                        .object(view.items.map { ($0.name, .string($0.text)) })
+                    ), ("features", columns(view.features)),
+                ])
+            }
+            parts.append(("on_demand", .array(views)))
+        }
+        return parts
     }
 
     /// The plan with the fingerprint of everything that decides results: not where it runs, not how fast.
@@ -50,8 +85,9 @@ extension JobPlan {
         let digits = String(hash, radix: 16)
         return JobPlan(
             settings: settings, connections: connections, sources: sources, steps: steps,
-            repartitions: repartitions, sinks: sinks, entities: entities,
-            featureViews: featureViews, services: services,
+            uses: uses, repartitions: repartitions, sinks: sinks, entities: entities,
+            featureViews: featureViews, pushSources: pushSources, onDemand: onDemand,
+            services: services,
             pipelines: pipelines,
             fingerprint: String(repeating: "0", count: 16 - digits.count) + digits)
     }
@@ -94,7 +130,8 @@ extension JobPlan {
         return path.hasPrefix("./") ? String(path.dropFirst(2)) : path
     }
 
-    private func description(of field: PlannedField) -> String {
+    /// A field's type and where it is read from.
+    func description(of field: PlannedField) -> String {
         var text = "\(field.type)"
         switch field.from {
         case .value:

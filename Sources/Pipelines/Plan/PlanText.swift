@@ -23,11 +23,19 @@ extension JobPlan {
             lines.append("  \(sink.id): \(sink.delivery.rawValue)\(key)")
             lines.append("      from \(sink.inputs.map(nodeName).joined(separator: ", "))")
         }
-        if !featureViews.isEmpty { lines += ["", "features"] }
+        if hasFeatures { lines += ["", "features"] }
         for view in featureViews {
             let keys = entities[view.entity].keys.map(\.name).joined(separator: ", ")
             let ttl = view.ttl.map { ", for \($0.text)" } ?? ""
-            lines.append("  \(view.name) of \(entities[view.entity].name) (\(keys))\(ttl)")
+            let pushed = view.from == nil ? ", pushed" : ""
+            lines.append("  \(view.name) of \(entities[view.entity].name) (\(keys))\(ttl)\(pushed)")
+            lines.append("      " + JobPlan.columns(view.features))
+        }
+        for view in onDemand {
+            let reads = view.sources.map { featureViews[$0.view].name }
+            lines.append(
+                "  \(view.name) on demand"
+                    + (reads.isEmpty ? "" : ", reads \(reads.joined(separator: ", "))"))
             lines.append("      " + JobPlan.columns(view.features))
         }
         if let previous { lines += [""] + PlanChanges(from: previous, to: self).lines }

@@ -65,7 +65,7 @@ struct PlannedRows {
 }
 
 /// Which columns of its input a step reads: for itself, and for each column it gives out.
-struct ColumnUse {
+struct ColumnUse: Equatable, Sendable {
     var always: Set<Int> = []
     /// For each output column of the main port the input columns it is made of.
     var outputs: [Set<Int>] = []

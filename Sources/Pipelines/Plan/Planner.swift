@@ -24,6 +24,8 @@ final class Planner {
     var uses: [ColumnUse] = []
     var sinks: [PlannedSink] = []
     var pipelines: [PlannedPipeline] = []
+    var onDemand: [PlannedOnDemand] = []
+    var pushSources: [PlannedPushSource] = []
     /// The outputs to Kafka that are not said to be at_least_once, by the sink's id.
     var wishes: [String: DeliveryWish] = [:]
     var names: [String: PlannedName] = [:]
@@ -98,8 +100,10 @@ final class Planner {
         for pipeline in spec.pipelines { _ = planPipeline(pipeline) }
         settleDeliveries()
         let views = planFeatureViews()
+        onDemand = planOnDemand(views)
+        pushSources = planPushSources(views)
         if needed == nil {
-            checkServices(views)
+            checkServices(views, onDemand)
             checkDestinations()
             checkShares()
         }
@@ -108,12 +112,14 @@ final class Planner {
 
     private func finish(_ views: [PlannedFeatureView]) -> JobPlan {
         let entities = spec.entities.map {
-            PlannedEntity(name: $0.name.value, keys: $0.keys.map(\.value))
+            PlannedEntity(name: $0.name.value, keys: $0.keys.map(\.value), notes: $0.notes)
         }
         let plan = JobPlan(
             settings: settings, connections: connections, sources: sources, steps: steps,
-            repartitions: repartitions, sinks: sinks, entities: entities, featureViews: views,
-            services: planServices(views),
+            uses: uses, repartitions: repartitions, sinks: sinks, entities: entities,
+            featureViews: views,
+            pushSources: pushSources, onDemand: onDemand,
+            services: planServices(views, onDemand),
             pipelines: pipelines, fingerprint: "")
         return plan.withFingerprint()
     }

@@ -29,6 +29,14 @@ extension StepPlanner {
 
     /// Tells of an expression's error at its place in the file.
     func report(_ error: ExpressionError, in expression: SpecExpression, _ rows: PlannedRows) {
+        StepPlanner.report(error, in: expression, rows, diagnostics: diagnostics)
+    }
+
+    /// Tells of an error of an expression over the columns of `rows`.
+    static func report(
+        _ error: ExpressionError, in expression: SpecExpression, _ rows: PlannedRows,
+        diagnostics: Diagnostics
+    ) {
         let words = StepPlanner.words(of: expression.text)
         // A column that could not be made is not to be missed a second time.
         if !rows.poisoned.isDisjoint(with: words) { return }
@@ -52,7 +60,7 @@ extension StepPlanner {
     }
 
     /// The words of an expression that may be names of columns.
-    private static func words(of text: String) -> Set<String> {
+    static func words(of text: String) -> Set<String> {
         Set(
             text.split { !($0.isLetter || $0.isNumber || $0 == "_") }.map(String.init))
     }

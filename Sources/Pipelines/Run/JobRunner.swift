@@ -52,7 +52,7 @@ public final class JobRunner {
         stored.archiveScope = CheckpointArchives.scope(job: plan.name)
         let storage = try DurableStorage(stored, transaction: transactions.domain)
         for notice in storage.skipped { Terminal.error("warning: \(notice)\n") }
-        if !plan.featureViews.isEmpty {
+        if plan.hasFeatures {
             try OnlineStores.check(plan, isFetched: storage.isFetched)
             online = try OnlineStores.open(
                 plan, budget: budget.online, checkpoint: storage.restored?.checkpoint ?? 0)

@@ -6,21 +6,7 @@ import StreamRuntime
 enum OnlineStores {
     /// What the plan serves.
     static func catalog(_ plan: JobPlan) throws(JobFailure) -> FeatureCatalog {
-        let entities = plan.entities.map { Entity(name: $0.name, keys: $0.keys) }
-        let views = plan.featureViews.map { view in
-            FeatureView(
-                name: view.name, entity: entities[view.entity].name, features: view.features,
-                ttlMicros: view.ttl?.micros ?? 0)
-        }
-        let services = plan.services.map { service in
-            FeatureService(
-                name: service.name,
-                parts: service.features.map {
-                    FeatureService.Part(
-                        view: plan.featureViews[$0.view].name, features: [$0.feature])
-                })
-        }
-        return try FeatureCatalog(entities: entities, views: views, services: services)
+        try FeatureCatalogs.catalog(plan)
     }
 
     /// Opens the store in the plan's state directory, made if it is not there, for a job that goes on from

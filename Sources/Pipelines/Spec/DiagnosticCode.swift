@@ -53,6 +53,8 @@ enum DiagnosticCode: String, CaseIterable, Sendable {
     case badWindow = "E310"
     case notAFeature = "E311"
     case changelog = "E312"
+    case featureType = "E313"
+    case badDefault = "E314"
 }
 
 extension DiagnosticCode {
@@ -95,7 +97,8 @@ extension DiagnosticCode {
             "There are several connections and it is not said which one a topic is on."
         case .conflictingTopic: "Two outputs with different columns or keys write to one topic."
         case .wrongConnection: "The connection is of a kind that cannot hold this."
-        case .unknownView: "A service names a feature view or feature that is not declared."
+        case .unknownView:
+            "A service, an on-demand view or a push source names a view or feature that is not declared."
         case .nowhere: "A pipeline's rows go nowhere: it has no `to:` and nothing reads it."
         case .severalClusters:
             "Outputs to two Kafka clusters are to be exactly-once, which one transaction cannot do."
@@ -117,6 +120,8 @@ extension DiagnosticCode {
         case .repeatedColumn: "A step would make two columns of the same name."
         case .notOrdered: "A column whose type has no order."
         case .badWindow: "Window sizes that do not fit each other."
+        case .featureType: "A feature is declared with another type than the rows give it."
+        case .badDefault: "A default that is not a constant of the type it is for."
         case .notAFeature: "A column whose type cannot be a feature."
         }
     }

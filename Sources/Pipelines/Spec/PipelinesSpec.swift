@@ -29,6 +29,8 @@ struct PipelinesSpec: Sendable {
     var pipelines: [PipelineSpec] = []
     var entities: [EntitySpec] = []
     var featureViews: [FeatureViewSpec] = []
+    var pushSources: [PushSourceSpec] = []
+    var onDemand: [OnDemandSpec] = []
     var services: [ServiceSpec] = []
     /// What is declared but could not be read, as "streams/orders": not to be called unknown.
     var unreadable: Set<String> = []
@@ -185,30 +187,8 @@ struct TargetSpec: Sendable {
     var message: PlannedFormat?
 }
 
-/// An entry of `entities:`.
-struct EntitySpec: Sendable {
-    let name: Located<String>
-    let keys: [Located<Field>]
-}
-
-/// An entry of `feature_views:`.
-struct FeatureViewSpec: Sendable {
-    let name: Located<String>
-    let entity: Located<String>
-    let from: Located<String>
-    let ttl: Duration?
-    /// nil = every column that is not a key.
-    let features: [Located<String>]?
-}
-
-/// An entry of `services:`; a feature is VIEW or VIEW:FEATURE.
-struct ServiceSpec: Sendable {
-    let name: Located<String>
-    let features: [Located<String>]
-}
-
 extension PipelinesSpec {
-    /// The pipelines called `names`, those they read, and the features made of them.
+    /// The pipelines called `names`, those they read, and the features made of them or of nothing that runs.
     func restricted(to names: [String]) -> PipelinesSpec {
         var kept: Set<String> = []
         var open = names
@@ -221,7 +201,7 @@ extension PipelinesSpec {
         var result = self
         result.pipelines = pipelines.filter { kept.contains($0.name.value) }
         result.featureViews = featureViews.filter {
-            kept.contains(PipelinesSpec.base($0.from.value))
+            $0.from.map { kept.contains(PipelinesSpec.base($0.value)) } ?? true
         }
         return result
     }

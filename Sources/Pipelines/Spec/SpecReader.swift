@@ -12,13 +12,17 @@ struct SpecReader {
         spec.streams = entries(root, "streams").compactMap(stream)
         let pipelines = PipelineReader(diagnostics: diagnostics)
         spec.pipelines = entries(root, "pipelines").compactMap(pipelines.read)
-        spec.entities = entries(root, "entities").compactMap(entity)
-        spec.featureViews = entries(root, "feature_views").compactMap(featureView)
-        spec.services = entries(root, "services").compactMap(service)
+        let features = FeatureReader(diagnostics: diagnostics)
+        spec.entities = entries(root, "entities").compactMap(features.entity)
+        spec.featureViews = entries(root, "feature_views").compactMap(features.featureView)
+        spec.pushSources = entries(root, "push_sources").compactMap(features.pushSource)
+        spec.onDemand = entries(root, "on_demand").compactMap(features.onDemand)
+        spec.services = entries(root, "services").compactMap(features.service)
         note("connections", root, spec.connections.map(\.name.value), &spec)
         note("streams", root, spec.streams.map(\.name.value), &spec)
         note("entities", root, spec.entities.map(\.name.value), &spec)
         note("feature_views", root, spec.featureViews.map(\.name.value), &spec)
+        note("on_demand", root, spec.onDemand.map(\.name.value), &spec)
         note("pipelines", root, spec.pipelines.map(\.name.value), &spec)
         return spec
     }
@@ -206,34 +210,6 @@ struct SpecReader {
         case "drop": .drop
         default: node["dead_letter"]?.located.map { .deadLetter($0) }
         }
-    }
-
-    private func entity(_ entry: SpecNode.Entry) -> EntitySpec? {
-        let keys = (entry.value["keys"]?.entries ?? []).compactMap { key -> Located<Field>? in
-            guard let text = key.value.text, let type = try? TypeText.parse(text) else {
-                return nil
-            }
-            guard KeyEncoder.accepts(type) else {
-                diagnostics.report(
-                    .notAKey, "a key cannot be \(type)", at: key.value.position,
-                    fix: "use a type without parts, such as string or int64")
-                return nil
-            }
-            return Located(value: Field(key.key, type), position: key.keyPosition)
-        }
-        return keys.isEmpty ? nil : EntitySpec(name: entry.name, keys: keys)
-    }
-
-    private func featureView(_ entry: SpecNode.Entry) -> FeatureViewSpec? {
-        guard let entity = entry.value["entity"]?.located, let from = entry.value["from"]?.located
-        else { return nil }
-        return FeatureViewSpec(
-            name: entry.name, entity: entity, from: from, ttl: entry.value["ttl"]?.duration,
-            features: entry.value["features"]?.items.compactMap(\.located))
-    }
-
-    private func service(_ entry: SpecNode.Entry) -> ServiceSpec? {
-        ServiceSpec(name: entry.name, features: entry.value.items.compactMap(\.located))
     }
 }
 

@@ -7,6 +7,7 @@ enum FunctionCatalogue {
         ("Likeness", LikenessFunctions.all),
         ("Dates and times", TimeFunctions.all), ("Lists and structs", ListFunctions.all),
         ("JSON", JSONFunctions.all), ("Places and hashes", GeoFunctions.all),
+        ("Tours", TourFunctions.all),
     ]
 
     nonisolated(unsafe) static let byName: [String: ScalarFunction] = {

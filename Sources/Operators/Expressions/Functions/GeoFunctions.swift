@@ -7,8 +7,23 @@ enum GeoFunctions {
     /// The mean radius of the Earth.
     ///
     /// - Source: IUGG, (2a + b) / 3 of the WGS 84 ellipsoid.
-    private static let earthRadiusKilometres = 6371.0088
-    private static let kilometresPerMile = 1.609344
+    static let earthRadiusKilometres = 6371.0088
+    static let kilometresPerMile = 1.609344
+
+    /// The great-circle distance of two places on a globe of this radius.
+    @inline(__always)
+    static func distance(
+        _ latitude: Double, _ longitude: Double, _ otherLatitude: Double, _ otherLongitude: Double,
+        _ radius: Double
+    ) -> Double {
+        let radian = Double.pi / 180
+        let up = Glibc.sin((otherLatitude - latitude) * radian / 2)
+        let along = Glibc.sin((otherLongitude - longitude) * radian / 2)
+        let chord =
+            up * up + Glibc.cos(latitude * radian) * Glibc.cos(otherLatitude * radian) * along
+            * along
+        return 2 * radius * Glibc.asin(min(1, chord.squareRoot()))
+    }
 
     @inline(__always)
     private static func haversine(_ call: KernelCall, _ scale: Double) -> Column {
@@ -18,19 +33,15 @@ enum GeoFunctions {
         let otherLongitudes = call.arguments[3].float64s
         let (result, live) = call.result()
         let target = result.float64s
-        let radian = Double.pi / 180
         var row = 0
         while row < call.count {
             if live[row] != 0 {
                 let isOnEarth =
                     Swift.abs(latitudes[row]) <= 90 && Swift.abs(otherLatitudes[row]) <= 90
                 if isOnEarth {
-                    let up = Glibc.sin((otherLatitudes[row] - latitudes[row]) * radian / 2)
-                    let along = Glibc.sin((otherLongitudes[row] - longitudes[row]) * radian / 2)
-                    let chord =
-                        up * up + Glibc.cos(latitudes[row] * radian)
-                        * Glibc.cos(otherLatitudes[row] * radian) * along * along
-                    target[row] = 2 * scale * Glibc.asin(min(1, chord.squareRoot()))
+                    target[row] = distance(
+                        latitudes[row], longitudes[row], otherLatitudes[row], otherLongitudes[row],
+                        scale)
                 } else {
                     call.fail(row, live, "a latitude is not between -90 and 90")
                 }

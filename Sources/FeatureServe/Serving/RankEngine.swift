@@ -1,0 +1,164 @@
+import Codecs
+import StreamRuntime
+
+/// Ranks candidates by an on-demand score; one per event loop.
+///
+/// - Note: `@unchecked Sendable` because it is made on one thread and from then on used by its loop only.
+final class RankEngine: @unchecked Sendable {
+    private let store: OnlineStore
+    private let metrics: MetricsRegistry
+    private let now: @Sendable () -> Int64
+    private let latency: Histogram
+    private var plans: [String: RankPlan] = [:]
+    private let key = ByteArena(capacity: 256)
+    private let blocks = ByteArena(capacity: 1 << 14)
+
+    init(store: OnlineStore, metrics: MetricsRegistry, now: @escaping @Sendable () -> Int64) {
+        self.store = store
+        self.metrics = metrics
+        self.now = now
+        latency = metrics.histogram(
+            "millrace_rank_seconds", help: "Time from a whole request for a ranking to its answer.")
+    }
+
+    /// Appends the body of the answer to the request `body` for the service's ranking to `answer`.
+    ///
+    /// - Returns: the status.
+    func answer(
+        service: String, _ body: UnsafeBufferPointer<UInt8>, into answer: ByteArena
+    ) -> Int {
+        let start = WallClock.monotonicNanos()
+        let from = answer.count
+        var scanner = JSONScanner(body)
+        do throws(JSONFault) {
+            let request = try RankRequest(&scanner)
+            do throws(LookupProblem) {
+                let plan = try plan(service, request)
+                try rank(plan, request, scanner, into: answer)
+                latency.observe(nanos: WallClock.monotonicNanos() - start)
+                return 200
+            } catch {
+                answer.count = from
+                error.append(to: answer)
+                return error.status
+            }
+        } catch {
+            answer.count = from
+            JSONText.append(
+                "{\"detail\":[{\"type\":\"json_invalid\",\"loc\":[\"body\",", to: answer)
+            JSONText.append(integer: Int64(error.position), to: answer)
+            JSONText.append("],\"msg\":", to: answer)
+            JSONText.append(string: "JSON decode error: " + error.message, to: answer)
+            JSONText.append(",\"input\":{}}]}", to: answer)
+            return 422
+        }
+    }
+
+    private func plan(
+        _ service: String, _ request: RankRequest
+    ) throws(LookupProblem) -> RankPlan {
+        let identity = "\(service)\u{0}\(request.score ?? "")"
+        if let known = plans[identity] { return known }
+        let made = try RankPlan(
+            service: service, score: request.score, store: store, metrics: metrics)
+        if plans.count >= LookupEngine.planCount { plans.removeAll() }
+        plans[identity] = made
+        return made
+    }
+
+    private func rank(
+        _ plan: RankPlan, _ request: RankRequest, _ scanner: JSONScanner, into answer: ByteArena
+    ) throws(LookupProblem) {
+        let rows = request.count
+        guard rows <= LookupEngine.rowsMax else { throw .invalid("At most 65536 candidates") }
+        guard rows > 0 else {
+            throw .invalid("No candidates: give \"candidates\" a list of objects with their keys")
+        }
+        let serving = plan.serving
+        let keys = try keyColumns(serving, request, scanner)
+        let reads = UnsafeMutablePointer<ViewRead>.allocate(
+            capacity: max(1, rows * serving.views.count))
+        defer { reads.deallocate() }
+        try read(serving, keys, rows: rows, into: reads)
+        var inputs: [Column] = []
+        for input in serving.inputs {
+            if let joinKey = input.joinKey {
+                inputs.append(keys[joinKey])
+            } else {
+                inputs.append(try column(input, request, scanner))
+            }
+        }
+        let time = now()
+        let computed = serving.computed.map { view in
+            view.compute(
+                inputs, reads: reads, viewCount: serving.views.count, blocks: blocks, rows: rows,
+                now: time)
+        }
+        let order = plan.order(computed, rows: rows)
+        RankAnswer(
+            plan: plan, keys: keys, reads: reads, blocks: blocks, computed: computed, rows: rows,
+            now: time
+        ).write(
+            order, top: request.top ?? plan.ranking.top, parts: request.wantsParts, to: answer)
+    }
+
+    private func keyColumns(
+        _ plan: ServingPlan, _ request: RankRequest, _ scanner: JSONScanner
+    ) throws(LookupProblem) -> [Column] {
+        var columns: [Column] = []
+        for joinKey in plan.joinKeys {
+            let alias = String(decoding: joinKey.aliasBytes, as: UTF8.self)
+            guard let tokens = request.tokens(joinKey.field.name) ?? request.tokens(alias) else {
+                throw .noJoinKey(joinKey.field.name, entity: joinKey.entity)
+            }
+            let column = Column(joinKey.field.type, capacity: request.count)
+            for (row, token) in tokens.enumerated() {
+                guard let token else {
+                    throw .invalid("Candidate \(row) has no \(joinKey.field.name)")
+                }
+                try JoinKeyReader.append(token, of: scanner, key: joinKey.field, to: column)
+            }
+            columns.append(column)
+        }
+        return columns
+    }
+
+    private func column(
+        _ input: RequestInput, _ request: RankRequest, _ scanner: JSONScanner
+    ) throws(LookupProblem) -> Column {
+        let column = Column(input.field.type, capacity: request.count)
+        let tokens = request.tokens(input.field.name)
+        for row in 0..<request.count {
+            if let token = tokens?[row] {
+                try input.append(token, of: scanner, to: column)
+            } else if let value = input.defaultValue {
+                value.append(to: column)
+            } else {
+                throw .noRequestData([input.field.name], view: input.view)
+            }
+        }
+        return column
+    }
+
+    private func read(
+        _ plan: ServingPlan, _ keys: [Column], rows: Int, into reads: UnsafeMutablePointer<ViewRead>
+    ) throws(LookupProblem) {
+        blocks.count = 0
+        for group in plan.groups {
+            let table = store.tables[group.table]
+            for row in 0..<rows {
+                key.count = 0
+                for part in group.keyParts { KeyEncoder.append(keys[part], row, to: key) }
+                let hash = Hash.xxh3(key.base, key.count)
+                do throws(JobFailure) {
+                    try table.shard(hash).read(
+                        hash: hash, key: key.base, keyLength: key.count, slots: group.slots,
+                        withPayloads: true,
+                        reads: reads + row * plan.views.count + group.firstView, into: blocks)
+                } catch {
+                    throw .storage(error)
+                }
+            }
+        }
+    }
+}
