@@ -24,11 +24,14 @@ struct OnlineRow {
         var version: ViewVersion
         var payload: UnsafeMutablePointer<UInt8>?
         var rendered: UnsafeMutablePointer<UInt8>?
+        /// The `RenderedValues`, made when they are first asked for.
+        var values: UnsafeMutablePointer<UInt8>?
         /// What snapshots may still show, newest first.
         var older: UnsafeMutablePointer<OlderVersion>?
         var payloadLength: UInt32
         var payloadCapacity: UInt32
         var renderedLength: UInt32
+        var valuesLength: UInt32
 
         var state: State { version.state }
         var eventTime: Int64 { version.eventTime }
@@ -65,8 +68,9 @@ struct OnlineRow {
                 hasOlder: false, foreign: nil, foreignLength: 0))
         row.slots.initialize(
             repeating: Slot(
-                version: .none, payload: nil, rendered: nil, older: nil, payloadLength: 0,
-                payloadCapacity: 0, renderedLength: 0), count: views)
+                version: .none, payload: nil, rendered: nil, values: nil, older: nil,
+                payloadLength: 0, payloadCapacity: 0, renderedLength: 0, valuesLength: 0),
+            count: views)
         memcpy(row.key, key, keyLength)
         return row
     }
@@ -76,6 +80,7 @@ struct OnlineRow {
         for view in 0..<views {
             slots[view].payload?.deallocate()
             slots[view].rendered?.deallocate()
+            slots[view].values?.deallocate()
             _ = OlderVersion.free(slots[view].older)
         }
         header.pointee.foreign?.deallocate()
@@ -93,7 +98,9 @@ struct OnlineRow {
 
     /// Bytes that what `slot` owns takes.
     func bytes(slot: Int) -> Int {
-        var total = Int(slots[slot].payloadCapacity) + Int(slots[slot].renderedLength)
+        var total =
+            Int(slots[slot].payloadCapacity) + Int(slots[slot].renderedLength)
+            + Int(slots[slot].valuesLength)
         var older = slots[slot].older
         while let this = older {
             total += MemoryLayout<OlderVersion>.stride + Int(this.pointee.payloadCapacity)
@@ -118,5 +125,8 @@ struct OnlineRow {
         slot.pointee.rendered?.deallocate()
         slot.pointee.rendered = nil
         slot.pointee.renderedLength = 0
+        slot.pointee.values?.deallocate()
+        slot.pointee.values = nil
+        slot.pointee.valuesLength = 0
     }
 }

@@ -13,12 +13,12 @@ final class OnlineShard: @unchecked Sendable {
         var row: UnsafeMutableRawPointer?
     }
 
-    private let lock = ShardLock()
-    private let views: Int
+    let lock = ShardLock()
+    let views: Int
     private let codec: OnlineRowCodec
     private let rows: any OnlineRows
     private let budget: Int
-    private let features: [[Field]]
+    let features: [[Field]]
     private let epochs: StoreEpochs
 
     private var entries: UnsafeMutablePointer<Entry>
@@ -34,11 +34,12 @@ final class OnlineShard: @unchecked Sendable {
     private var departures = 0
     /// The bytes above which rows leave memory: the budget, or more where that was in vain.
     private var limit: Int
-    private let scratch = ByteArena()
+    let scratch = ByteArena()
+    let valueScratch = ByteArena()
     private let spill = OnlineRowBatch()
 
     private(set) var rowCount = 0
-    private(set) var byteCount = 0
+    var byteCount = 0
 
     /// Rows that are handled before others get the lock.
     private static let pieceRows = 64
@@ -94,12 +95,17 @@ final class OnlineShard: @unchecked Sendable {
         note(row, slot: slot)
         guard isReplaced || row.slots[slot].older != nil else { return false }
         row.header.pointee.isReferenced = true
-        if !row.header.pointee.isDirty {
-            row.header.pointee.isDirty = true
-            dirty.append(UnsafeMutableRawPointer(row.header))
-        }
+        markDirty(row)
         if byteCount > limit { try relieve() }
         return isReplaced
+    }
+
+    /// Remembers that the row has to be put to rest again.
+    @inline(__always)
+    func markDirty(_ row: OnlineRow) {
+        guard !row.header.pointee.isDirty else { return }
+        row.header.pointee.isDirty = true
+        dirty.append(UnsafeMutableRawPointer(row.header))
     }
 
     /// Keeps in mind that the slot has older versions, if it has.
@@ -187,12 +193,13 @@ final class OnlineShard: @unchecked Sendable {
     ///   - epoch: the checkpoint whose snapshot is wanted; `ViewVersion.orphan` for the newest values.
     ///   - fetches: whether to wait for a row that is not in memory.
     ///   - withPayloads: whether payloads are copied too, for features computed from the values.
+    ///   - asValues: whether `RenderedValues` are wanted, Feast's bytes, instead of JSON.
     /// - Returns: false when the row has to be waited for, and `reads` says so.
     @discardableResult
     func read(
         hash: Int64, key: UnsafePointer<UInt8>, keyLength: Int, slots: [Int],
         epoch: UInt32 = ViewVersion.orphan, fetches: Bool = true, withPayloads: Bool = false,
-        reads: UnsafeMutablePointer<ViewRead>, into arena: ByteArena
+        asValues: Bool = false, reads: UnsafeMutablePointer<ViewRead>, into arena: ByteArena
     ) throws(JobFailure) -> Bool {
         lock.lock()
         defer { lock.unlock() }
@@ -215,7 +222,7 @@ final class OnlineShard: @unchecked Sendable {
             if slot.pointee.version.epoch > epoch {
                 reads[index] = readOlder(
                     slot, features[slots[index]], epoch: epoch, withPayload: withPayloads,
-                    into: arena)
+                    asValues: asValues, into: arena)
                 index &+= 1
                 continue
             }
@@ -224,9 +231,14 @@ final class OnlineShard: @unchecked Sendable {
                 index &+= 1
                 continue
             }
-            if slot.pointee.rendered == nil { render(slot, features[slots[index]]) }
             reads[index] = ViewRead(slot.pointee.version, rendered: arena.count)
-            arena.append(slot.pointee.rendered!, Int(slot.pointee.renderedLength))
+            if asValues {
+                let block = rendered(values: slot, features[slots[index]])
+                arena.append(block, Int(slot.pointee.valuesLength))
+            } else {
+                if slot.pointee.rendered == nil { render(slot, features[slots[index]]) }
+                arena.append(slot.pointee.rendered!, Int(slot.pointee.renderedLength))
+            }
             if withPayloads {
                 reads[index].payload = copy(
                     slot.pointee.payload, slot.pointee.payloadLength, to: arena)
@@ -239,16 +251,21 @@ final class OnlineShard: @unchecked Sendable {
     /// Reads the newest version that the snapshot of `epoch` shows, below the current one.
     private func readOlder(
         _ slot: UnsafeMutablePointer<OnlineRow.Slot>, _ features: [Field], epoch: UInt32,
-        withPayload: Bool, into arena: ByteArena
+        withPayload: Bool, asValues: Bool, into arena: ByteArena
     ) -> ViewRead {
         var node = slot.pointee.older
         while let this = node, this.pointee.version.epoch > epoch { node = this.pointee.next }
         guard let this = node, this.pointee.version.state == .value else { return .absent }
-        var read = ViewRead(
-            this.pointee.version,
-            rendered: RenderedView.append(
+        var read = ViewRead(this.pointee.version, rendered: arena.count)
+        if asValues {
+            RenderedValues.append(
+                payload: this.pointee.payload!, eventMicros: this.pointee.version.eventTime,
+                features: features, to: arena, scratch: valueScratch)
+        } else {
+            _ = RenderedView.append(
                 block: this.pointee.payload!, eventMicros: this.pointee.version.eventTime,
-                features: features, to: arena))
+                features: features, to: arena)
+        }
         if withPayload {
             read.payload = copy(this.pointee.payload, this.pointee.payloadLength, to: arena)
         }
@@ -361,7 +378,7 @@ final class OnlineShard: @unchecked Sendable {
 
     /// The key's row, from memory or from rest; the lock is let go while the disk is read.
     @inline(__always)
-    private func fetch(
+    func fetch(
         _ hash: Int64, _ key: UnsafePointer<UInt8>, _ keyLength: Int
     ) throws(JobFailure) -> OnlineRow? {
         if let row = inMemory(hash, key, keyLength) { return row }

@@ -126,16 +126,29 @@ public final class OnlineStore: Sendable {
     func forEachRow(
         of table: OnlineTable, _ body: (UnsafeRawBufferPointer, OnlineRow) -> Void
     ) throws(JobFailure) {
+        try scan(table) { (key, row) in
+            body(key, row)
+            return true
+        }
+    }
+
+    /// Lends the rows at rest of `table` whose keys are behind `after` to `body`, in key order, until it returns
+    /// false.
+    func scan(
+        _ table: OnlineTable, after: [UInt8]? = nil,
+        _ body: (UnsafeRawBufferPointer, OnlineRow) -> Bool
+    ) throws(JobFailure) {
         let views = table.views.count
-        try rows.scan(prefix: table.codec.keyPrefix) { (key, value) throws(JobFailure) -> Bool in
+        let prefix = table.codec.keyPrefix
+        try rows.scan(prefix: prefix, after: after.map { prefix + $0 }) {
+            (key, value) throws(JobFailure) -> Bool in
             let bytes = UnsafeRawBufferPointer(rebasing: key[2...])
             let row = OnlineRow.make(
                 hash: 0, key: bytes.baseAddress!.assumingMemoryBound(to: UInt8.self),
                 keyLength: bytes.count, views: views)
             defer { row.free(views: views) }
             try table.codec.read(value, into: row)
-            body(bytes, row)
-            return true
+            return body(bytes, row)
         }
     }
 

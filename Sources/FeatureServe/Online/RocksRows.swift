@@ -38,15 +38,16 @@ public final class RocksRows: OnlineRows {
         }
     }
 
-    /// Calls `body` with each pair under `prefix` in key order.
+    /// Calls `body` with each pair under `prefix` and behind `after` in key order.
     public func scan(
-        prefix: [UInt8],
+        prefix: [UInt8], after: [UInt8]?,
         _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(JobFailure) -> Bool
     ) throws(JobFailure) {
         var upper = prefix
         while let last = upper.last, last == 255 { upper.removeLast() }
         if let last = upper.last { upper[upper.count - 1] = last + 1 }
-        let cursor = database.cursor(from: prefix, to: upper.isEmpty ? nil : upper)
+        let cursor = database.cursor(
+            from: after.map { $0 + [0] } ?? prefix, to: upper.isEmpty ? nil : upper)
         while cursor.isValid {
             guard try body(cursor.key, cursor.value) else { return }
             cursor.next()

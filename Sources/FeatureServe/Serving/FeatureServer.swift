@@ -108,7 +108,7 @@ public final class FeatureServer: Sendable {
             return listener.localAddress?.port ?? options.port
         } catch {
             try? group.syncShutdownGracefully()
-            throw bindFailure(error)
+            throw FeatureServer.bindFailure(error, host: options.host, port: options.port)
         }
     }
 
@@ -116,20 +116,21 @@ public final class FeatureServer: Sendable {
         { [weak self] in self?.isDraining.load(ordering: .relaxed) ?? true }
     }
 
-    private func bindFailure(_ error: any Error) -> JobFailure {
-        let place = "\(options.host):\(options.port)"
+    /// Why `host` and `port` could not be listened on, as a failure with its remedy.
+    static func bindFailure(_ error: any Error, host: String, port: Int) -> JobFailure {
+        let place = "\(host):\(port)"
         switch (error as? IOError)?.errnoCode {
         case EADDRINUSE:
             return JobFailure(
-                .environment, "port \(options.port) is in use", at: place,
+                .environment, "port \(port) is in use", at: place,
                 remedy: "stop the process that has it, or serve on another port")
         case EACCES:
             return JobFailure(
-                .environment, "port \(options.port) may not be taken", at: place,
+                .environment, "port \(port) may not be taken", at: place,
                 remedy: "use a port above 1023, or run with the right to bind it")
         case EADDRNOTAVAIL:
             return JobFailure(
-                .environment, "\(options.host) is not an address of this machine", at: place,
+                .environment, "\(host) is not an address of this machine", at: place,
                 remedy: "listen on 127.0.0.1 or 0.0.0.0")
         default:
             return JobFailure(

@@ -221,6 +221,21 @@ public struct KeyEncoder {
         }
     }
 
+    /// Appends one key part that is an integer, a timestamp or a date.
+    @inline(__always)
+    public static func append(word value: Int64, to arena: ByteArena) {
+        arena.reserve(9)
+        let at = arena.base + arena.count
+        at[0] = 1
+        store(UInt64(bitPattern: value) ^ (1 << 63), at: at + 1)
+        arena.count += 9
+    }
+
+    /// Appends one key part that is a string or bytes, of which 8 bytes past the end are readable.
+    public static func append(text: UnsafeBufferPointer<UInt8>, to arena: ByteArena) {
+        appendBytes(text, to: arena)
+    }
+
     @inline(__always)
     private static func store(_ value: UInt64, at: UnsafeMutablePointer<UInt8>) {
         UnsafeMutableRawPointer(at).storeBytes(of: value.bigEndian, as: UInt64.self)

@@ -1,0 +1,118 @@
+import Glibc
+import StreamRuntime
+
+/// Some neighbouring fragments of a view's `RenderedValues`, as they are asked for.
+struct ValueRun: BitwiseCopyable {
+    /// The view's slot.
+    var slot: Int
+    /// The first fragment.
+    var first: Int
+    /// The last fragment.
+    var last: Int
+}
+
+extension OnlineShard {
+    /// Appends the fragments that `runs` name, framed, one after the other; `absent` for each that is not there.
+    ///
+    /// - Returns: how many of the runs were of views that have a value.
+    @discardableResult
+    func appendValues(
+        hash: Int64, key: UnsafePointer<UInt8>, keyLength: Int, runs: UnsafePointer<ValueRun>,
+        count: Int, absent: StaticString, to arena: ByteArena
+    ) throws(JobFailure) -> Int {
+        lock.lock()
+        defer { lock.unlock() }
+        let row = try fetch(hash, key, keyLength)
+        row?.header.pointee.isReferenced = true
+        var found = 0
+        var index = 0
+        while index < count {
+            let run = runs[index]
+            index &+= 1
+            if let row, row.slots[run.slot].state == .value {
+                let names = features[run.slot].count
+                let values = rendered(values: row.slots + run.slot, features[run.slot])
+                let bytes = RenderedValues.framed(
+                    values, features: names, from: run.first, through: run.last)
+                arena.append(bytes.baseAddress!, bytes.count)
+                found &+= 1
+            } else {
+                for _ in run.first...run.last { JSONText.append(absent, to: arena) }
+            }
+        }
+        return found
+    }
+
+    /// The values of a slot that holds some, rendered now if they were not.
+    @inline(__always)
+    func rendered(
+        values slot: UnsafeMutablePointer<OnlineRow.Slot>, _ features: [Field]
+    ) -> UnsafePointer<UInt8> {
+        if let values = slot.pointee.values { return UnsafePointer(values) }
+        return render(values: slot, features)
+    }
+
+    private func render(
+        values slot: UnsafeMutablePointer<OnlineRow.Slot>, _ features: [Field]
+    ) -> UnsafePointer<UInt8> {
+        scratch.count = 0
+        RenderedValues.append(
+            payload: slot.pointee.payload!, eventMicros: slot.pointee.eventTime,
+            features: features, to: scratch, scratch: valueScratch)
+        let length = scratch.count
+        let kept = UnsafeMutablePointer<UInt8>.allocate(capacity: length)
+        memcpy(kept, scratch.base, length)
+        slot.pointee.values = kept
+        slot.pointee.valuesLength = UInt32(length)
+        byteCount += length
+        return UnsafePointer(kept)
+    }
+
+    /// Which views of the key's row have a value.
+    func presence(
+        hash: Int64, key: UnsafePointer<UInt8>, keyLength: Int
+    ) throws(JobFailure) -> [Bool] {
+        lock.lock()
+        defer { lock.unlock() }
+        guard let row = try fetch(hash, key, keyLength) else {
+            return [Bool](repeating: false, count: views)
+        }
+        return (0..<views).map { row.slots[$0].state == .value }
+    }
+
+    /// Copies the payload that the key's row holds in `slot` to the end of `arena`.
+    ///
+    /// - Returns: its event time, or nil when there is no value.
+    func copyPayload(
+        hash: Int64, key: UnsafePointer<UInt8>, keyLength: Int, slot: Int, into arena: ByteArena
+    ) throws(JobFailure) -> Int64? {
+        lock.lock()
+        defer { lock.unlock() }
+        guard let row = try fetch(hash, key, keyLength), row.slots[slot].state == .value,
+            let payload = row.slots[slot].payload
+        else { return nil }
+        arena.append(payload, Int(row.slots[slot].payloadLength))
+        return row.slots[slot].eventTime
+    }
+
+    /// Forgets what the key's row holds in `slot`, as if it had never been written.
+    ///
+    /// - Returns: whether there was a value.
+    func remove(
+        hash: Int64, key: UnsafePointer<UInt8>, keyLength: Int, slot: Int
+    ) throws(JobFailure) -> Bool {
+        lock.lock()
+        defer { lock.unlock() }
+        guard let row = try fetch(hash, key, keyLength), row.slots[slot].state != .absent else {
+            return false
+        }
+        let held = row.slots[slot].state == .value
+        let before = row.bytes(slot: slot)
+        _ = OlderVersion.free(row.slots[slot].older)
+        row.slots[slot].older = nil
+        row.set(slot: slot, .none, payload: nil, length: 0)
+        byteCount += row.bytes(slot: slot) - before
+        markDirty(row)
+        return held
+    }
+}

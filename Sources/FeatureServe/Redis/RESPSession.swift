@@ -1,0 +1,24 @@
+/// What one connection of the Redis protocol has said about itself.
+final class RESPSession {
+    /// The version of the protocol, 2 or 3.
+    var version = 2
+    /// The database chosen.
+    var space: UInt8 = 0
+    /// Whether commands are answered: from the start where no password is asked for.
+    var isAdmitted: Bool
+    var name = ""
+    let id: Int
+    /// The address the client reached, for clients that ask for the nodes of a cluster.
+    let host: String
+    /// The commands since MULTI, or nil outside of one.
+    var queue: [[UInt8]]?
+    var isQueueBroken = false
+    /// Whether the connection closes after the answers under way.
+    var isEnding = false
+
+    init(id: Int, host: String, isAdmitted: Bool) {
+        self.id = id
+        self.host = host
+        self.isAdmitted = isAdmitted
+    }
+}
