@@ -12,21 +12,29 @@ public protocol OnlineRows: AnyObject, Sendable {
     /// cut once this returns.
     func put(_ batch: OnlineRowBatch, durable: Bool) throws(JobFailure)
 
+    /// Calls `body` with each pair whose key starts with `prefix`, in key order, until it returns false.
+    func scan(
+        prefix: [UInt8],
+        _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(JobFailure) -> Bool
+    ) throws(JobFailure)
+
     /// Calls `body` with each pair whose key starts with `prefix` and is behind `after`, in key order, until it
     /// returns false.
     func scan(
-        prefix: [UInt8], after: [UInt8]?,
+        prefix: [UInt8], after: [UInt8],
         _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(JobFailure) -> Bool
     ) throws(JobFailure)
 }
 
 extension OnlineRows {
-    /// Calls `body` with each pair whose key starts with `prefix`, in key order, until it returns false.
+    /// The same by reading over what is not behind `after`; where rows rest on disk there is a shorter way.
     public func scan(
-        prefix: [UInt8],
+        prefix: [UInt8], after: [UInt8],
         _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(JobFailure) -> Bool
     ) throws(JobFailure) {
-        try scan(prefix: prefix, after: nil, body)
+        try scan(prefix: prefix) { (key, value) throws(JobFailure) -> Bool in
+            try after.lexicographicallyPrecedes(key) ? body(key, value) : true
+        }
     }
 }
 
@@ -88,15 +96,14 @@ public final class MemoryRows: OnlineRows {
         table.withLock { table in for (key, value) in taken { table[key] = value } }
     }
 
-    /// Calls `body` with each pair under `prefix` and behind `after` in key order.
+    /// Calls `body` with each pair under `prefix` in key order.
     public func scan(
-        prefix: [UInt8], after: [UInt8]?,
+        prefix: [UInt8],
         _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(JobFailure) -> Bool
     ) throws(JobFailure) {
         let pairs = table.withLock { $0.filter { $0.key.starts(with: prefix) } }
             .sorted { $0.key.lexicographicallyPrecedes($1.key) }
         for (key, value) in pairs {
-            if let after, !after.lexicographicallyPrecedes(key) { continue }
             let more = key.withUnsafeBytes { key in
                 value.withUnsafeBytes { value in
                     Result { () throws(JobFailure) -> Bool in try body(key, value) }

@@ -140,8 +140,9 @@ public final class OnlineStore: Sendable {
     ) throws(JobFailure) {
         let views = table.views.count
         let prefix = table.codec.keyPrefix
-        try rows.scan(prefix: prefix, after: after.map { prefix + $0 }) {
-            (key, value) throws(JobFailure) -> Bool in
+        func lend(
+            _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
+        ) throws(JobFailure) -> Bool {
             let bytes = UnsafeRawBufferPointer(rebasing: key[2...])
             let row = OnlineRow.make(
                 hash: 0, key: bytes.baseAddress!.assumingMemoryBound(to: UInt8.self),
@@ -150,6 +151,8 @@ public final class OnlineStore: Sendable {
             try table.codec.read(value, into: row)
             return body(bytes, row)
         }
+        guard let after else { return try rows.scan(prefix: prefix, lend) }
+        try rows.scan(prefix: prefix, after: prefix + after, lend)
     }
 
     /// Rows and bytes in memory, over all entities.

@@ -38,16 +38,30 @@ public final class RocksRows: OnlineRows {
         }
     }
 
+    /// Calls `body` with each pair under `prefix` in key order.
+    public func scan(
+        prefix: [UInt8],
+        _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(JobFailure) -> Bool
+    ) throws(JobFailure) {
+        try scan(from: prefix, under: prefix, body)
+    }
+
     /// Calls `body` with each pair under `prefix` and behind `after` in key order.
     public func scan(
-        prefix: [UInt8], after: [UInt8]?,
+        prefix: [UInt8], after: [UInt8],
+        _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(JobFailure) -> Bool
+    ) throws(JobFailure) {
+        try scan(from: after + [0], under: prefix, body)
+    }
+
+    private func scan(
+        from lower: [UInt8], under prefix: [UInt8],
         _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(JobFailure) -> Bool
     ) throws(JobFailure) {
         var upper = prefix
         while let last = upper.last, last == 255 { upper.removeLast() }
         if let last = upper.last { upper[upper.count - 1] = last + 1 }
-        let cursor = database.cursor(
-            from: after.map { $0 + [0] } ?? prefix, to: upper.isEmpty ? nil : upper)
+        let cursor = database.cursor(from: lower, to: upper.isEmpty ? nil : upper)
         while cursor.isValid {
             guard try body(cursor.key, cursor.value) else { return }
             cursor.next()

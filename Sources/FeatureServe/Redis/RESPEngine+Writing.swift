@@ -198,7 +198,8 @@ extension RESPEngine {
 
     /// Answers EXPIRE and its kin: hashes end, rows of declared views age by the view's ttl instead.
     func expire(_ session: RESPSession, _ name: String) throws(RESPRefusal) {
-        guard let amount = Int64(command.text(2)), amount.magnitude < 1 << 52, command.count == 3 else {
+        guard let amount = Int64(command.text(2)), amount.magnitude < 1 << 52, command.count == 3
+        else {
             throw RESPRefusal(
                 command.count == 3
                     ? "value is not an integer or out of range"

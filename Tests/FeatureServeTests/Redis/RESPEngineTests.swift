@@ -1,4 +1,5 @@
 import StreamRuntime
+import Synchronization
 import Testing
 
 @testable import FeatureServe
