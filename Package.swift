@@ -33,6 +33,7 @@ let package = Package(
         .systemLibrary(name: "CZlib"),
         .systemLibrary(name: "CXXHash"),
         .systemLibrary(name: "CCurl"),
+        .systemLibrary(name: "CHiredis"),
         .target(name: "CPlatform", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CDigest"),
         .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
@@ -46,6 +47,7 @@ let package = Package(
         .target(
             name: "Codecs", dependencies: ["CLZ4", "CZlib", "CXXHash", "CPlatform"],
             swiftSettings: strict),
+        .target(name: "Redis", dependencies: ["CHiredis"], swiftSettings: strict),
         .target(name: "HTTP", dependencies: ["CCurl"], swiftSettings: strict),
         .target(
             name: "StreamRuntime", dependencies: ["RocksDB", "Codecs", "CPlatform"],
@@ -54,7 +56,7 @@ let package = Package(
             name: "Operators", dependencies: ["StreamRuntime", "Codecs", "CDigest", "CRE2"],
             swiftSettings: strict),
         .target(
-            name: "FeatureServe", dependencies: ["StreamRuntime", "RocksDB", "Codecs"] + nio,
+            name: "FeatureServe", dependencies: ["StreamRuntime", "RocksDB", "Codecs", "Redis"] + nio,
             swiftSettings: strict),
         .target(
             name: "ObjectStore", dependencies: ["StreamRuntime", "HTTP", "CDigest"],
@@ -134,7 +136,7 @@ let package = Package(
             dependencies: ["Connectors", "HTTP", "TestHTTP", "Codecs", "CSimdJSON"],
             swiftSettings: strict),
         .testTarget(
-            name: "FeatureServeTests", dependencies: ["FeatureServe"], swiftSettings: strict),
+            name: "FeatureServeTests", dependencies: ["FeatureServe", "Redis"], swiftSettings: strict),
         .testTarget(
             name: "PipelinesTests",
             dependencies: ["Pipelines", "SampleData", "TestHTTP", "HTTP", "TestBroker"],

@@ -92,7 +92,7 @@ extension RESPEngine {
     ) throws(RESPRefusal) -> Bool {
         var read = ViewRead.absent
         let hash = Hash.xxh3(encoded.base, encoded.count)
-        try told { () throws(JobFailure) in
+        _ = try told { () throws(JobFailure) in
             try store.tables[layout.tables[table].index].shard(hash).read(
                 hash: hash, key: encoded.base, keyLength: encoded.count, slots: [slot],
                 asValues: true, reads: &read, into: block)

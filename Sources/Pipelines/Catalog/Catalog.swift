@@ -89,8 +89,29 @@ enum Catalog {
                                 KeyShape(
                                     name: "port", shape: .text(.integer(0...65535)),
                                     meaning: "Port to listen on; 6566 when not given, 0 for any."),
+                                KeyShape(
+                                    name: "resp", shape: resp,
+                                    meaning:
+                                        "Also in the protocol of Redis, as a Redis online store of Feast's."
+                                ),
                             ])),
                     meaning: "Where features are served."),
+            ]))
+
+    /// How features are served in the protocol of Redis.
+    static let resp = Shape.mapping(
+        MappingShape(
+            what: "resp",
+            keys: [
+                KeyShape(
+                    name: "port", shape: .text(.integer(0...65535)), isRequired: true,
+                    meaning: "Port to listen on, 0 for any; Redis's own is 6379."),
+                KeyShape(
+                    name: "project", shape: .text(.any),
+                    meaning: "The Feast project of its clients; the job's name when not given."),
+                KeyShape(
+                    name: "password", shape: .text(.any),
+                    meaning: "What clients have to say first, by reference."),
             ]))
 
     /// Where checkpoints are kept for other machines.

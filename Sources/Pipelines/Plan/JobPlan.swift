@@ -63,6 +63,17 @@ struct JobSettings: Equatable, Sendable {
     /// Where features are served.
     let serveHost: String
     let servePort: Int
+    /// Where they are served in the protocol of Redis; nil for nowhere.
+    var resp: PlannedRESP?
+}
+
+/// How features are served in the protocol of Redis.
+struct PlannedRESP: Equatable, Sendable {
+    /// The port; 0 for any.
+    let port: Int
+    /// The Feast project whose keys are the declared entities'.
+    let project: String
+    let password: String?
 }
 
 /// A place that topics or files are in.

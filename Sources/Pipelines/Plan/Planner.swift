@@ -45,7 +45,7 @@ final class Planner {
         directory = parts.dropLast().joined(separator: "/")
         let stem = parts.last?.split(separator: ".").first.map(String.init) ?? "job"
         let job = spec.job
-        settings = JobSettings(
+        var settings = JobSettings(
             name: job.name ?? (SpecScalars.isName(stem) ? stem : "job"),
             directory: directory,
             stateDirectory: Planner.resolve(job.state ?? "./data/state", in: directory),
@@ -55,6 +55,11 @@ final class Planner {
             checkpointStore: job.checkpointStore?.resolved(in: directory),
             shares: job.shares?.value,
             serveHost: job.serveHost ?? "127.0.0.1", servePort: job.servePort ?? 6566)
+        settings.resp = job.serveResp.map { resp in
+            PlannedRESP(
+                port: resp.port, project: resp.project ?? settings.name, password: resp.password)
+        }
+        self.settings = settings
     }
 
     /// The plan of `spec`; nil when there is any problem, which is then in `diagnostics`.

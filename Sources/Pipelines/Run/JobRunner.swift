@@ -23,6 +23,7 @@ public final class JobRunner {
     private let clock: any Clock
     private(set) var online: OnlineStore?
     private var server: FeatureServer?
+    private var redis: RESPServer?
 
     /// A runner of a checked plan.
     init(plan: JobPlan, options: RunOptions, clock: any Clock = SystemClock()) {
@@ -33,6 +34,8 @@ public final class JobRunner {
 
     /// The port features are served on, once `run` is under way.
     private(set) var servedPort: Int?
+    /// The port features are served on in the protocol of Redis, once `run` is under way.
+    private(set) var redisPort: Int?
 
     /// Runs to the end of the input, or until it is asked to stop.
     ///
@@ -77,6 +80,7 @@ public final class JobRunner {
             let server = FeatureServer(store: online, metrics: registry, options: serving)
             servedPort = try server.start()
             self.server = server
+            try serveRedis(online, registry)
         }
         try plan.remember()
         let sources = plan.sources.map(\.name)
@@ -112,6 +116,18 @@ public final class JobRunner {
     func stopServing() {
         server?.stop()
         server = nil
+        redis?.stop()
+        redis = nil
+    }
+
+    private func serveRedis(
+        _ online: OnlineStore, _ registry: MetricsRegistry
+    ) throws(JobFailure) {
+        guard let server = try RESPServing.server(plan, online: online, metrics: registry) else {
+            return
+        }
+        redisPort = try server.start()
+        redis = server
     }
 
     private static func sum(_ workers: [StepCounters], _ figure: StepCounters.Figure) -> Int64 {

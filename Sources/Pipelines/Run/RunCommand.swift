@@ -24,6 +24,10 @@ public enum RunCommand {
             if options.keepServing, let port = runner.servedPort, !StopSignal.isRaised {
                 Terminal.error(
                     "serving features on http://\(plan.settings.serveHost):\(port) until stopped\n")
+                if let redis = runner.redisPort {
+                    Terminal.error(
+                        "serving features on redis://\(plan.settings.serveHost):\(redis)\n")
+                }
                 StopSignal.wait()
             }
             return 0

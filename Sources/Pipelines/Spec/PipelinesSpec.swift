@@ -47,7 +47,15 @@ struct JobSpec: Sendable {
     var checkpointStore: PlannedStore?
     var serveHost: String?
     var servePort: Int?
+    var serveResp: RESPSpec?
     var shares: Located<Int>?
+}
+
+/// `resp:` of `serve:`.
+struct RESPSpec: Sendable {
+    let port: Int
+    let project: String?
+    let password: String?
 }
 
 /// An entry of `connections:`.

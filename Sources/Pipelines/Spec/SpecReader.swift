@@ -50,6 +50,10 @@ struct SpecReader {
         job.checkpointStore = node["checkpoints"]?["store"].flatMap(store)
         job.serveHost = node["serve"]?["host"]?.text
         job.servePort = node["serve"]?["port"]?.integer
+        if let resp = node["serve"]?["resp"], let port = resp["port"]?.integer {
+            job.serveResp = RESPSpec(
+                port: port, project: resp["project"]?.text, password: resp["password"]?.text)
+        }
         job.shares = node["shares"].flatMap { shares in
             shares.integer.map { Located(value: $0, position: shares.position) }
         }

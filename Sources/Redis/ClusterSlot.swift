@@ -2,10 +2,12 @@
 ///
 /// - Source: redis.io, "Redis cluster specification", key distribution model: CRC-16/XMODEM modulo 16384, of
 ///   the part between the first braces where there is one.
-enum ClusterSlot {
-    static let count = 16_384
+public enum ClusterSlot {
+    /// The number of slots.
+    public static let count = 16_384
 
-    static func of(_ key: UnsafeBufferPointer<UInt8>) -> Int {
+    /// The slot of `key`.
+    public static func of(_ key: UnsafeBufferPointer<UInt8>) -> Int {
         if let open = key.firstIndex(of: 0x7B),
             let close = key[(open + 1)...].firstIndex(of: 0x7D), close > open + 1
         {
