@@ -287,7 +287,7 @@ private func list(_ element: ColumnType, _ fill: (Column) -> Void) -> Column {
         var reads = [ViewRead.absent, ViewRead.absent]
         for _ in 0..<2 {
             arena.count = 0
-            try reads.withUnsafeMutableBufferPointer {
+            _ = try reads.withUnsafeMutableBufferPointer {
                 try table.shard(hash).read(
                     hash: hash, key: key, keyLength: key.count, slots: [0, 1], asValues: true,
                     reads: $0.baseAddress!, into: arena)
