@@ -3,7 +3,7 @@
 SWIFT ?= swift
 CONFIG ?= release
 
-.PHONY: deps build demo run test test-kafka bench lint clean
+.PHONY: deps build demo run test test-kafka test-feast bench lint clean
 
 deps:
 	@scripts/install-dependencies
@@ -25,6 +25,9 @@ test: deps
 
 test-kafka: deps
 	scripts/kafka-kill-test
+
+test-feast: deps
+	scripts/test-feast
 
 lint:
 	$(SWIFT) format lint --strict --recursive Sources Tests Benchmarks Package.swift

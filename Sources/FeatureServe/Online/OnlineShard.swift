@@ -163,6 +163,25 @@ final class OnlineShard: @unchecked Sendable {
         }
     }
 
+    /// Appends the key's row to `batch`; a row that left memory is at rest already.
+    ///
+    /// - Returns: whether the shard was pinned by this call, until `unpin`.
+    func collect(
+        hash: Int64, key: UnsafePointer<UInt8>, keyLength: Int, into batch: OnlineRowBatch
+    ) -> Bool {
+        lock.lock()
+        defer { lock.unlock() }
+        guard let row = inMemory(hash, key, keyLength) else { return false }
+        batch.append { arena in
+            let length = codec.appendKey(row.key, Int(row.header.pointee.keyLength), to: arena)
+            codec.appendValue(row, to: arena)
+            return length
+        }
+        guard !isPinned else { return false }
+        isPinned = true
+        return true
+    }
+
     /// The rows that `collectDirty` appended are at rest.
     func unpin() {
         lock.lock()

@@ -12,12 +12,12 @@ public final class OnlineStore: Sendable {
     public let catalog: FeatureCatalog
     let tables: [OnlineTable]
     let epochs: StoreEpochs
-    private let rows: any OnlineRows
-    private let syncing = Mutex<Void>(())
+    let rows: any OnlineRows
+    let syncing = Mutex<Void>(())
     private let newest: [NewestTime]
 
     /// Bytes collected before they are handed to the rows at rest.
-    private static let flushBytes = 4 << 20
+    static let flushBytes = 4 << 20
 
     /// Opens the store over `rows` and takes rows at rest into memory, up to most of `budgetBytes`.
     ///

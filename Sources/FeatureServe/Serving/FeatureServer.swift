@@ -18,6 +18,11 @@ public final class FeatureServer: Sendable {
         public var threads = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2)
         /// The bounds on clients.
         public var limits = ServerLimits()
+        /// Whose answers are given where Feast's servers disagree.
+        public var style = Compatibility.millrace
+        /// How far a view's pipeline has got: all events before these microseconds have been applied. Nil when
+        /// nothing but clients writes the view.
+        public var progress: @Sendable (_ view: String) -> Int64? = { _ in nil }
 
         /// The usual options.
         public init() {}
@@ -29,6 +34,7 @@ public final class FeatureServer: Sendable {
     }
 
     private let store: OnlineStore
+    private let writes: WriteQueue?
     private let metrics: MetricsRegistry
     private let options: Options
     private let now: @Sendable () -> Int64
@@ -38,12 +44,17 @@ public final class FeatureServer: Sendable {
 
     /// A server of what `store` holds, whose figures go to `metrics`.
     ///
-    /// - Parameter now: microseconds since 1970; ages are judged by it.
+    /// - Parameters:
+    ///   - writes: takes what clients write; without it they write nothing. Stopped by who made it, after
+    ///     the server.
+    ///   - now: microseconds since 1970; ages are judged by it.
     public init(
         store: OnlineStore, metrics: MetricsRegistry, options: Options = Options(),
+        writes: WriteQueue? = nil,
         now: @escaping @Sendable () -> Int64 = { WallClock.micros() }
     ) {
         self.store = store
+        self.writes = writes
         self.metrics = metrics
         self.options = options
         self.now = now
@@ -76,10 +87,14 @@ public final class FeatureServer: Sendable {
     public func start() throws(JobFailure) -> Int {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: options.threads)
         let isDraining = self.isDrainingNow
+        let materialize = MaterializeAnswer(
+            catalog: store.catalog, style: options.style, progress: options.progress)
         var responders: [ObjectIdentifier: Responder] = [:]
         for loop in group.makeIterator() {
             responders[ObjectIdentifier(loop)] = Responder(
-                engine: LookupEngine(store: store, metrics: metrics, now: now), metrics: metrics,
+                engine: LookupEngine(
+                    store: store, metrics: metrics, style: options.style, now: now),
+                writes: writes, materialize: materialize, style: options.style, metrics: metrics,
                 isHealthy: { !isDraining() })
         }
         let responderOf = responders

@@ -3,8 +3,9 @@ import StreamRuntime
 
 /// One client's connection: HTTP/1.1 out of bytes, requests answered in the order they came.
 ///
-/// Requests are answered on the spot, so the only work a connection ever holds is a request that has not
-/// arrived whole. When the client does not take its answers, reading stops until it does.
+/// Lookups are answered on the spot. While a write is on its way to the disk the requests behind it wait, as
+/// their answers must come in order. When the client does not take its answers, no more is answered until
+/// it does.
 final class HTTPConnection: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -24,6 +25,8 @@ final class HTTPConnection: ChannelInboundHandler {
     private var isInputClosed = false
     private var isDraining = false
     private var isStalled = false
+    private var isWaiting = false
+    private var isReading = true
     private var lastByte = NIODeadline.now()
 
     init(responder: Responder, limits: ServerLimits) {
@@ -48,6 +51,14 @@ final class HTTPConnection: ChannelInboundHandler {
             input.writeBuffer(&bytes)
         }
         process(context)
+        if isWaiting || isStalled, isReading, input.readableBytes > limits.flushBytes {
+            setReading(false, context)
+        }
+    }
+
+    private func setReading(_ reads: Bool, _ context: ChannelHandlerContext) {
+        isReading = reads
+        try? context.channel.syncOptions?.setOption(.autoRead, value: reads)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) { send(context) }
@@ -57,7 +68,7 @@ final class HTTPConnection: ChannelInboundHandler {
             isStalled = false
             process(context)
             send(context)
-            if !isStalled { context.read() }
+            if !isStalled, !isWaiting, !isReading { setReading(true, context) }
         }
     }
 
@@ -66,12 +77,13 @@ final class HTTPConnection: ChannelInboundHandler {
             // Nothing more comes: what has been asked is answered by now.
             if hasClosed { return context.close(promise: nil) }
             isInputClosed = true
+            if isWaiting { return }
             isClosing = true
             return send(context)
         }
         guard event is Drain else { return context.fireUserInboundEventTriggered(event) }
         isDraining = true
-        if head == nil, input.readableBytes == 0, !isStalled {
+        if head == nil, input.readableBytes == 0, !isStalled, !isWaiting {
             isClosing = true
             close(context)
         }
@@ -83,7 +95,7 @@ final class HTTPConnection: ChannelInboundHandler {
 
     /// Answers every request that is there whole.
     private func process(_ context: ChannelHandlerContext) {
-        while !isClosing, !isStalled, input.readableBytes > 0 || head != nil {
+        while !isClosing, !isStalled, !isWaiting, input.readableBytes > 0 || head != nil {
             do throws(HTTPRequestHead.Problem) {
                 guard try step(context) else { return }
             } catch {
@@ -114,12 +126,12 @@ final class HTTPConnection: ChannelInboundHandler {
                 chunks = body
                 return false
             }
-            body.bytes.withUnsafeBufferPointer { respond(head, $0) }
+            body.bytes.withUnsafeBufferPointer { respond(head, $0, context) }
             return true
         }
         guard input.readableBytes >= head.contentLength else { return false }
         lend { bytes in
-            respond(head, UnsafeBufferPointer(rebasing: bytes[..<head.contentLength]))
+            respond(head, UnsafeBufferPointer(rebasing: bytes[..<head.contentLength]), context)
         }
         input.moveReaderIndex(forwardBy: head.contentLength)
         return true
@@ -163,11 +175,37 @@ final class HTTPConnection: ChannelInboundHandler {
         input.withUnsafeReadableBytes { body($0.assumingMemoryBound(to: UInt8.self)) }
     }
 
-    private func respond(_ head: HTTPRequestHead, _ body: UnsafeBufferPointer<UInt8>) {
+    private func respond(
+        _ head: HTTPRequestHead, _ body: UnsafeBufferPointer<UInt8>,
+        _ context: ChannelHandlerContext
+    ) {
         self.head = nil
         let keepsAlive = head.keepsAlive && !isDraining
-        responder.respond(head, body, keepsAlive: keepsAlive, into: &output)
-        if !keepsAlive { isClosing = true }
+        let later = responder.respond(
+            head, body, keepsAlive: keepsAlive, on: context.eventLoop, into: &output)
+        guard let later else {
+            if !keepsAlive { isClosing = true }
+            return
+        }
+        isWaiting = true
+        later.assumeIsolated().whenComplete { result in
+            self.finish(try? result.get(), keepsAlive: head.keepsAlive, context)
+        }
+    }
+
+    /// Gives the answer that was waited for, and goes on with what came in meanwhile.
+    private func finish(
+        _ reply: WriteQueue.Reply?, keepsAlive: Bool, _ context: ChannelHandlerContext
+    ) {
+        isWaiting = false
+        lastByte = .now()
+        guard context.channel.isActive, !hasClosed else { return }
+        let keepsAlive = keepsAlive && !isDraining
+        responder.write(reply, keepsAlive: keepsAlive, into: &output)
+        if keepsAlive { process(context) } else { isClosing = true }
+        if isInputClosed, !isWaiting { isClosing = true }
+        send(context)
+        if !isWaiting, !isStalled, !isReading { setReading(true, context) }
     }
 
     /// Hands the answers over, and closes after the last one.
@@ -203,6 +241,7 @@ final class HTTPConnection: ChannelInboundHandler {
     private func watch(_ context: ChannelHandlerContext) {
         context.eventLoop.assumeIsolated().scheduleTask(in: limits.requestTime / 2) {
             guard context.channel.isActive else { return }
+            if self.isWaiting { return self.watch(context) }
             let quiet = NIODeadline.now() - self.lastByte
             let isIdle = self.head == nil && self.input.readableBytes == 0 && !self.isStalled
             if quiet > (isIdle ? self.limits.idleTime : self.limits.requestTime) {

@@ -3,7 +3,7 @@ import Glibc
 /// What a request's head says, as far as the server goes by it.
 struct HTTPRequestHead: Equatable {
     enum Method: Equatable { case get, head, post, other }
-    enum Route: Equatable { case lookup, health, metrics, unknown }
+    enum Route: Equatable { case lookup, health, metrics, push, write, materialize, unknown }
 
     var method = Method.other
     var route = Route.unknown
@@ -13,6 +13,8 @@ struct HTTPRequestHead: Equatable {
     var isChunked = false
     var keepsAlive = true
     var expectsContinue = false
+    /// Whether the query has `status=true`: the Go server's way to ask for statuses and event times.
+    var wantsDetails = false
 
     /// A head that cannot be answered: the status and why.
     struct Problem: Error, Equatable {
@@ -107,8 +109,21 @@ struct HTTPRequestHead: Equatable {
         }
         let pathEnd = target.firstIndex(of: 0x3F) ?? target.count
         let path = UnsafeBufferPointer(rebasing: target[..<pathEnd])
+        if pathEnd < target.count {
+            wantsDetails = target[(pathEnd + 1)...].split(separator: 0x26).contains {
+                Self.equals(UnsafeBufferPointer(rebasing: $0), "status=true")
+            }
+        }
         if Self.equals(path, "/get-online-features") {
             route = .lookup
+        } else if Self.equals(path, "/push") {
+            route = .push
+        } else if Self.equals(path, "/write-to-online-store") {
+            route = .write
+        } else if Self.equals(path, "/materialize")
+            || Self.equals(path, "/materialize-incremental")
+        {
+            route = .materialize
         } else if Self.equals(path, "/health") {
             route = .health
         } else if Self.equals(path, "/metrics") {

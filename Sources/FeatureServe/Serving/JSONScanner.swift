@@ -1,9 +1,12 @@
 import Glibc
+import StreamRuntime
 
 /// A value of a JSON document: what it is and where its bytes are.
 struct JSONToken {
     enum Kind: UInt8 {
         case string, escapedString, number, yes, no, null, composite
+        /// NaN, Infinity or -Infinity, where the scanner takes them.
+        case notFinite
     }
     let kind: Kind
     /// The bytes; for strings those between the quotes.
@@ -15,6 +18,15 @@ struct JSONToken {
 struct JSONFault: Error, Equatable {
     let position: Int
     let message: String
+
+    /// Appends the body of the answer, in the form of Feast's validation errors.
+    func append(to arena: ByteArena) {
+        JSONText.append("{\"detail\":[{\"type\":\"json_invalid\",\"loc\":[\"body\",", to: arena)
+        JSONText.append(integer: Int64(position), to: arena)
+        JSONText.append("],\"msg\":", to: arena)
+        JSONText.append(string: "JSON decode error: " + message, to: arena)
+        JSONText.append(",\"input\":{}}]}", to: arena)
+    }
 }
 
 /// Reads JSON strictly, as RFC 8259 has it, value by value, without building anything.
@@ -24,6 +36,8 @@ struct JSONScanner {
     let base: UnsafePointer<UInt8>
     let count: Int
     private(set) var at = 0
+    /// Whether NaN, Infinity and -Infinity are values, as Python writes them though JSON has none.
+    var takesNotFinite = false
 
     init(_ bytes: UnsafeBufferPointer<UInt8>) {
         count = bytes.count
@@ -105,6 +119,10 @@ struct JSONScanner {
         case 0x74: return try word("true", .yes)
         case 0x66: return try word("false", .no)
         case 0x6E: return try word("null", .null)
+        case 0x4E where takesNotFinite: return try word("NaN", .notFinite)
+        case 0x49 where takesNotFinite: return try word("Infinity", .notFinite)
+        case 0x2D where takesNotFinite && at + 1 < count && base[at + 1] == 0x49:
+            return try word("-Infinity", .notFinite)
         case 0x2D, 0x30...0x39: return try number()
         case 0x7B, 0x5B:
             guard depth < JSONScanner.depthMax else { throw fault("nested too deeply") }

@@ -52,7 +52,7 @@ enum JoinKeyReader {
     }
 
     /// An integer written as one, or as a decimal whose fraction is zero.
-    private static func integer(_ bytes: UnsafeBufferPointer<UInt8>) -> Int64? {
+    static func integer(_ bytes: UnsafeBufferPointer<UInt8>) -> Int64? {
         guard bytes.count > 0 else { return nil }
         let isNegative = bytes[0] == 0x2D
         var at = isNegative ? 1 : 0
@@ -76,7 +76,7 @@ enum JoinKeyReader {
         return value == .min ? nil : -value
     }
 
-    private static func decimal(
+    static func decimal(
         _ bytes: UnsafeBufferPointer<UInt8>, precision: Int, scale: Int
     ) -> Int128? {
         var value: Int128 = 0

@@ -9,6 +9,8 @@ struct LookupAnswer {
     private var statuses: [UInt8] = []
     private var viewTails: [Range<Int>] = []
     private var counts: [Int] = []
+    private var style = Compatibility.millrace
+    private var details = true
 
     /// Padded as arenas are.
     private static let absent: StaticString = "null            "
@@ -22,15 +24,19 @@ struct LookupAnswer {
     mutating func write(
         _ plan: ServingPlan, rows: Int, keys: [Column], order: [Int],
         reads: UnsafePointer<ViewRead>, blocks: ByteArena,
-        computed: [ComputedFeatures] = [], now: Int64, wantsViewNames: Bool, to out: ByteArena
+        computed: [ComputedFeatures] = [], now: Int64, wantsViewNames: Bool,
+        style: Compatibility = .millrace, details: Bool = true, to out: ByteArena
     ) {
+        self.style = style
+        self.details = details
         judge(plan, rows: rows, reads: reads, now: now)
         JSONText.append("{\"results\":[", to: out)
         let first = out.count
-        for (index, key) in order.enumerated() {
-            if index > 0 { JSONText.append(",", to: out) }
-            writeKey(keys[key], rows: rows, to: out)
+        for key in order where style.showsKeys {
+            if out.count > first { JSONText.append(",", to: out) }
+            writeKey(keys[key], rows: rows, now: now, to: out)
         }
+        let columns = out.count
         for column in plan.columns {
             if column.isComputed {
                 writeComputed(computed[column.view], column.feature, rows: rows, to: out)
@@ -38,10 +44,12 @@ struct LookupAnswer {
             }
             writeColumn(column, plan, rows: rows, reads: reads, blocks: blocks, to: out)
         }
-        // Without keys nothing stands before the first column, and its comma goes.
-        if order.isEmpty { out.base[first] = 0x20 }
+        if columns == first {
+            // Nothing stands before the first column, so its comma goes.
+            out.base[first] = 0x20
+        }
         JSONText.append("],\"metadata\":{\"feature_names\":[", to: out)
-        for key in order {
+        for key in order where style.showsKeys {
             JSONText.append(string: plan.joinKeys[key].field.name, to: out)
             JSONText.append(",", to: out)
         }
@@ -100,18 +108,23 @@ struct LookupAnswer {
         }
     }
 
-    private func writeKey(_ column: Column, rows: Int, to out: ByteArena) {
+    private func writeKey(_ column: Column, rows: Int, now: Int64, to out: ByteArena) {
         JSONText.append("{\"values\":[", to: out)
         for row in 0..<rows {
             if row > 0 { JSONText.append(",", to: out) }
             JoinKeyReader.render(column, row, to: out)
         }
+        guard details else { return JSONText.append("]}", to: out) }
         JSONText.append("],\"statuses\":[", to: out)
         for row in 0..<rows { JSONText.append(row > 0 ? ",\"PRESENT\"" : "\"PRESENT\"", to: out) }
         JSONText.append("],\"event_timestamps\":[", to: out)
         for row in 0..<rows {
             if row > 0 { JSONText.append(",", to: out) }
-            JSONText.append(LookupAnswer.epoch, to: out)
+            if style.cutsTimes {
+                JSONText.append(timestamp: now - now % 1_000_000, to: out)
+            } else {
+                JSONText.append(LookupAnswer.epoch, to: out)
+            }
         }
         JSONText.append("]}", to: out)
     }
@@ -125,10 +138,12 @@ struct LookupAnswer {
             if row > 0 { JSONText.append(",", to: out) }
             _ = FeatureText.append(features.columns[feature], row, to: out)
         }
+        guard details else { return JSONText.append("]}", to: out) }
         JSONText.append("],\"statuses\":[", to: out)
         for row in 0..<rows {
             if row > 0 { JSONText.append(",", to: out) }
-            LookupAnswer.append(status: features.status(row, feature), to: out)
+            let status = FeatureStatus(rawValue: features.status(row, feature)) ?? .invalid
+            JSONText.append(style.text(of: status), to: out)
         }
         JSONText.append("],\"event_timestamps\":[", to: out)
         for row in 0..<rows {
@@ -136,16 +151,6 @@ struct LookupAnswer {
             JSONText.append(LookupAnswer.epoch, to: out)
         }
         JSONText.append("]}", to: out)
-    }
-
-    private static func append(status: UInt8, to out: ByteArena) {
-        switch status {
-        case FeatureStatus.invalid.rawValue: JSONText.append("\"INVALID\"", to: out)
-        case FeatureStatus.present.rawValue: JSONText.append("\"PRESENT\"", to: out)
-        case FeatureStatus.nullValue.rawValue: JSONText.append("\"NULL_VALUE\"", to: out)
-        case FeatureStatus.notFound.rawValue: JSONText.append("\"NOT_FOUND\"", to: out)
-        default: JSONText.append("\"OUTSIDE_MAX_AGE\"", to: out)
-        }
     }
 
     private mutating func writeColumn(
@@ -198,6 +203,15 @@ struct LookupAnswer {
             out.count &+= tail.count
             return
         }
+        guard details else {
+            // Nulls are counted all the same.
+            let end = out.count
+            if nulls > 0 {
+                writeStatuses(column, plan, rows: rows, reads: reads, blocks: blocks, to: out)
+            }
+            out.count = end
+            return JSONText.append("]}", to: out)
+        }
         let start = out.count
         writeStatuses(column, plan, rows: rows, reads: reads, blocks: blocks, to: out)
         writeTimes(column.view, plan, rows: rows, reads: reads, blocks: blocks, to: out)
@@ -237,7 +251,8 @@ struct LookupAnswer {
                     counts[column.view &* 5 &+ Int(status)] &+= 1
                 }
             }
-            LookupAnswer.append(status: status, to: out)
+            let shown = FeatureStatus(rawValue: status) ?? .invalid
+            JSONText.append(style.text(of: shown), to: out)
         }
     }
 
@@ -255,7 +270,14 @@ struct LookupAnswer {
             if read.isPresent {
                 let block = blocks.base + read.rendered
                 let end = UnsafeRawPointer(block).assumingMemoryBound(to: UInt32.self)[1]
-                out.append(block + textStart, Int(end & ~RenderedView.nullBit))
+                let length = Int(end & ~RenderedView.nullBit)
+                if style.cutsTimes {
+                    // Quote, nineteen characters to the second, Z, quote.
+                    out.append(block + textStart, min(length, 20))
+                    JSONText.append("Z\"", to: out)
+                } else {
+                    out.append(block + textStart, length)
+                }
             } else {
                 JSONText.append(LookupAnswer.epoch, to: out)
             }

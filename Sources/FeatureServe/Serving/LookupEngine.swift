@@ -9,6 +9,7 @@ final class LookupEngine: @unchecked Sendable {
     private let store: OnlineStore
     private let metrics: MetricsRegistry
     private let now: @Sendable () -> Int64
+    private let style: Compatibility
     private let latency: Histogram
 
     private var request = LookupRequest()
@@ -25,10 +26,14 @@ final class LookupEngine: @unchecked Sendable {
     /// Entity rows of one request: 2^16 rows of a hundred features are some 300 MB of answer.
     static let rowsMax = 1 << 16
 
-    init(store: OnlineStore, metrics: MetricsRegistry, now: @escaping @Sendable () -> Int64) {
+    init(
+        store: OnlineStore, metrics: MetricsRegistry, style: Compatibility = .millrace,
+        now: @escaping @Sendable () -> Int64
+    ) {
         self.store = store
         self.metrics = metrics
         self.now = now
+        self.style = style
         latency = metrics.histogram(
             "millrace_lookup_seconds", help: "Time from a whole request to its answer.")
         reads = .allocate(capacity: readCapacity)
@@ -38,37 +43,32 @@ final class LookupEngine: @unchecked Sendable {
 
     /// Appends the body of the answer to the request `body` to `answer`.
     ///
+    /// - Parameter details: whether statuses and event times were asked for, where that takes asking.
     /// - Returns: the status.
-    func answer(_ body: UnsafeBufferPointer<UInt8>, into answer: ByteArena) -> Int {
+    func answer(
+        _ body: UnsafeBufferPointer<UInt8>, details: Bool = false, into answer: ByteArena
+    ) -> Int {
         let start = WallClock.monotonicNanos()
         let from = answer.count
         var scanner = JSONScanner(body)
         do throws(JSONFault) {
             try request.scan(&scanner)
         } catch {
-            append(error, to: answer)
+            error.append(to: answer)
             return 422
         }
         do throws(LookupProblem) {
             let plan = try plan(scanner)
-            try look(plan, scanner, into: answer)
+            try look(plan, scanner, details: details || !style.hidesDetails, into: answer)
             let nanos = WallClock.monotonicNanos() - start
             latency.observe(nanos: nanos)
             plan.latency.observe(nanos: nanos)
             return 200
         } catch {
             answer.count = from
-            error.append(to: answer)
-            return error.status
+            error.append(to: answer, style: style)
+            return error.status(style)
         }
-    }
-
-    private func append(_ fault: JSONFault, to arena: ByteArena) {
-        JSONText.append("{\"detail\":[{\"type\":\"json_invalid\",\"loc\":[\"body\",", to: arena)
-        JSONText.append(integer: Int64(fault.position), to: arena)
-        JSONText.append("],\"msg\":", to: arena)
-        JSONText.append(string: "JSON decode error: " + fault.message, to: arena)
-        JSONText.append(",\"input\":{}}]}", to: arena)
     }
 
     private func plan(_ scanner: JSONScanner) throws(LookupProblem) -> ServingPlan {
@@ -105,18 +105,18 @@ final class LookupEngine: @unchecked Sendable {
                 throw .invalid(error.message)
             }
             for token in request.features {
-                references.append(try ServingPlan.reference(scanner.text(token)))
+                references.append(try ServingPlan.reference(scanner.text(token), style: style))
             }
         }
         let bytes = UnsafeBufferPointer(
             start: scanner.base + request.planBytes.lowerBound, count: request.planBytes.count)
         return try ServingPlan(
             identity: [flags] + bytes, references: references, fullNames: request.fullNames,
-            store: store, metrics: metrics)
+            style: style, store: store, metrics: metrics)
     }
 
     private func look(
-        _ plan: ServingPlan, _ scanner: JSONScanner, into answer: ByteArena
+        _ plan: ServingPlan, _ scanner: JSONScanner, details: Bool, into answer: ByteArena
     ) throws(LookupProblem) {
         guard request.hasEntities, let first = request.keys.first else {
             throw .invalid("\"entities\" must map each join key to a list of values")
@@ -145,7 +145,8 @@ final class LookupEngine: @unchecked Sendable {
         }
         writer.write(
             plan, rows: rows, keys: keyColumns, order: keyOrder, reads: reads, blocks: blocks,
-            computed: computed, now: time, wantsViewNames: request.wantsViewNames, to: answer)
+            computed: computed, now: time, wantsViewNames: request.wantsViewNames, style: style,
+            details: details, to: answer)
     }
 
     /// The on-demand parts of the answer, out of what the request says and what was read.
@@ -192,6 +193,9 @@ final class LookupEngine: @unchecked Sendable {
                 if isEqual(name, key.nameBytes) || isEqual(name, key.aliasBytes) { break }
                 index &+= 1
             }
+            if index == plan.joinKeys.count, style.refusesUnknownKeys, !list.isContext {
+                throw .invalid("Invalid entity join key. key=\(scanner.text(list.name))")
+            }
             guard index < plan.joinKeys.count, !keyOrder.contains(index) else { continue }
             keyOrder.append(index)
             let column = keyColumns[index]
@@ -204,6 +208,7 @@ final class LookupEngine: @unchecked Sendable {
                 row &+= 1
             }
         }
+        if style.answersWithoutKey, !keyOrder.isEmpty, plan.computed.isEmpty { return }
         for (index, key) in plan.joinKeys.enumerated() where !keyOrder.contains(index) {
             throw .noJoinKey(key.field.name, entity: key.entity)
         }
@@ -214,6 +219,14 @@ final class LookupEngine: @unchecked Sendable {
     ) throws(LookupProblem) {
         let table = store.tables[group.table]
         var row = 0
+        if keyOrder.count < plan.joinKeys.count, !group.keyParts.allSatisfy(keyOrder.contains) {
+            while row < rows {
+                for view in 0..<group.slots.count {
+                    reads[row * plan.views.count + group.firstView + view] = .absent
+                }
+                row &+= 1
+            }
+        }
         while row < rows {
             key.count = 0
             var part = 0

@@ -4,6 +4,8 @@ struct LookupRequest {
         let name: JSONToken
         let first: Int
         let count: Int
+        /// Whether it is request data in a map of its own, as the Go and Java servers have it.
+        let isContext: Bool
     }
 
     private(set) var features: [JSONToken] = []
@@ -39,7 +41,7 @@ struct LookupRequest {
             } else if matches(bytes, "entities") {
                 try scanEntities(&scanner)
             } else if matches(bytes, "request_context"), scanner.peek() == 0x7B {
-                try scanLists(&scanner)
+                try scanLists(&scanner, isContext: true)
             } else if matches(bytes, "feature_service") {
                 let token = try scanner.value()
                 service = token.kind == .null ? nil : token
@@ -89,11 +91,13 @@ struct LookupRequest {
             values.removeAll(keepingCapacity: true)
         }
         hasEntities = true
-        try scanLists(&scanner)
+        try scanLists(&scanner, isContext: false)
     }
 
     /// Lists by name: of keys, and of what on-demand features are computed from.
-    private mutating func scanLists(_ scanner: inout JSONScanner) throws(JSONFault) {
+    private mutating func scanLists(
+        _ scanner: inout JSONScanner, isContext: Bool
+    ) throws(JSONFault) {
         try scanner.object { (name, scanner) throws(JSONFault) in
             let first = values.count
             if scanner.peek() == 0x7B {
@@ -107,7 +111,9 @@ struct LookupRequest {
             } else {
                 try scanValues(&scanner)
             }
-            keys.append(KeyList(name: name, first: first, count: values.count - first))
+            keys.append(
+                KeyList(
+                    name: name, first: first, count: values.count - first, isContext: isContext))
         }
     }
 

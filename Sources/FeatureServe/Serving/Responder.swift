@@ -6,15 +6,23 @@ import StreamRuntime
 /// - Note: `@unchecked Sendable` because it is made before its loop runs and used by that loop only.
 final class Responder: @unchecked Sendable {
     private let engine: LookupEngine
+    private let writes: WriteQueue?
+    private let materialize: MaterializeAnswer
+    private let style: Compatibility
     private let metrics: MetricsRegistry
     private let isHealthy: @Sendable () -> Bool
     private let answers: [Int: Counter]
     private let body = ByteArena(capacity: 1 << 14)
 
     init(
-        engine: LookupEngine, metrics: MetricsRegistry, isHealthy: @escaping @Sendable () -> Bool
+        engine: LookupEngine, writes: WriteQueue?, materialize: MaterializeAnswer,
+        style: Compatibility, metrics: MetricsRegistry,
+        isHealthy: @escaping @Sendable () -> Bool
     ) {
         self.engine = engine
+        self.writes = writes
+        self.materialize = materialize
+        self.style = style
         self.metrics = metrics
         self.isHealthy = isHealthy
         answers = Dictionary(
@@ -29,19 +37,32 @@ final class Responder: @unchecked Sendable {
     }
 
     /// Appends the answer to a whole request to `output`.
+    ///
+    /// - Returns: what to wait for, when the answer takes longer; `write(_:keepsAlive:into:)` is for then.
     func respond(
         _ head: HTTPRequestHead, _ request: UnsafeBufferPointer<UInt8>, keepsAlive: Bool,
-        into output: inout ByteBuffer
-    ) {
+        on loop: any EventLoop, into output: inout ByteBuffer
+    ) -> EventLoopFuture<WriteQueue.Reply>? {
         body.count = 0
         var status = 200
         var allow: StaticString?
-        var type: StaticString = "application/json"
+        var type: StaticString? = "application/json"
         switch (head.route, head.method) {
-        case (.lookup, .post): status = engine.answer(request, into: body)
+        case (.lookup, .post):
+            status = engine.answer(request, details: head.wantsDetails, into: body)
+        case (.push, .post), (.write, .post):
+            let kind: WriteQueue.Kind = head.route == .push ? .push : .view
+            if let writes { return writes.submit(kind, json: request, on: loop) }
+            LookupProblem.noWrites.append(to: body, style: style)
+            status = LookupProblem.noWrites.status(style)
+        case (.materialize, .post): status = materialize.answer(request, into: body)
         case (.health, .get), (.health, .head):
-            type = "text/plain"
             status = isHealthy() ? 200 : 503
+            type = nil
+            if style == .go {
+                type = "text/plain"
+                JSONText.append(status == 200 ? "Healthy" : "Not healthy", to: body)
+            }
         case (.metrics, .get), (.metrics, .head):
             type = "text/plain; version=0.0.4; charset=utf-8"
             var text = metrics.render()
@@ -51,12 +72,29 @@ final class Responder: @unchecked Sendable {
             JSONText.append("{\"detail\":\"Not Found\"}", to: body)
         default:
             status = 405
-            allow = head.route == .lookup ? "POST" : "GET, HEAD"
+            allow = head.route == .health || head.route == .metrics ? "GET, HEAD" : "POST"
             JSONText.append("{\"detail\":\"Method Not Allowed\"}", to: body)
         }
         write(
             status, type: type, allow: allow, keepsAlive: keepsAlive,
             sendsBody: head.method != .head, into: &output)
+        return nil
+    }
+
+    /// Appends an answer that was waited for; nil for work that was given up.
+    func write(_ reply: WriteQueue.Reply?, keepsAlive: Bool, into output: inout ByteBuffer) {
+        body.count = 0
+        let status = reply?.status ?? LookupProblem.busy.status(style)
+        if let reply {
+            reply.body.withUnsafeBufferPointer {
+                if let base = $0.baseAddress { body.append(base, $0.count) }
+            }
+        } else {
+            LookupProblem.busy.append(to: body, style: style)
+        }
+        write(
+            status, type: body.count > 0 ? "application/json" : nil, allow: nil,
+            keepsAlive: keepsAlive, sendsBody: true, into: &output)
     }
 
     /// Appends the answer to what was no request; the connection closes after it.
@@ -71,18 +109,20 @@ final class Responder: @unchecked Sendable {
     }
 
     private func write(
-        _ status: Int, type: StaticString, allow: StaticString?, keepsAlive: Bool,
+        _ status: Int, type: StaticString?, allow: StaticString?, keepsAlive: Bool,
         sendsBody: Bool, into output: inout ByteBuffer
     ) {
         answers[status]?.add()
         output.reserveCapacity(minimumWritableBytes: body.count + 256)
         if status == 200 {
-            output.writeStaticString("HTTP/1.1 200 OK\r\ncontent-type: ")
+            output.writeStaticString("HTTP/1.1 200 OK")
         } else {
-            output.writeString("HTTP/1.1 \(status) \(Responder.reasons[status] ?? "Refused")\r\n")
-            output.writeStaticString("content-type: ")
+            output.writeString("HTTP/1.1 \(status) \(Responder.reasons[status] ?? "Refused")")
         }
-        output.writeStaticString(type)
+        if let type {
+            output.writeStaticString("\r\ncontent-type: ")
+            output.writeStaticString(type)
+        }
         if let allow {
             output.writeStaticString("\r\nallow: ")
             output.writeStaticString(allow)
@@ -101,7 +141,8 @@ final class Responder: @unchecked Sendable {
 
     private static let reasons: [Int: String] = [
         200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed",
-        408: "Request Timeout", 413: "Content Too Large", 417: "Expectation Failed",
+        408: "Request Timeout", 409: "Conflict", 413: "Content Too Large",
+        417: "Expectation Failed",
         422: "Unprocessable Content", 431: "Request Header Fields Too Large",
         500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable",
         505: "HTTP Version Not Supported",

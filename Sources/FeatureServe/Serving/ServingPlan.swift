@@ -52,7 +52,7 @@ final class ServingPlan: Sendable {
 
     init(
         identity: [UInt8], references: [(view: String, feature: String)], fullNames: Bool,
-        store: OnlineStore, metrics: MetricsRegistry
+        style: Compatibility = .millrace, store: OnlineStore, metrics: MetricsRegistry
     ) throws(LookupProblem) {
         guard !references.isEmpty else {
             throw .invalid(
@@ -71,7 +71,7 @@ final class ServingPlan: Sendable {
             guard let index = features.firstIndex(where: { $0.name == feature }) else {
                 throw .noFeature(feature, view: name, features: features)
             }
-            let shown = fullNames ? "\(name)__\(feature)" : feature
+            let shown = style.name(view: name, feature: feature, full: fullNames)
             guard !names.contains(shown) else { throw .collision(shown) }
             names.append(shown)
             picked.append((name, index))
@@ -141,9 +141,22 @@ final class ServingPlan: Sendable {
             "feast_feature_server_request_latency_seconds",
             help: "Time to answer a lookup, by its size.",
             labels: [
-                ("endpoint", "/get-online-features"), ("feature_count", "\(columns.count)"),
+                ("endpoint", "/get-online-features"),
+                ("feature_count", ServingPlan.countLabel(columns.count)),
                 ("feature_view_count", "\(shownViews.count)"),
             ])
+    }
+
+    /// The range a number of features falls in: a label with few values, whatever clients ask for.
+    ///
+    /// - Source: the bins of Feast 0.67, `feature_count_bins`.
+    static func countLabel(_ count: Int) -> String {
+        var first = 1
+        for last in [10, 50, 200] {
+            if count <= last { return "\(first)-\(last)" }
+            first = last + 1
+        }
+        return "\(first)+"
     }
 
     /// A counter of the values served of `view` for every status.
@@ -181,13 +194,20 @@ final class ServingPlan: Sendable {
     }
 
     /// A reference as written: `view:feature`, or `view@latest:feature`.
-    static func reference(_ text: String) throws(LookupProblem) -> (view: String, feature: String) {
+    static func reference(
+        _ text: String, style: Compatibility = .millrace
+    ) throws(LookupProblem) -> (view: String, feature: String) {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2 else {
             throw .invalid("\"\(text)\" is not a feature reference; write view:feature")
         }
         var view = parts[0]
         if let mark = view.firstIndex(of: "@") {
+            guard style != .go else {
+                throw .invalid(
+                    "\"\(text)\" names a version; the Go server, whose answers are wanted, serves none"
+                )
+            }
             guard view[view.index(after: mark)...] == "latest" else {
                 throw .invalid("\"\(text)\" names a version; only @latest is served")
             }

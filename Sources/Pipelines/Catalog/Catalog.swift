@@ -90,6 +90,11 @@ enum Catalog {
                                     name: "port", shape: .text(.integer(0...65535)),
                                     meaning: "Port to listen on; 6566 when not given, 0 for any."),
                                 KeyShape(
+                                    name: "compat", shape: .text(.words(["python", "go", "java"])),
+                                    meaning:
+                                        "Feast's server whose answers are given where they differ from the protocol."
+                                ),
+                                KeyShape(
                                     name: "resp", shape: resp,
                                     meaning:
                                         "Also in the protocol of Redis, as a Redis online store of Feast's."

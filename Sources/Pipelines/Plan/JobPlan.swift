@@ -63,6 +63,8 @@ struct JobSettings: Equatable, Sendable {
     /// Where features are served.
     let serveHost: String
     let servePort: Int
+    /// Feast's server whose answers are given where they differ from the protocol; nil for the protocol's.
+    var serveCompat: String?
     /// Where they are served in the protocol of Redis; nil for nowhere.
     var resp: PlannedRESP?
 }

@@ -55,6 +55,7 @@ final class Planner {
             checkpointStore: job.checkpointStore?.resolved(in: directory),
             shares: job.shares?.value,
             serveHost: job.serveHost ?? "127.0.0.1", servePort: job.servePort ?? 6566)
+        settings.serveCompat = job.serveCompat
         settings.resp = job.serveResp.map { resp in
             PlannedRESP(
                 port: resp.port, project: resp.project ?? settings.name, password: resp.password)

@@ -24,6 +24,7 @@ public final class JobRunner {
     private(set) var online: OnlineStore?
     private var server: FeatureServer?
     private var redis: RESPServer?
+    private var writes: WriteQueue?
 
     /// A runner of a checked plan.
     init(plan: JobPlan, options: RunOptions, clock: any Clock = SystemClock()) {
@@ -77,7 +78,14 @@ public final class JobRunner {
             var serving = FeatureServer.Options()
             serving.host = plan.settings.serveHost
             serving.port = options.port ?? plan.settings.servePort
-            let server = FeatureServer(store: online, metrics: registry, options: serving)
+            serving.style = OnlineStores.style(plan)
+            serving.progress = OnlineStores.progress(plan, counters: job.counters)
+            let writes = WriteQueue(
+                store: online, targets: WriteTargets(of: online.catalog), metrics: registry,
+                style: serving.style)
+            self.writes = writes
+            let server = FeatureServer(
+                store: online, metrics: registry, options: serving, writes: writes)
             servedPort = try server.start()
             self.server = server
             try serveRedis(online, registry)
@@ -118,6 +126,8 @@ public final class JobRunner {
         server = nil
         redis?.stop()
         redis = nil
+        writes?.stop()
+        writes = nil
     }
 
     private func serveRedis(

@@ -33,6 +33,29 @@ enum OnlineStores {
                 + "afresh with a new name or store, which reads all input again")
     }
 
+    /// Whose answers the plan's server gives.
+    static func style(_ plan: JobPlan) -> Compatibility {
+        plan.settings.serveCompat.flatMap(Compatibility.init) ?? .millrace
+    }
+
+    /// How far each view's pipelines have got: up to which microsecond every event has been applied.
+    static func progress(
+        _ plan: JobPlan, counters: [String: [StepCounters]]
+    ) -> @Sendable (String) -> Int64? {
+        var views: [String: [StepCounters]] = [:]
+        for sink in plan.sinks {
+            guard case .features(let view) = sink.target else { continue }
+            views[plan.featureViews[view].name, default: []] += counters[sink.id] ?? []
+        }
+        return { [views] view in
+            views[view].map { tasks in
+                let marks = tasks.map { $0.read(.watermarkMicros) }
+                // 0 is what a task shows that has seen no watermark.
+                return marks.contains(0) ? .min : marks.min() ?? .min
+            }
+        }
+    }
+
     /// Where the rows at rest are.
     static func directory(of plan: JobPlan) -> String { plan.settings.stateDirectory + "/online" }
 }

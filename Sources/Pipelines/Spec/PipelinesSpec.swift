@@ -47,6 +47,7 @@ struct JobSpec: Sendable {
     var checkpointStore: PlannedStore?
     var serveHost: String?
     var servePort: Int?
+    var serveCompat: String?
     var serveResp: RESPSpec?
     var shares: Located<Int>?
 }

@@ -50,6 +50,7 @@ struct SpecReader {
         job.checkpointStore = node["checkpoints"]?["store"].flatMap(store)
         job.serveHost = node["serve"]?["host"]?.text
         job.servePort = node["serve"]?["port"]?.integer
+        job.serveCompat = node["serve"]?["compat"]?.text
         if let resp = node["serve"]?["resp"], let port = resp["port"]?.integer {
             job.serveResp = RESPSpec(
                 port: port, project: resp["project"]?.text, password: resp["password"]?.text)

@@ -50,7 +50,7 @@ import Testing
                 "# TYPE millrace_lookup_seconds histogram", "millrace_lookup_seconds_count 1",
                 "feast_online_features_status_total{feature_view=\"user_counters\",status=\"present\"} 1",
                 "feast_feature_server_request_latency_seconds_count{endpoint=\"/get-online-features\","
-                    + "feature_count=\"1\",feature_view_count=\"1\"} 1",
+                    + "feature_count=\"1-10\",feature_view_count=\"1\"} 1",
                 "feast_feature_freshness_seconds{feature_view=\"user_counters\",project=\"millrace\"} 0",
                 "millrace_http_answers_total{status=\"404\"} 1", "millrace_online_rows 1",
             ] {
