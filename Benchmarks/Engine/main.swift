@@ -3,7 +3,8 @@
 
 import Glibc
 
-let benchmarks = Benchmark.kernels + EndToEndBenchmarks.all + KafkaBenchmarks.all
+let benchmarks =
+    Benchmark.kernels + EndToEndBenchmarks.all + KafkaBenchmarks.all + TrainingBenchmarks.all
 
 let asked = CommandLine.arguments.dropFirst()
 if asked.first == "list" {

@@ -14,7 +14,7 @@ struct Millrace: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Run.self, Validate.self, Plan.self, Lookup.self, Topics.self, Checkpoints.self,
+            Run.self, Validate.self, Plan.self, Lookup.self, TrainingSetCommandLine.self, Audit.self, Topics.self, Checkpoints.self,
             Generate.self, Replay.self, Verify.self, Promote.self, Archive.self,
             VerifyReplayCommand.self, ReplayWorkerCommand.self,
         ])

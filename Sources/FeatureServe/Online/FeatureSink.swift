@@ -5,8 +5,9 @@ import StreamRuntime
 /// Writing makes a row visible at once, before its checkpoint: a lookup never waits for one. That is
 /// safe because an upsert is idempotent by event time: what a crashed run wrote, the run after it
 /// writes again, and a row never replaces a newer one. So a checkpoint only waits until the rows are
-/// durable, which the coordinator sees to; `commit` has nothing left to do, and `recover` nothing to undo.
-/// Each version is told its checkpoint, so that snapshots show it only from then on.
+/// durable, which the coordinator sees to. Each version is told its checkpoint, so that snapshots show it
+/// only from then on. The log of versions is written as a topic is: what a crashed run told of after the last
+/// checkpoint is cut off and told again.
 public final class FeatureSink: Sink {
     private let writer: FeatureWriter
     private var counters: StepCounters?
@@ -22,12 +23,20 @@ public final class FeatureSink: Sink {
     }
 
     /// Counts rows without a key as rejected and older ones as stale in `counters`.
-    public func report(to counters: StepCounters) { self.counters = counters }
+    public func report(to counters: StepCounters) {
+        self.counters = counters
+        writer.versions?.report(to: counters)
+    }
 
-    /// Nothing to undo: the rows after the checkpoint come again.
+    /// Nothing to undo: the rows after the checkpoint come again. Versions told of after it are forgotten.
     public func recover(token: [UInt8]?) throws(JobFailure) {
         epoch = writer.store.completedEpoch + 1
+        // A checkpoint of a run without a feature log has an empty token.
+        try writer.versions?.recover(token: token.flatMap { $0.isEmpty ? nil : $0 })
     }
+
+    /// Whether versions can be told of now.
+    public var isReady: Bool { writer.versions?.isReady ?? true }
 
     /// Upserts the rows; they are readable when this returns.
     public func write(_ batch: ColumnBatch) throws(JobFailure) {
@@ -36,10 +45,12 @@ public final class FeatureSink: Sink {
         counters?.add(.stale, written.older)
     }
 
-    /// The rows from here on belong to the next checkpoint. Nothing to name: the token is empty.
+    /// Makes the versions of the checkpoint durable; the rows from here on belong to the next one.
+    ///
+    /// - Returns: the token of the versions' log; empty without one, since the rows need none.
     public func prepare(checkpoint: Int64) throws(JobFailure) -> [UInt8] {
         epoch = checkpoint + 1
-        return []
+        return try writer.versions?.prepare(checkpoint: checkpoint) ?? []
     }
 
     /// Makes all rows written so far durable, and perhaps later ones too, which does no harm.
@@ -48,6 +59,11 @@ public final class FeatureSink: Sink {
         return { () throws(JobFailure) in try store.sync() }
     }
 
-    /// Nothing left to do: the rows have been visible since they were written.
-    public func commit(checkpoint: Int64, token: [UInt8]) throws(JobFailure) {}
+    /// Makes the versions readable in their log; the rows have been visible since they were written.
+    public func commit(checkpoint: Int64, token: [UInt8]) throws(JobFailure) {
+        try writer.versions?.commit(checkpoint: checkpoint, token: token)
+    }
+
+    /// Lets others have the log of versions.
+    public func close() { writer.versions?.close() }
 }

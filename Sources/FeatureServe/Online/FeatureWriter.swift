@@ -13,6 +13,10 @@ public final class FeatureWriter {
     private let payload = ByteArena()
     /// What is known of the numbers of each feature, for `ViewPayload`.
     private var hints: [UInt8]
+    private let pending: FeatureVersionBatch
+    /// Where every version is told of, the older ones included; nil for nowhere.
+    let versions: (any Sink)?
+    private let meter: ViewMeter?
 
     /// What became of the rows of a batch.
     public struct Written: Equatable, Sendable {
@@ -28,10 +32,13 @@ public final class FeatureWriter {
     ///
     /// - Parameters:
     ///   - columns: the column of a key or feature whose name in the schema is another one.
+    ///   - versions: where every version is told of: a sink of rows of `FeatureVersionBatch.schema`.
+    ///   - meter: told of every batch that came from a log.
     ///   - now: microseconds since 1970, for the time a value becomes visible.
     /// - Throws: when the view is unknown, or a column is missing or has another type than declared.
     public init(
         store: OnlineStore, view name: String, schema: Schema, columns: [String: String] = [:],
+        versions: (any Sink)? = nil, meter: ViewMeter? = nil,
         now: @escaping () -> Int64 = WallClock.micros
     ) throws(JobFailure) {
         guard let place = store.catalog.place(of: name), let view = store.catalog.view(name),
@@ -70,6 +77,9 @@ public final class FeatureWriter {
         self.featureColumns = featureColumns
         hints = [UInt8](repeating: 0, count: max(featureColumns.count, 1))
         keys = KeyEncoder(columns: keyColumns)
+        self.versions = versions
+        self.meter = meter
+        pending = FeatureVersionBatch(of: view)
         self.now = now
     }
 
@@ -85,14 +95,12 @@ public final class FeatureWriter {
         var written = Written()
         guard batch.count > 0 else { return written }
         let encoded = keys.encode(batch)
-        let visible = now()
         let features = featureColumns.map { Unmanaged.passUnretained(batch.columns[$0]) }
         let nullable = keyColumns.map { batch.columns[$0] }.filter { $0.validity != nil }
         let times = batch.order.eventTimes.int64s
         let origins = batch.order.origins.int64s
         let offsets = batch.order.offsets.int64s
         var version = ViewVersion.none
-        version.visibleTime = visible
         if let epoch { version.epoch = UInt32(truncatingIfNeeded: epoch) }
         var newest = Int64.min
         var row = 0
@@ -122,14 +130,31 @@ public final class FeatureWriter {
                 version.origin = origins[row]
                 version.offset = offsets[row]
             }
-            let applied = try table.shard(hash).upsert(
+            let upserted = try table.shard(hash).upsert(
                 hash: hash, key: key.baseAddress!, keyLength: key.count, slot: slot, version,
-                payload: payload.base, length: payload.count)
-            if applied { written.applied += 1 } else { written.older += 1 }
+                payload: payload.base, length: payload.count, now: now)
+            if upserted.isApplied { written.applied += 1 } else { written.older += 1 }
+            if versions != nil {
+                pending.append(
+                    key: key, isDeleted: change == .delete, visibleTime: upserted.visibleTime,
+                    order: batch.order, row: row, payload: payload.base, length: payload.count)
+            }
+        }
+        meter?.observe(batch, columns: featureColumns, now: now())
+        if let versions, pending.batch.count > 0 {
+            try versions.write(pending.batch)
+            pending.removeAll()
         }
         if newest > .min { store.note(view: viewIndex, eventTime: newest) }
         withExtendedLifetime(batch) {}
         return written
+    }
+
+    /// Makes the versions told of so far readable in their log: for writes that no checkpoint covers.
+    public func commitVersions() throws(JobFailure) {
+        guard let versions else { return }
+        let token = try versions.prepare(checkpoint: 0)
+        try versions.commit(checkpoint: 0, token: token)
     }
 
     /// Makes everything written durable.

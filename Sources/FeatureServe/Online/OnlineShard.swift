@@ -72,13 +72,24 @@ final class OnlineShard: @unchecked Sendable {
 
     // MARK: writing
 
+    /// What became of a row that was written.
+    struct Upserted {
+        /// True for a newer or equally old event time.
+        let isApplied: Bool
+        /// When the version became readable; of an older one, which never was, when it came.
+        let visibleTime: Int64
+    }
+
     /// Replaces the view in `slot` of the key's row unless it holds something newer.
     ///
-    /// - Returns: whether it was replaced: true for a newer or equally old event time.
+    /// The very version that is there already, as a run after a crash writes it again, keeps the time at
+    /// which it was first readable.
+    ///
+    /// - Parameter now: asked while nobody can read the row, so that no version is readable before its time.
     func upsert(
         hash: Int64, key: UnsafePointer<UInt8>, keyLength: Int, slot: Int,
-        _ version: ViewVersion, payload: UnsafePointer<UInt8>?, length: Int
-    ) throws(JobFailure) -> Bool {
+        _ given: ViewVersion, payload: UnsafePointer<UInt8>?, length: Int, now: () -> Int64
+    ) throws(JobFailure) -> Upserted {
         lock.lock()
         defer { lock.unlock() }
         let row: OnlineRow
@@ -88,16 +99,24 @@ final class OnlineShard: @unchecked Sendable {
             row = OnlineRow.make(hash: hash, key: key, keyLength: keyLength, views: views)
             insert(row)
         }
+        var version = given
+        version.visibleTime = now()
+        if let known = row.visibleTime(
+            slot: slot, of: version, payload: payload, length: length, features: features[slot])
+        {
+            version.visibleTime = known
+        }
         let before = row.bytes(slot: slot)
         let isReplaced = row.write(
             slot: slot, version, payload: payload, length: length, completed: epochs.newest)
         byteCount += row.bytes(slot: slot) - before
         note(row, slot: slot)
-        guard isReplaced || row.slots[slot].older != nil else { return false }
+        let upserted = Upserted(isApplied: isReplaced, visibleTime: version.visibleTime)
+        guard isReplaced || row.slots[slot].older != nil else { return upserted }
         row.header.pointee.isReferenced = true
         markDirty(row)
         if byteCount > limit { try relieve() }
-        return isReplaced
+        return upserted
     }
 
     /// Remembers that the row has to be put to rest again.

@@ -23,6 +23,8 @@ public final class FeatureServer: Sendable {
         /// How far a view's pipeline has got: all events before these microseconds have been applied. Nil when
         /// nothing but clients writes the view.
         public var progress: @Sendable (_ view: String) -> Int64? = { _ in nil }
+        /// Where a sample of what is given is noted; nil for nowhere.
+        public var served: ServedLog?
 
         /// The usual options.
         public init() {}
@@ -93,7 +95,8 @@ public final class FeatureServer: Sendable {
         for loop in group.makeIterator() {
             responders[ObjectIdentifier(loop)] = Responder(
                 engine: LookupEngine(
-                    store: store, metrics: metrics, style: options.style, now: now),
+                    store: store, metrics: metrics, style: options.style,
+                    served: options.served, now: now),
                 writes: writes, materialize: materialize, style: options.style, metrics: metrics,
                 isHealthy: { !isDraining() })
         }

@@ -11,6 +11,7 @@ final class LookupEngine: @unchecked Sendable {
     private let now: @Sendable () -> Int64
     private let style: Compatibility
     private let latency: Histogram
+    private let served: ServedLog?
 
     private var request = LookupRequest()
     private var plans: [Int64: ServingPlan] = [:]
@@ -28,8 +29,9 @@ final class LookupEngine: @unchecked Sendable {
 
     init(
         store: OnlineStore, metrics: MetricsRegistry, style: Compatibility = .millrace,
-        now: @escaping @Sendable () -> Int64
+        served: ServedLog? = nil, now: @escaping @Sendable () -> Int64
     ) {
+        self.served = served
         self.store = store
         self.metrics = metrics
         self.now = now
@@ -137,7 +139,7 @@ final class LookupEngine: @unchecked Sendable {
             reads = .allocate(capacity: readCapacity)
         }
         blocks.count = 0
-        for group in plan.groups { try read(group, plan, rows: rows) }
+        for group in plan.groups.indices { try read(group, plan, rows: rows) }
         let time = now()
         var computed: [ComputedFeatures] = []
         if !plan.computed.isEmpty {
@@ -215,8 +217,9 @@ final class LookupEngine: @unchecked Sendable {
     }
 
     private func read(
-        _ group: ServingPlan.Group, _ plan: ServingPlan, rows: Int
+        _ number: Int, _ plan: ServingPlan, rows: Int
     ) throws(LookupProblem) {
+        let group = plan.groups[number]
         let table = store.tables[group.table]
         var row = 0
         if keyOrder.count < plan.joinKeys.count, !group.keyParts.allSatisfy(keyOrder.contains) {
@@ -242,6 +245,12 @@ final class LookupEngine: @unchecked Sendable {
                     reads: reads + row * plan.views.count + group.firstView, into: blocks)
             } catch {
                 throw .storage(error)
+            }
+            if let served, served.samples(hash) {
+                served.note(
+                    plan, group: number, key: key,
+                    reads: reads + row * plan.views.count + group.firstView, blocks: blocks,
+                    now: now())
             }
             row &+= 1
         }

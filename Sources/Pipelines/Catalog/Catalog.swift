@@ -78,6 +78,9 @@ enum Catalog {
                             ])),
                     meaning: "When the job's state is made durable."),
                 KeyShape(
+                    name: "feature_log", shape: featureLog,
+                    meaning: "Where every version of every feature is kept, for training sets."),
+                KeyShape(
                     name: "serve",
                     shape: .mapping(
                         MappingShape(
@@ -99,6 +102,10 @@ enum Catalog {
                                     meaning:
                                         "Also in the protocol of Redis, as a Redis online store of Feast's."
                                 ),
+                                KeyShape(
+                                    name: "log", shape: servedLog,
+                                    meaning:
+                                        "A sample of what lookups give, for millrace audit."),
                             ])),
                     meaning: "Where features are served."),
             ]))
@@ -118,6 +125,52 @@ enum Catalog {
                     name: "password", shape: .text(.any),
                     meaning: "What clients have to say first, by reference."),
             ]))
+
+    /// How much of what lookups give is logged.
+    static let servedLog = Shape.mapping(
+        MappingShape(
+            what: "log",
+            keys: [
+                KeyShape(
+                    name: "sample", shape: .text(.any), isRequired: true,
+                    meaning: "The share of entities whose lookups are logged, such as 1%."),
+                KeyShape(
+                    name: "by", shape: .text(.words(["key"])),
+                    meaning: "What is in the sample or not: entities by their key."),
+                KeyShape(
+                    name: "topic", shape: .text(.topic),
+                    meaning: "The topic, beside those of feature_log; _served when not given."),
+            ]))
+
+    /// Where versions of features are kept.
+    static let featureLog = Shape.either([
+        .text(.words(["none"])),
+        .mapping(
+            MappingShape(
+                what: "feature_log",
+                keys: [
+                    KeyShape(
+                        name: "connection", shape: .text(.name),
+                        meaning:
+                            "The connection its topics are on; the state directory when not given."),
+                    KeyShape(
+                        name: "keep", shape: .text(.duration),
+                        meaning: "How long versions are kept, in event time; 30d when not given."),
+                    KeyShape(
+                        name: "partitions", shape: .text(.integer(1...256)),
+                        meaning: "Partitions of a view's topic, when it is made; 4 when not given."
+                    ),
+                    KeyShape(
+                        name: "views",
+                        shape: .table(
+                            TableShape(
+                                what: "feature view", key: .name, value: .text(.duration), min: 0)),
+                        meaning: "Views whose versions are kept for another time."),
+                    KeyShape(
+                        name: "without", shape: columns,
+                        meaning: "Views whose versions are not kept."),
+                ])),
+    ])
 
     /// Where checkpoints are kept for other machines.
     static let store = Shape.either([

@@ -67,6 +67,10 @@ struct JobSettings: Equatable, Sendable {
     var serveCompat: String?
     /// Where they are served in the protocol of Redis; nil for nowhere.
     var resp: PlannedRESP?
+    /// Where versions of features are kept; nil for nowhere.
+    var featureLog: PlannedFeatureLog?
+    /// How much of what lookups give is logged; nil for nothing.
+    var servedSample: PlannedServedSample?
 }
 
 /// How features are served in the protocol of Redis.

@@ -60,6 +60,8 @@ final class Planner {
             PlannedRESP(
                 port: resp.port, project: resp.project ?? settings.name, password: resp.password)
         }
+        settings.featureLog = PlannedFeatureLog(job.featureLog ?? FeatureLogSpec())
+        settings.servedSample = job.servedSample
         self.settings = settings
     }
 
@@ -110,6 +112,7 @@ final class Planner {
         pushSources = planPushSources(views)
         if needed == nil {
             checkServices(views, onDemand)
+            checkFeatureLog()
             checkDestinations()
             checkShares()
         }

@@ -63,7 +63,9 @@ struct BoundedRun {
     }
 
     private func graph(_ online: OnlineStore?) -> JobGraph {
-        var graph = GraphBuilder(plan: plan, isBounded: false, online: online).graph()
+        var graph = GraphBuilder(
+            plan: plan, isBounded: false, online: online, keepsVersions: false
+        ).graph()
         for (index, node) in graph.sources.enumerated() {
             let planned = plan.sources[index]
             graph.sources[index] = JobGraph.SourceNode(

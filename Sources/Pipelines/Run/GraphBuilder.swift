@@ -10,13 +10,19 @@ struct GraphBuilder {
     private let online: OnlineStore?
     private let domain: KafkaTransactionDomain?
     private let share: ShareContext?
+    private let keepsVersions: Bool
+    private let meters: FeatureMeters?
 
     /// A builder for `plan`; bounded sources end at what their topics hold when they are opened, and
-    /// exactly-once outputs on Kafka write through `domain`. With `share` it is the graph of that share.
+    /// exactly-once outputs on Kafka write through `domain`. With `share` it is the graph of that share;
+    /// without `keepsVersions` no version of a feature is logged. Features are measured by `meters`.
     init(
         plan: JobPlan, isBounded: Bool, online: OnlineStore?,
-        domain: KafkaTransactionDomain? = nil, share: ShareContext? = nil
+        domain: KafkaTransactionDomain? = nil, share: ShareContext? = nil,
+        keepsVersions: Bool = true, meters: FeatureMeters? = nil
     ) {
+        self.meters = meters
+        self.keepsVersions = keepsVersions
         self.share = share
         self.domain = domain
         self.plan = plan
@@ -26,12 +32,14 @@ struct GraphBuilder {
 
     func graph() -> JobGraph {
         let sources = SourceFactory(plan: plan, isBounded: isBounded, share: share)
-        let sinks = SinkFactory(plan: plan, online: online, domain: domain)
+        let sinks = SinkFactory(
+            plan: plan, online: online, domain: domain, keepsVersions: keepsVersions,
+            meters: meters)
         let firstStep = Int64(plan.sources.count)
         let firstSink = firstStep + Int64(plan.steps.count)
         let firstOwn = firstSink + Int64(plan.sinks.count)
         return JobGraph(
-            sources: plan.sources.map { sources.node($0) },
+            sources: plan.sources.map { timed(sources.node($0)) },
             steps: plan.steps.map { step in
                 JobGraph.StepNode(
                     id: step.id, ordinal: firstStep + Int64(step.ordinal),
@@ -50,6 +58,15 @@ struct GraphBuilder {
                     repartition, ordinal: firstOwn + Int64(repartition.ordinal),
                     schema: step.inputSchema)
             })
+    }
+
+    /// The source, which tells when its records were appended if features are measured.
+    private func timed(_ node: JobGraph.SourceNode) -> JobGraph.SourceNode {
+        guard let times = meters?.times else { return node }
+        return JobGraph.SourceNode(
+            name: node.name, ordinal: node.ordinal, time: node.time, policy: node.policy,
+            open: node.open,
+            decoder: { TimedDecoder(node.decoder(), source: Int(node.ordinal), times: times) })
     }
 
     /// What is between shares; nothing in a job that runs whole.

@@ -25,6 +25,7 @@ public final class JobRunner {
     private var server: FeatureServer?
     private var redis: RESPServer?
     private var writes: WriteQueue?
+    private var served: ServedLogWriter?
 
     /// A runner of a checked plan.
     init(plan: JobPlan, options: RunOptions, clock: any Clock = SystemClock()) {
@@ -63,7 +64,8 @@ public final class JobRunner {
         }
         let registry = MetricsRegistry()
         let graph = GraphBuilder(
-            plan: plan, isBounded: options.untilEnd, online: online, domain: transactions.domain
+            plan: plan, isBounded: options.untilEnd, online: online, domain: transactions.domain,
+            meters: online == nil ? nil : FeatureMeters(registry)
         ).graph()
         var followers: [any CheckpointFollower] = transactions.followers
         if let online { followers.append(SnapshotFollower(online)) }
@@ -84,6 +86,8 @@ public final class JobRunner {
                 store: online, targets: WriteTargets(of: online.catalog), metrics: registry,
                 style: serving.style)
             self.writes = writes
+            served = try ServedLogWriter(plan, metrics: registry)
+            serving.served = served?.log
             let server = FeatureServer(
                 store: online, metrics: registry, options: serving, writes: writes)
             servedPort = try server.start()
@@ -128,6 +132,8 @@ public final class JobRunner {
         redis = nil
         writes?.stop()
         writes = nil
+        served?.stop()
+        served = nil
     }
 
     private func serveRedis(

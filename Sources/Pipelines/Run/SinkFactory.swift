@@ -7,10 +7,17 @@ struct SinkFactory {
     private let plan: JobPlan
     private let online: OnlineStore?
     private let domain: KafkaTransactionDomain?
+    private let logs: FeatureLogs?
+    private let meters: FeatureMeters?
 
     /// A factory for the sinks of `plan`; feature sinks write to `online`, exactly-once outputs on Kafka
-    /// through `domain`.
-    init(plan: JobPlan, online: OnlineStore?, domain: KafkaTransactionDomain?) {
+    /// through `domain`. With `keepsVersions` every version of a feature goes to its log.
+    init(
+        plan: JobPlan, online: OnlineStore?, domain: KafkaTransactionDomain?,
+        keepsVersions: Bool = true, meters: FeatureMeters? = nil
+    ) {
+        self.meters = meters
+        logs = keepsVersions ? FeatureLogs(plan) : nil
         self.domain = domain
         self.plan = plan
         self.online = online
@@ -58,7 +65,9 @@ struct SinkFactory {
             }
             return FeatureSink(
                 try FeatureWriter(
-                    store: online!, view: view.name, schema: sink.schema, columns: columns))
+                    store: online!, view: view.name, schema: sink.schema, columns: columns,
+                    versions: try logs?.sink(view.name, domain: domain),
+                    meter: online!.catalog.view(view.name).flatMap { meters?.meter(of: $0) }))
         case .files(let path, let format):
             return format == .csv
                 ? FileSink(csv: path, schema: sink.schema)

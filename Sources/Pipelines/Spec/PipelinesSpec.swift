@@ -50,6 +50,21 @@ struct JobSpec: Sendable {
     var serveCompat: String?
     var serveResp: RESPSpec?
     var shares: Located<Int>?
+    var featureLog: FeatureLogSpec?
+    var servedSample: PlannedServedSample?
+}
+
+/// `job: feature_log:`.
+struct FeatureLogSpec: Sendable {
+    /// Nothing is logged.
+    var isNone = false
+    var connection: Located<String>?
+    var keep: Duration?
+    var partitions: Int?
+    /// Views with a time of their own.
+    var views: [(view: Located<String>, keep: Duration)] = []
+    /// Views that are not logged.
+    var without: [Located<String>] = []
 }
 
 /// `resp:` of `serve:`.

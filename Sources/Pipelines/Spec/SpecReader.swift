@@ -55,6 +55,8 @@ struct SpecReader {
             job.serveResp = RESPSpec(
                 port: port, project: resp["project"]?.text, password: resp["password"]?.text)
         }
+        job.servedSample = node["serve"]?["log"].flatMap(servedSample)
+        job.featureLog = node["feature_log"].map(featureLog)
         job.shares = node["shares"].flatMap { shares in
             shares.integer.map { Located(value: $0, position: shares.position) }
         }
@@ -64,6 +66,35 @@ struct SpecReader {
                 fix: "write a duration such as 10s")
         }
         return job
+    }
+
+    private func servedSample(_ node: SpecNode) -> PlannedServedSample? {
+        guard let sample = node["sample"], let text = sample.text else { return nil }
+        let number = text.hasSuffix("%") ? text.dropLast() : Substring(text)
+        guard let value = Double(number), value > 0,
+            value <= (text.hasSuffix("%") ? 100 : 1)
+        else {
+            diagnostics.report(
+                .badValue, "\"\(text)\" is no share of the entities", at: sample.position,
+                fix: "write a share such as 1% or 0.01")
+            return nil
+        }
+        return PlannedServedSample(
+            share: text.hasSuffix("%") ? value / 100 : value,
+            topic: node["topic"]?.text ?? ServedLogWriter.usualTopic)
+    }
+
+    private func featureLog(_ node: SpecNode) -> FeatureLogSpec {
+        var log = FeatureLogSpec()
+        log.isNone = node.text == "none"
+        log.connection = node["connection"]?.located
+        log.keep = node["keep"]?.duration
+        log.partitions = node["partitions"]?.integer
+        log.views = (node["views"]?.entries ?? []).compactMap { entry in
+            entry.value.duration.map { (entry.name, $0) }
+        }
+        log.without = (node["without"]?.oneOrMore ?? []).compactMap(\.located)
+        return log
     }
 
     private func store(_ node: SpecNode) -> PlannedStore? {
