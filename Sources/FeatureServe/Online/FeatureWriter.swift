@@ -102,6 +102,9 @@ public final class FeatureWriter {
         let offsets = batch.order.offsets.int64s
         var version = ViewVersion.none
         if let epoch { version.epoch = UInt32(truncatingIfNeeded: epoch) }
+        let pushed = versions == nil && epoch == nil ? store.pushedVersions : nil
+        let isLogged = versions != nil || pushed != nil
+        pending.removeAll()
         var newest = Int64.min
         var row = 0
         while row < batch.count {
@@ -134,15 +137,16 @@ public final class FeatureWriter {
                 hash: hash, key: key.baseAddress!, keyLength: key.count, slot: slot, version,
                 payload: payload.base, length: payload.count, now: now)
             if upserted.isApplied { written.applied += 1 } else { written.older += 1 }
-            if versions != nil {
+            if isLogged {
                 pending.append(
                     key: key, isDeleted: change == .delete, visibleTime: upserted.visibleTime,
                     order: batch.order, row: row, payload: payload.base, length: payload.count)
             }
         }
         meter?.observe(batch, columns: featureColumns, now: now())
-        if let versions, pending.batch.count > 0 {
-            try versions.write(pending.batch)
+        if pending.batch.count > 0 {
+            if let versions { try versions.write(pending.batch) }
+            try pushed?.write(pending.batch, of: table.views[slot].name)
             pending.removeAll()
         }
         if newest > .min { store.note(view: viewIndex, eventTime: newest) }

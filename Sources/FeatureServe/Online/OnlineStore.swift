@@ -10,6 +10,7 @@ import Synchronization
 public final class OnlineStore: Sendable {
     /// What the store serves.
     public let catalog: FeatureCatalog
+    private let pushed = Mutex<PushedVersions?>(nil)
     let tables: [OnlineTable]
     let epochs: StoreEpochs
     let rows: any OnlineRows
@@ -153,6 +154,12 @@ public final class OnlineStore: Sendable {
         }
         guard let after else { return try rows.scan(prefix: prefix, lend) }
         try rows.scan(prefix: prefix, after: prefix + after, lend)
+    }
+
+    /// Where versions that no checkpoint covers are told of; nil for nowhere.
+    public var pushedVersions: PushedVersions? {
+        get { pushed.withLock { $0 } }
+        set { pushed.withLock { $0 = newValue } }
     }
 
     /// Rows and bytes in memory, over all entities.

@@ -26,6 +26,7 @@ public final class JobRunner {
     private var redis: RESPServer?
     private var writes: WriteQueue?
     private var served: ServedLogWriter?
+    private var pushed: PushedLogWriter?
 
     /// A runner of a checked plan.
     init(plan: JobPlan, options: RunOptions, clock: any Clock = SystemClock()) {
@@ -87,6 +88,7 @@ public final class JobRunner {
                 style: serving.style)
             self.writes = writes
             served = try ServedLogWriter(plan, metrics: registry)
+            pushed = try PushedLogWriter(plan, store: online)
             serving.served = served?.log
             let server = FeatureServer(
                 store: online, metrics: registry, options: serving, writes: writes)
@@ -134,6 +136,8 @@ public final class JobRunner {
         writes = nil
         served?.stop()
         served = nil
+        pushed?.stop()
+        pushed = nil
     }
 
     private func serveRedis(
