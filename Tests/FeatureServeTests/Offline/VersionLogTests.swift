@@ -147,4 +147,31 @@ final class VersionPlace {
             #expect(kept > 100, "crash at \(crash)")
         }
     }
+
+    @Test func `versions that clients write are logged apart, and readable with the next commit`()
+        throws
+    {
+        let place = VersionPlace()
+        let store = try Shop.store()
+        store.pushedVersions = PushedVersions { view throws(JobFailure) in
+            guard view == "user_counters" else { return nil }
+            let log = EmbeddedLog(root: place.root)
+            try log.ensureTopic(VersionPlace.topic, TopicSettings(partitions: 2))
+            return TopicSink(
+                try log.writer(VersionPlace.topic, syncing: false),
+                encoder: FeatureVersionEncoder(), schema: FeatureVersionBatch.schema, key: [0])
+        }
+        let writer = try FeatureWriter(
+            store: store, view: "user_counters", schema: Shop.counterSchema, now: { 77 })
+        _ = try writer.write(Shop.batch([.init(user: 1, orders: 1, at: 50)]))
+        #expect(try place.versions().isEmpty)
+        try store.pushedVersions?.commit()
+        _ = try writer.write(Shop.batch([.init(user: 1, orders: 2, at: 40)]))
+        // A row of a checkpoint is its sink's to log.
+        _ = try writer.write(Shop.batch([.init(user: 1, orders: 3, at: 60)]), epoch: 1)
+        try store.pushedVersions?.close()
+        let versions = try place.versions().map(\.version)
+        #expect(versions.map(\.eventTime) == [50, 40])
+        #expect(versions.map(\.visibleTime) == [77, 77])
+    }
 }
