@@ -23,6 +23,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -36,6 +37,8 @@ let package = Package(
         .systemLibrary(name: "CHiredis"),
         .target(name: "CPlatform", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CDigest"),
+        .target(
+            name: "CTLS", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
         .target(
             name: "CSimdJSON",
@@ -56,7 +59,12 @@ let package = Package(
             name: "Operators", dependencies: ["StreamRuntime", "Codecs", "CDigest", "CRE2"],
             swiftSettings: strict),
         .target(
-            name: "FeatureServe", dependencies: ["StreamRuntime", "RocksDB", "Codecs", "Redis"] + nio,
+            name: "FeatureServe",
+            dependencies: [
+                "StreamRuntime", "RocksDB", "Codecs", "Redis", "CDigest", "CTLS",
+                .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+                .product(name: "NIOHPACK", package: "swift-nio-http2"),
+            ] + nio,
             swiftSettings: strict),
         .target(
             name: "ObjectStore", dependencies: ["StreamRuntime", "HTTP", "CDigest"],
@@ -136,7 +144,8 @@ let package = Package(
             dependencies: ["Connectors", "HTTP", "TestHTTP", "Codecs", "CSimdJSON"],
             swiftSettings: strict),
         .testTarget(
-            name: "FeatureServeTests", dependencies: ["FeatureServe", "Redis"], swiftSettings: strict),
+            name: "FeatureServeTests", dependencies: ["FeatureServe", "Redis"],
+            swiftSettings: strict),
         .testTarget(
             name: "PipelinesTests",
             dependencies: ["Pipelines", "SampleData", "TestHTTP", "HTTP", "TestBroker"],

@@ -13,6 +13,7 @@ struct Benchmark {
             Benchmark(name: "windows") { WindowBenchmarks.run() },
             Benchmark(name: "state") { StateBenchmarks.run() },
             Benchmark(name: "serve") { ServeBenchmarks.run() },
+            Benchmark(name: "grpc") { GRPCBenchmarks.run() },
         ]
     }
 }

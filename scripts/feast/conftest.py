@@ -3,6 +3,7 @@
 import os
 import pathlib
 import socket
+import ssl
 import subprocess
 import textwrap
 import time
@@ -20,7 +21,11 @@ def free_port():
 class Server:
     """A millrace process; `port` serves HTTP."""
 
-    def __init__(self, directory, pipelines):
+    def __init__(self, directory, pipelines, tls=None):
+        self.tls = None
+        if tls:
+            self.tls = ssl.create_default_context(cafile=tls / "ca.pem")
+            self.tls.load_cert_chain(tls / "client.pem", tls / "client.key")
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -31,7 +36,7 @@ class Server:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https://localhost' if self.tls else 'http://127.0.0.1'}:{self.port}"
 
     def start(self):
         with open(self.log, "ab") as log:
@@ -43,7 +48,7 @@ class Server:
             if self.process.poll() is not None:
                 raise RuntimeError(f"millrace ended: {self.log.read_text()}")
             try:
-                with urllib.request.urlopen(self.url + "/health", timeout=1) as answer:
+                with urllib.request.urlopen(self.url + "/health", timeout=1, context=self.tls) as answer:
                     if answer.status == 200:
                         return self
             except OSError:
@@ -68,8 +73,8 @@ def start_server(tmp_path_factory):
     """Starts a server of the given file; all are stopped at the end."""
     servers = []
 
-    def start(pipelines, name="millrace"):
-        server = Server(tmp_path_factory.mktemp(name), pipelines)
+    def start(pipelines, name="millrace", tls=None):
+        server = Server(tmp_path_factory.mktemp(name), pipelines, tls)
         servers.append(server)
         return server.start()
 

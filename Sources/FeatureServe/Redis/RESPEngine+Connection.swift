@@ -26,7 +26,8 @@ extension RESPEngine {
             session.queue = nil
             session.space = 0
             session.version = 2
-            session.isAdmitted = shared.password == nil
+            session.isAdmitted = shared.isOpen
+            session.caller = .anyone
             RESPText.simple("RESET", to: out)
         case "INFO": RESPText.bulk(info, to: out)
         case "COMMAND": describeCommands()
@@ -55,6 +56,15 @@ extension RESPEngine {
     }
 
     private func admit(_ session: RESPSession, user: Int?, word: Int) throws(RESPRefusal) {
+        if !shared.access.isOpen {
+            guard let caller = shared.access.caller(presenting: command[word]) else {
+                throw RESPRefusal(
+                    coded: "WRONGPASS invalid username-password pair or user is disabled.")
+            }
+            session.caller = caller
+            session.isAdmitted = true
+            return RESPText.simple("OK", to: out)
+        }
         guard let password = shared.password else {
             throw RESPRefusal(
                 "AUTH called without any password configured for the default user.")

@@ -21,6 +21,7 @@ extension RESPEngine {
             session.queue!.append(Array(raw))
             return RESPText.simple("QUEUED", to: out)
         }
+        try authorize(name, rule, session)
         switch name {
         case "HMGET": try readFields(session, raw: raw)
         case "HGET": try readField(session)

@@ -21,8 +21,10 @@ extension RESPEngine {
         let table = locate(1, session)
         if let table, let place = layout.tables[table].places[command.bytes(2)] {
             let run = ValueRun(slot: place.slot, first: place.fragment, last: place.fragment)
+            try check([run], table, session)
             _ = try told { () throws(JobFailure) in try appendDeclared(table, run, absent) }
         } else {
+            try checkHashes(session, writing: false)
             let field = [command.bytes(2)]
             try told { () throws(JobFailure) in
                 try shared.hashes.append(

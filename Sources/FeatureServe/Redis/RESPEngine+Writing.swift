@@ -92,7 +92,7 @@ extension RESPEngine {
         var total = HashStore.Written()
         var rows: [(writer: RowWriter, view: ViewFields)] = []
         for view in sorted.views {
-            let writer = try writer(table!, view.slot)
+            let writer = try writer(table!, view.slot, session)
             guard view.eventMicros != nil else {
                 throw RESPRefusal(
                     "a row of feature view \"\(writer.view.name)\" comes with its event time; "
@@ -111,6 +111,7 @@ extension RESPEngine {
             if isNew { total.added += row.view.fields.count + 1 }
         }
         guard !sorted.others.isEmpty else { return total }
+        try checkHashes(session, writing: true)
         let key = hashKey(session)
         let written = try told { () throws(JobFailure) in
             try shared.hashes.set(key, sorted.others) { name, stored, given in
@@ -126,7 +127,11 @@ extension RESPEngine {
     }
 
     /// The writer of a view that clients may write.
-    private func writer(_ table: Int, _ slot: Int) throws(RESPRefusal) -> RowWriter {
+    private func writer(
+        _ table: Int, _ slot: Int, _ session: RESPSession
+    ) throws(RESPRefusal) -> RowWriter {
+        let name = layout.tables[table].views[slot].name
+        guard session.caller.mayWrite(name) else { throw .forbidden("write feature view \(name)") }
         let place = RowWriter.Place(table: table, slot: slot)
         if let known = writers[place] { return known }
         let view = layout.tables[table].views[slot]
@@ -158,7 +163,7 @@ extension RESPEngine {
         }
         var removed = 0
         for (slot, fragments) in places.sorted(by: { $0.key < $1.key }) {
-            let writer = try writer(table!, slot)
+            let writer = try writer(table!, slot, session)
             guard let time = try writer.oldTime(encoded) else { continue }
             if fragments.contains(writer.view.features.count) {
                 _ = try writer.remove(encoded)
@@ -171,6 +176,7 @@ extension RESPEngine {
             removed += Set(fragments).count
         }
         if !others.isEmpty {
+            try checkHashes(session, writing: true)
             let key = hashKey(session)
             removed += try told { () throws(JobFailure) in try shared.hashes.remove(key, others) }
         }
@@ -184,7 +190,7 @@ extension RESPEngine {
             var hadAny = false
             if let table = locate(index, session) {
                 for (slot, isPresent) in try presentViews(table).enumerated() where isPresent {
-                    if try writer(table, slot).remove(encoded) { hadAny = true }
+                    if try writer(table, slot, session).remove(encoded) { hadAny = true }
                 }
             }
             let key = hashKey(session, index)

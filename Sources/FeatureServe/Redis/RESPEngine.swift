@@ -97,6 +97,7 @@ final class RESPEngine: @unchecked Sendable {
                     == 0, locate(key, keyLength, session) == plan.table
             {
                 if index > 0 { recent.swapAt(0, index) }
+                guard mayGoOn(session) else { return 0 }
                 do throws(RESPRefusal) {
                     try appendFields(plan, session)
                 } catch {
@@ -153,6 +154,7 @@ final class RESPEngine: @unchecked Sendable {
     /// Appends what the plan asks of the row whose key is in `encoded`, and of the hash beside it.
     @inline(__always)
     private func appendFields(_ plan: FieldPlan, _ session: RESPSession) throws(RESPRefusal) {
+        try check(plan.runs, plan.table, session)
         RESPText.array(plan.fields.count, to: out)
         let absent = RESPText.absent(version: session.version)
         let runs = plan.runs

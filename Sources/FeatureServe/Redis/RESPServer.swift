@@ -19,6 +19,10 @@ public final class RESPServer: Sendable {
         public var project = "millrace"
         /// The password commands need, or nil for none.
         public var password: String?
+        /// Who may do what; with keys declared, AUTH takes a key's secret.
+        public var access = AccessRules.open
+        /// The files of TLS; nil for none.
+        public var tls: TLSServer.Files?
         /// The views that only their pipelines write.
         public var readOnlyViews: Set<String> = []
         /// Event loop threads; the default leaves half of the cores to the pipelines.
@@ -59,7 +63,7 @@ public final class RESPServer: Sendable {
         shared = try RESPShared(
             store: store, hashes: hashes, project: options.project,
             readOnly: options.readOnlyViews, password: password.isEmpty ? nil : password,
-            metrics: metrics, now: now)
+            access: options.access, metrics: metrics, now: now)
     }
 
     /// Binds and begins to answer.
@@ -73,7 +77,16 @@ public final class RESPServer: Sendable {
         for loop in group.makeIterator() { engines[ObjectIdentifier(loop)] = RESPEngine(shared) }
         let engineOf = engines
         let limits = options.limits
-        let isOpen = shared.password == nil
+        let isOpen = shared.isOpen
+        let tls: TLSServer?
+        do throws(JobFailure) {
+            tls = try options.tls.map { files throws(JobFailure) in
+                try TLSServer(files, protocol: "redis")
+            }
+        } catch {
+            try? group.syncShutdownGracefully()
+            throw error
+        }
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -88,6 +101,9 @@ public final class RESPServer: Sendable {
                 let id = nextId.add(1, ordering: .relaxed).oldValue
                 let host = channel.localAddress?.ipAddress ?? ""
                 return channel.eventLoop.makeCompletedFuture {
+                    if let tls {
+                        try channel.pipeline.syncOperations.addHandler(TLSHandler(tls))
+                    }
                     try channel.pipeline.syncOperations.addHandler(
                         RESPConnection(
                             engine: engine, limits: limits,

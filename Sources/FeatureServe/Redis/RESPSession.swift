@@ -6,6 +6,8 @@ final class RESPSession {
     var space: UInt8 = 0
     /// Whether commands are answered: from the start where no password is asked for.
     var isAdmitted: Bool
+    /// What it may, where keys are declared.
+    var caller = AccessCaller.anyone
     var name = ""
     let id: Int
     /// The address the client reached, for clients that ask for the nodes of a cluster.

@@ -9,6 +9,8 @@ final class RESPShared: Sendable {
     /// Views that only their pipelines write.
     let readOnly: Set<String>
     let password: String?
+    /// Who may do what, where keys are declared.
+    let access: AccessRules
     let now: @Sendable () -> Int64
     let port = Atomic<Int>(0)
     let commands: Counter
@@ -32,13 +34,15 @@ final class RESPShared: Sendable {
 
     init(
         store: OnlineStore, hashes: HashStore, project: String, readOnly: Set<String>,
-        password: String?, metrics: MetricsRegistry, now: @escaping @Sendable () -> Int64
+        password: String?, access: AccessRules = .open, metrics: MetricsRegistry,
+        now: @escaping @Sendable () -> Int64
     ) throws(JobFailure) {
         self.store = store
         self.hashes = hashes
         layout = try FeastLayout(catalog: store.catalog, project: project)
         self.readOnly = readOnly
         self.password = password
+        self.access = access
         self.now = now
         commands = metrics.counter(
             "millrace_resp_commands_total", help: "Commands of the Redis protocol.")
@@ -46,6 +50,9 @@ final class RESPShared: Sendable {
             "millrace_resp_errors_total",
             help: "Commands of the Redis protocol answered by an error.")
     }
+
+    /// Whether commands are answered to anyone.
+    var isOpen: Bool { password == nil && access.isOpen }
 
     /// Keeps `place` under a cursor of its own.
     func keep(_ place: ScanPlace) -> UInt64 {

@@ -2,7 +2,6 @@ import Glibc
 import NIOCore
 import NIOPosix
 import StreamRuntime
-import Synchronization
 
 /// Serves lookups, health and metrics over HTTP/1.1.
 ///
@@ -25,14 +24,13 @@ public final class FeatureServer: Sendable {
         public var progress: @Sendable (_ view: String) -> Int64? = { _ in nil }
         /// Where a sample of what is given is noted; nil for nowhere.
         public var served: ServedLog?
+        /// Who may do what.
+        public var access = AccessRules.open
+        /// The files of TLS; nil for none.
+        public var tls: TLSServer.Files?
 
         /// The usual options.
         public init() {}
-    }
-
-    private struct Running: Sendable {
-        let group: MultiThreadedEventLoopGroup
-        let listener: any Channel
     }
 
     private let store: OnlineStore
@@ -40,9 +38,7 @@ public final class FeatureServer: Sendable {
     private let metrics: MetricsRegistry
     private let options: Options
     private let now: @Sendable () -> Int64
-    private let isDraining = Atomic<Bool>(false)
-    private let running = Mutex<Running?>(nil)
-    private let connections = Mutex<[ObjectIdentifier: any Channel]>([:])
+    private let listener: Listener
 
     /// A server of what `store` holds, whose figures go to `metrics`.
     ///
@@ -60,6 +56,7 @@ public final class FeatureServer: Sendable {
         self.metrics = metrics
         self.options = options
         self.now = now
+        listener = Listener(options)
         registerFigures()
     }
 
@@ -87,51 +84,30 @@ public final class FeatureServer: Sendable {
     /// - Throws: when the address cannot be bound: the port is in use, or is not ours to take.
     @discardableResult
     public func start() throws(JobFailure) -> Int {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: options.threads)
-        let isDraining = self.isDrainingNow
+        let listener = listener
+        let tls = try options.tls.map { files throws(JobFailure) in
+            try TLSServer(files, protocol: "http/1.1")
+        }
         let materialize = MaterializeAnswer(
             catalog: store.catalog, style: options.style, progress: options.progress)
         var responders: [ObjectIdentifier: Responder] = [:]
-        for loop in group.makeIterator() {
+        for loop in listener.loops {
             responders[ObjectIdentifier(loop)] = Responder(
                 engine: LookupEngine(
                     store: store, metrics: metrics, style: options.style,
                     served: options.served, now: now),
                 writes: writes, materialize: materialize, style: options.style, metrics: metrics,
-                isHealthy: { !isDraining() })
+                access: options.access,
+                isHealthy: { [weak listener] in !(listener?.isDraining ?? true) })
         }
         let responderOf = responders
         let limits = options.limits
-        let bootstrap = ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 1024)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.maxMessagesPerRead, value: 1)
-            .childChannelOption(
-                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 1 << 14)
-            )
-            .childChannelInitializer { [self] channel in
-                guard admit(channel),
-                    let responder = responderOf[ObjectIdentifier(channel.eventLoop)]
-                else { return channel.close() }
-                return channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        HTTPConnection(responder: responder, limits: limits))
-                }
-            }
-        do {
-            let listener = try bootstrap.bind(host: options.host, port: options.port).wait()
-            running.withLock { $0 = Running(group: group, listener: listener) }
-            return listener.localAddress?.port ?? options.port
-        } catch {
-            try? group.syncShutdownGracefully()
-            throw FeatureServer.bindFailure(error, host: options.host, port: options.port)
+        return try listener.start { channel in
+            guard let responder = responderOf[ObjectIdentifier(channel.eventLoop)] else { return }
+            let handlers = channel.pipeline.syncOperations
+            if let tls { try handlers.addHandler(TLSHandler(tls)) }
+            try handlers.addHandler(HTTPConnection(responder: responder, limits: limits))
         }
-    }
-
-    private var isDrainingNow: @Sendable () -> Bool {
-        { [weak self] in self?.isDraining.load(ordering: .relaxed) ?? true }
     }
 
     /// Why `host` and `port` could not be listened on, as a failure with its remedy.
@@ -157,36 +133,6 @@ public final class FeatureServer: Sendable {
         }
     }
 
-    /// Takes a new connection into the books; false when there are too many, or the server is stopping.
-    private func admit(_ channel: any Channel) -> Bool {
-        let taken = connections.withLock { connections in
-            guard connections.count < options.limits.connections else { return false }
-            connections[ObjectIdentifier(channel)] = channel
-            return true
-        }
-        guard taken else { return false }
-        channel.closeFuture.whenComplete { [self] _ in
-            connections.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(channel)) }
-        }
-        if isDraining.load(ordering: .relaxed) { return false }
-        return true
-    }
-
     /// Stops accepting, finishes what has begun within `graceMillis`, closes the rest.
-    public func stop(graceMillis: Int64 = 5000) {
-        guard let running = running.withLock({ $0.take() }) else { return }
-        isDraining.store(true, ordering: .relaxed)
-        try? running.listener.close().wait()
-        let open = connections.withLock { Array($0.values) }
-        for channel in open {
-            channel.pipeline.fireUserInboundEventTriggered(HTTPConnection.Drain())
-        }
-        let loop = running.group.next()
-        let deadline = loop.scheduleTask(in: .milliseconds(graceMillis)) {
-            for channel in open { channel.close(promise: nil) }
-        }
-        try? EventLoopFuture.andAllComplete(open.map(\.closeFuture), on: loop).wait()
-        deadline.cancel()
-        try? running.group.syncShutdownGracefully()
-    }
+    public func stop(graceMillis: Int64 = 5000) { listener.stop(graceMillis: graceMillis) }
 }

@@ -19,6 +19,8 @@ final class HTTPConnection: ChannelInboundHandler {
     private var output = ByteBuffer()
     private var searched = 0
     private var head: HTTPRequestHead?
+    private var caller = AccessCaller.anyone
+    private var refusal: AccessProblem?
     private var chunks: ChunkedBody?
     private var isClosing = false
     private var hasClosed = false
@@ -149,7 +151,9 @@ final class HTTPConnection: ChannelInboundHandler {
                 guard end <= HTTPRequestHead.lengthMax else {
                     throw HTTPRequestHead.Problem(status: 431, reason: "the head is too long")
                 }
-                return try HTTPRequestHead(bytes.baseAddress!, length: end)
+                let head = try HTTPRequestHead(bytes.baseAddress!, length: end)
+                admit(head, bytes)
+                return head
             }
         }
         guard let found = try result.get() else {
@@ -171,6 +175,16 @@ final class HTTPConnection: ChannelInboundHandler {
         return true
     }
 
+    /// Finds out who asks; one who is not let in is told so when the request is there whole.
+    private func admit(_ head: HTTPRequestHead, _ bytes: UnsafeBufferPointer<UInt8>) {
+        refusal = nil
+        do throws(AccessProblem) {
+            caller = try responder.admit(head, bytes)
+        } catch {
+            refusal = error
+        }
+    }
+
     private func lend<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
         input.withUnsafeReadableBytes { body($0.assumingMemoryBound(to: UInt8.self)) }
     }
@@ -181,8 +195,13 @@ final class HTTPConnection: ChannelInboundHandler {
     ) {
         self.head = nil
         let keepsAlive = head.keepsAlive && !isDraining
+        if let refusal {
+            responder.refuse(refusal, keepsAlive: keepsAlive, into: &output)
+            if !keepsAlive { isClosing = true }
+            return
+        }
         let later = responder.respond(
-            head, body, keepsAlive: keepsAlive, on: context.eventLoop, into: &output)
+            head, body, for: caller, keepsAlive: keepsAlive, on: context.eventLoop, into: &output)
         guard let later else {
             if !keepsAlive { isClosing = true }
             return

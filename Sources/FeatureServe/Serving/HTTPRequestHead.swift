@@ -15,6 +15,8 @@ struct HTTPRequestHead: Equatable {
     var expectsContinue = false
     /// Whether the query has `status=true`: the Go server's way to ask for statuses and event times.
     var wantsDetails = false
+    /// Where the secret stands that the caller presents.
+    var secret: Range<Int>?
 
     /// A head that cannot be answered: the status and why.
     struct Problem: Error, Equatable {
@@ -61,7 +63,7 @@ struct HTTPRequestHead: Equatable {
             if lines == 0 {
                 isOld = try readRequestLine(line)
             } else if !line.isEmpty {
-                try readField(line, &hasLength, &hasHost)
+                try readField(line, at: lineStart, &hasLength, &hasHost)
             }
             lines += 1
             guard lines <= HTTPRequestHead.linesMax else {
@@ -133,7 +135,8 @@ struct HTTPRequestHead: Equatable {
     }
 
     private mutating func readField(
-        _ line: UnsafeBufferPointer<UInt8>, _ hasLength: inout Bool, _ hasHost: inout Bool
+        _ line: UnsafeBufferPointer<UInt8>, at lineStart: Int, _ hasLength: inout Bool,
+        _ hasHost: inout Bool
     ) throws(Problem) {
         guard let colon = line.firstIndex(of: 0x3A), colon > 0 else {
             throw Problem(status: 400, reason: "a header field without a name")
@@ -166,6 +169,12 @@ struct HTTPRequestHead: Equatable {
                 throw Problem(status: 501, reason: "a transfer coding other than chunked")
             }
             isChunked = true
+        case 9 where Self.equals(name, "x-api-key", foldingCase: true):
+            secret = (lineStart + start)..<(lineStart + end)
+        case 13 where Self.equals(name, "authorization", foldingCase: true):
+            if let token = AccessRules.secret(inAuthorization: value) {
+                secret = (lineStart + end - token.count)..<(lineStart + end)
+            }
         case 10 where Self.equals(name, "connection", foldingCase: true):
             if Self.equals(value, "close", foldingCase: true) { keepsAlive = false }
             if Self.equals(value, "keep-alive", foldingCase: true) { keepsAlive = true }

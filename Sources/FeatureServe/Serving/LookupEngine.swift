@@ -48,7 +48,8 @@ final class LookupEngine: @unchecked Sendable {
     /// - Parameter details: whether statuses and event times were asked for, where that takes asking.
     /// - Returns: the status.
     func answer(
-        _ body: UnsafeBufferPointer<UInt8>, details: Bool = false, into answer: ByteArena
+        _ body: UnsafeBufferPointer<UInt8>, for caller: AccessCaller = .anyone,
+        details: Bool = false, into answer: ByteArena
     ) -> Int {
         let start = WallClock.monotonicNanos()
         let from = answer.count
@@ -61,6 +62,7 @@ final class LookupEngine: @unchecked Sendable {
         }
         do throws(LookupProblem) {
             let plan = try plan(scanner)
+            try caller.checkRead(plan)
             try look(plan, scanner, details: details || !style.hidesDetails, into: answer)
             let nanos = WallClock.monotonicNanos() - start
             latency.observe(nanos: nanos)

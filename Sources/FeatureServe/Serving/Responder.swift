@@ -10,6 +10,7 @@ final class Responder: @unchecked Sendable {
     private let materialize: MaterializeAnswer
     private let style: Compatibility
     private let metrics: MetricsRegistry
+    private let access: AccessRules
     private let isHealthy: @Sendable () -> Bool
     private let answers: [Int: Counter]
     private let body = ByteArena(capacity: 1 << 14)
@@ -17,13 +18,14 @@ final class Responder: @unchecked Sendable {
     init(
         engine: LookupEngine, writes: WriteQueue?, materialize: MaterializeAnswer,
         style: Compatibility, metrics: MetricsRegistry,
-        isHealthy: @escaping @Sendable () -> Bool
+        access: AccessRules = .open, isHealthy: @escaping @Sendable () -> Bool
     ) {
         self.engine = engine
         self.writes = writes
         self.materialize = materialize
         self.style = style
         self.metrics = metrics
+        self.access = access
         self.isHealthy = isHealthy
         answers = Dictionary(
             uniqueKeysWithValues: Responder.reasons.keys.map { status in
@@ -40,7 +42,8 @@ final class Responder: @unchecked Sendable {
     ///
     /// - Returns: what to wait for, when the answer takes longer; `write(_:keepsAlive:into:)` is for then.
     func respond(
-        _ head: HTTPRequestHead, _ request: UnsafeBufferPointer<UInt8>, keepsAlive: Bool,
+        _ head: HTTPRequestHead, _ request: UnsafeBufferPointer<UInt8>, for caller: AccessCaller,
+        keepsAlive: Bool,
         on loop: any EventLoop, into output: inout ByteBuffer
     ) -> EventLoopFuture<WriteQueue.Reply>? {
         body.count = 0
@@ -49,13 +52,13 @@ final class Responder: @unchecked Sendable {
         var type: StaticString? = "application/json"
         switch (head.route, head.method) {
         case (.lookup, .post):
-            status = engine.answer(request, details: head.wantsDetails, into: body)
+            status = engine.answer(
+                request, for: caller, details: head.wantsDetails, into: body)
         case (.push, .post), (.write, .post):
             let kind: WriteQueue.Kind = head.route == .push ? .push : .view
-            if let writes { return writes.submit(kind, json: request, on: loop) }
+            if let writes { return writes.submit(kind, json: request, for: caller, on: loop) }
             LookupProblem.noWrites.append(to: body, style: style)
             status = LookupProblem.noWrites.status(style)
-        case (.materialize, .post): status = materialize.answer(request, into: body)
         case (.health, .get), (.health, .head):
             status = isHealthy() ? 200 : 503
             type = nil
@@ -63,6 +66,11 @@ final class Responder: @unchecked Sendable {
                 type = "text/plain"
                 JSONText.append(status == 200 ? "Healthy" : "Not healthy", to: body)
             }
+        case (.metrics, .get) where !caller.isAdmin, (.metrics, .head) where !caller.isAdmin,
+            (.materialize, .post) where !caller.isAdmin:
+            status = LookupProblem.notAdmin.status
+            LookupProblem.notAdmin.append(to: body)
+        case (.materialize, .post): status = materialize.answer(request, into: body)
         case (.metrics, .get), (.metrics, .head):
             type = "text/plain; version=0.0.4; charset=utf-8"
             var text = metrics.render()
@@ -97,6 +105,34 @@ final class Responder: @unchecked Sendable {
             keepsAlive: keepsAlive, sendsBody: true, into: &output)
     }
 
+    /// Who makes the request; health is told to anyone.
+    func admit(
+        _ head: HTTPRequestHead, _ bytes: UnsafeBufferPointer<UInt8>
+    ) throws(AccessProblem) -> AccessCaller {
+        if access.isOpen || head.route == .health { return .anyone }
+        guard let secret = head.secret else { throw .noKey }
+        return try access.admit(
+            access.caller(presenting: UnsafeBufferPointer(rebasing: bytes[secret])),
+            nowNanos: WallClock.monotonicNanos())
+    }
+
+    /// Appends the answer to one who is not let in.
+    func refuse(_ problem: AccessProblem, keepsAlive: Bool, into output: inout ByteBuffer) {
+        body.count = 0
+        JSONText.append("{\"detail\":", to: body)
+        JSONText.append(string: problem.message, to: body)
+        JSONText.append("}", to: body)
+        var retry: Int64?
+        var status = 401
+        if case .tooMany(let wait) = problem {
+            status = 429
+            retry = max(1, (wait + 999_999_999) / 1_000_000_000)
+        }
+        write(
+            status, type: "application/json", allow: nil, retryAfter: retry,
+            keepsAlive: keepsAlive, sendsBody: true, into: &output)
+    }
+
     /// Appends the answer to what was no request; the connection closes after it.
     func refuse(_ status: Int, _ reason: String, into output: inout ByteBuffer) {
         body.count = 0
@@ -109,7 +145,8 @@ final class Responder: @unchecked Sendable {
     }
 
     private func write(
-        _ status: Int, type: StaticString?, allow: StaticString?, keepsAlive: Bool,
+        _ status: Int, type: StaticString?, allow: StaticString?, retryAfter: Int64? = nil,
+        keepsAlive: Bool,
         sendsBody: Bool, into output: inout ByteBuffer
     ) {
         answers[status]?.add()
@@ -127,6 +164,8 @@ final class Responder: @unchecked Sendable {
             output.writeStaticString("\r\nallow: ")
             output.writeStaticString(allow)
         }
+        if status == 401 { output.writeStaticString("\r\nwww-authenticate: Bearer") }
+        if let retryAfter { output.writeString("\r\nretry-after: \(retryAfter)") }
         if !keepsAlive { output.writeStaticString("\r\nconnection: close") }
         output.writeStaticString("\r\ncontent-length: ")
         let length = body.count
@@ -140,10 +179,12 @@ final class Responder: @unchecked Sendable {
     }
 
     private static let reasons: [Int: String] = [
-        200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed",
+        200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+        405: "Method Not Allowed",
         408: "Request Timeout", 409: "Conflict", 413: "Content Too Large",
         417: "Expectation Failed",
-        422: "Unprocessable Content", 431: "Request Header Fields Too Large",
+        429: "Too Many Requests", 422: "Unprocessable Content",
+        431: "Request Header Fields Too Large",
         500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable",
         505: "HTTP Version Not Supported",
     ]

@@ -46,7 +46,8 @@ final class WriteClerk: @unchecked Sendable {
 
     /// Writes the rows of a request whose body is JSON.
     func write(
-        _ kind: WriteQueue.Kind, json body: [UInt8], into written: inout [WrittenKeys]
+        _ kind: WriteQueue.Kind, json body: [UInt8], for caller: AccessCaller,
+        into written: inout [WrittenKeys]
     ) -> WriteQueue.Reply {
         body.withUnsafeBufferPointer { bytes in
             var scanner = JSONScanner(bytes)
@@ -73,7 +74,8 @@ final class WriteClerk: @unchecked Sendable {
                 }
                 try write(kind, name, to: request.target, into: &written) {
                     (rows) throws(LookupProblem) in
-                    try rows.batch(request, scanner, style: style)
+                    try caller.checkWrite(rows.view.name)
+                    return try rows.batch(request, scanner, style: style)
                 }
                 return WriteQueue.Reply(body: kind == .push ? [] : Array("null".utf8))
             } catch {

@@ -86,11 +86,12 @@ public final class WriteQueue: Sendable {
 
     /// Takes a request whose body is JSON.
     func submit(
-        _ kind: Kind, json body: UnsafeBufferPointer<UInt8>, on loop: any EventLoop
+        _ kind: Kind, json body: UnsafeBufferPointer<UInt8>, for caller: AccessCaller = .anyone,
+        on loop: any EventLoop
     ) -> EventLoopFuture<Reply> {
         let body = Array(body)
         return submit(kind, bytes: body.count, on: loop) { clerk, written in
-            clerk.write(kind, json: body, into: &written)
+            clerk.write(kind, json: body, for: caller, into: &written)
         }
     }
 

@@ -106,7 +106,7 @@ enum Catalog {
                                     name: "log", shape: servedLog,
                                     meaning:
                                         "A sample of what lookups give, for millrace audit."),
-                            ])),
+                            ] + serveKeys)),
                     meaning: "Where features are served."),
             ]))
 

@@ -65,6 +65,8 @@ struct JobSettings: Equatable, Sendable {
     let servePort: Int
     /// Feast's server whose answers are given where they differ from the protocol; nil for the protocol's.
     var serveCompat: String?
+    /// The other lanes, and who may use them.
+    var serving = PlannedServing()
     /// Where they are served in the protocol of Redis; nil for nowhere.
     var resp: PlannedRESP?
     /// Where versions of features are kept; nil for nowhere.

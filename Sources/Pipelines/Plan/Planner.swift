@@ -56,6 +56,7 @@ final class Planner {
             shares: job.shares?.value,
             serveHost: job.serveHost ?? "127.0.0.1", servePort: job.servePort ?? 6566)
         settings.serveCompat = job.serveCompat
+        settings.serving = job.serving.resolved(in: directory)
         settings.resp = job.serveResp.map { resp in
             PlannedRESP(
                 port: resp.port, project: resp.project ?? settings.name, password: resp.password)
@@ -113,6 +114,7 @@ final class Planner {
         if needed == nil {
             checkServices(views, onDemand)
             checkFeatureLog()
+            checkServedViews()
             checkDestinations()
             checkShares()
         }

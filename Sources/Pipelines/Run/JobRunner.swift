@@ -27,6 +27,7 @@ public final class JobRunner {
     private var writes: WriteQueue?
     private var served: ServedLogWriter?
     private var pushed: PushedLogWriter?
+    private var grpc: GRPCServer?
 
     /// A runner of a checked plan.
     init(plan: JobPlan, options: RunOptions, clock: any Clock = SystemClock()) {
@@ -78,8 +79,7 @@ public final class JobRunner {
             followers: followers, clock: clock)
         EngineMetrics.register(job, in: registry, clock: clock)
         if options.serves, let online {
-            var serving = FeatureServer.Options()
-            serving.host = plan.settings.serveHost
+            var serving = try ServingOptions.make(plan.settings)
             serving.port = options.port ?? plan.settings.servePort
             serving.style = OnlineStores.style(plan)
             serving.progress = OnlineStores.progress(plan, counters: job.counters)
@@ -94,6 +94,14 @@ public final class JobRunner {
                 store: online, metrics: registry, options: serving, writes: writes)
             servedPort = try server.start()
             self.server = server
+            if let port = plan.settings.serving.grpcPort {
+                serving.port = port
+                let grpc = GRPCServer(
+                    store: online, metrics: registry, options: serving, writes: writes)
+                let bound = try grpc.start()
+                self.grpc = grpc
+                if port == 0 { Terminal.error("serving gRPC on port \(bound)\n") }
+            }
             try serveRedis(online, registry)
         }
         try plan.remember()
@@ -128,6 +136,8 @@ public final class JobRunner {
 
     /// Stops serving: no new request, those under way are answered.
     func stopServing() {
+        grpc?.stop()
+        grpc = nil
         server?.stop()
         server = nil
         redis?.stop()

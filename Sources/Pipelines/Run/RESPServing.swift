@@ -11,7 +11,11 @@ enum RESPServing {
     ) throws(JobFailure) -> RESPServer? {
         guard let resp = plan.settings.resp else { return nil }
         let host = plan.settings.serveHost
-        guard isLoopback(host) || !(resp.password ?? "").isEmpty else {
+        let shared = try ServingOptions.make(plan.settings)
+        guard
+            ServeReader.isLoopback(host) || !shared.access.isOpen
+                || !(resp.password ?? "").isEmpty
+        else {
             throw JobFailure(
                 .environment, "features would be open to everyone who reaches \(host)",
                 at: "job.serve.resp", remedy: "set a password there, or serve on 127.0.0.1")
@@ -20,6 +24,8 @@ enum RESPServing {
         try Directories.make(directory)
         var options = RESPServer.Options()
         options.host = host
+        options.access = shared.access
+        options.tls = shared.tls
         options.port = resp.port
         options.project = resp.project
         options.password = resp.password
@@ -31,8 +37,4 @@ enum RESPServing {
 
     /// Where hashes that no view declares are kept.
     static func directory(of plan: JobPlan) -> String { plan.settings.stateDirectory + "/hashes" }
-
-    private static func isLoopback(_ host: String) -> Bool {
-        host == "localhost" || host == "::1" || host.hasPrefix("127.")
-    }
 }

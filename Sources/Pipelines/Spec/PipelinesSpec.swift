@@ -49,6 +49,9 @@ struct JobSpec: Sendable {
     var servePort: Int?
     var serveCompat: String?
     var serveResp: RESPSpec?
+    var serving = PlannedServing()
+    /// The views that the keys of `serve` name.
+    var servedViews: [Located<String>] = []
     var shares: Located<Int>?
     var featureLog: FeatureLogSpec?
     var servedSample: PlannedServedSample?

@@ -51,6 +51,9 @@ struct SpecReader {
         job.serveHost = node["serve"]?["host"]?.text
         job.servePort = node["serve"]?["port"]?.integer
         job.serveCompat = node["serve"]?["compat"]?.text
+        if let serve = node["serve"] {
+            (job.serving, job.servedViews) = ServeReader(diagnostics: diagnostics).read(serve)
+        }
         if let resp = node["serve"]?["resp"], let port = resp["port"]?.integer {
             job.serveResp = RESPSpec(
                 port: port, project: resp["project"]?.text, password: resp["password"]?.text)

@@ -12,9 +12,10 @@ final class RedisShop {
     let session: RESPSession
     let directory: String
 
-    init(readOnly: Set<String> = [], password: String? = nil, rows: any OnlineRows = MemoryRows())
-        throws
-    {
+    init(
+        readOnly: Set<String> = [], password: String? = nil, access: AccessRules = .open,
+        rows: any OnlineRows = MemoryRows()
+    ) throws {
         directory = RedisShop.temporary()
         store = try Shop.store(rows)
         let box = Clock()
@@ -22,9 +23,10 @@ final class RedisShop {
         hashes = try HashStore(path: directory, now: { box.micros.load(ordering: .relaxed) })
         let shared = try RESPShared(
             store: store, hashes: hashes, project: "lab", readOnly: readOnly, password: password,
-            metrics: MetricsRegistry(), now: { box.micros.load(ordering: .relaxed) })
+            access: access, metrics: MetricsRegistry(), now: { box.micros.load(ordering: .relaxed) }
+        )
         engine = RESPEngine(shared)
-        session = RESPSession(id: 1, host: "127.0.0.1", isAdmitted: password == nil)
+        session = RESPSession(id: 1, host: "127.0.0.1", isAdmitted: shared.isOpen)
     }
 
     final class Clock: Sendable { let micros = Atomic<Int64>(Shop.noon) }

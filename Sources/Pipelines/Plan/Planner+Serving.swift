@@ -1,0 +1,15 @@
+extension Planner {
+    /// Tells of keys that name views there are not.
+    func checkServedViews() {
+        let declared = spec.featureViews.map(\.name.value) + spec.onDemand.map(\.name.value)
+        for name in spec.job.servedViews
+        where !declared.contains(name.value)
+            && !spec.unreadable.contains("feature_views/\(name.value)")
+            && !spec.unreadable.contains("on_demand/\(name.value)")
+        {
+            diagnostics.report(
+                .unknownView, "there is no feature view \"\(name.value)\"", at: name.position,
+                fix: NearestWord.advice(name.value, among: declared, what: "feature views"))
+        }
+    }
+}
