@@ -153,9 +153,10 @@ final class VersionPlace {
     {
         let place = VersionPlace()
         let store = try Shop.store()
+        let root = place.root
         store.pushedVersions = PushedVersions { view throws(JobFailure) in
             guard view == "user_counters" else { return nil }
-            let log = EmbeddedLog(root: place.root)
+            let log = EmbeddedLog(root: root)
             try log.ensureTopic(VersionPlace.topic, TopicSettings(partitions: 2))
             return TopicSink(
                 try log.writer(VersionPlace.topic, syncing: false),
