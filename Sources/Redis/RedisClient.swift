@@ -2,7 +2,8 @@
 ///
 /// In a cluster every command goes to the node that has its key; answers that say the key is elsewhere (MOVED,
 /// ASK) are followed. Scripts are known to every server before they are called.
-public final class RedisClient {
+/// - Note: `@unchecked Sendable` because it is handed from thread to thread, never used by two.
+public final class RedisClient: @unchecked Sendable {
     private let address: RedisAddress
     private let timeoutMillis: Int
     private let scripts: [String]
@@ -15,7 +16,7 @@ public final class RedisClient {
     ///
     /// - Parameters:
     ///   - timeoutMillis: how long a connection or an answer may take.
-    ///   - scripts: Lua that commands call by its digest.
+    ///   - scripts: Lua that commands call by its position here.
     public init(_ address: RedisAddress, timeoutMillis: Int, scripts: [String] = []) {
         self.address = address
         self.timeoutMillis = timeoutMillis
@@ -100,13 +101,8 @@ public final class RedisClient {
 
     private func link(_ node: RedisAddress.Node) throws(RedisError) -> RedisLink {
         if let known = links[node] { return known }
-        let made = try RedisLink(node, of: address, timeoutMillis: timeoutMillis)
-        for script in scripts {
-            made.append(RedisCommand("SCRIPT", "LOAD", script))
-            if case .error(let answer) = try made.reply() {
-                throw .refused(place: node.text, answer: answer)
-            }
-        }
+        let made = try RedisLink(
+            node, of: address, timeoutMillis: timeoutMillis, scripts: scripts)
         links[node] = made
         return made
     }

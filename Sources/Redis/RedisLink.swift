@@ -5,10 +5,12 @@ import Glibc
 final class RedisLink {
     let place: String
     private let context: UnsafeMutablePointer<redisContext>
+    private var digests: [[UInt8]] = []
 
     /// Connects, and says who asks.
     init(
-        _ node: RedisAddress.Node, of address: RedisAddress, timeoutMillis: Int
+        _ node: RedisAddress.Node, of address: RedisAddress, timeoutMillis: Int,
+        scripts: [String]
     ) throws(RedisError) {
         place = node.text
         // A server that goes away while it is written to must not end the process.
@@ -34,6 +36,13 @@ final class RedisLink {
                         .map { Array($0.utf8) }, key: nil))
         }
         if address.database != 0 { try greet(RedisCommand("SELECT", "\(address.database)")) }
+        for script in scripts {
+            append(RedisCommand("SCRIPT", "LOAD", script))
+            switch try reply() {
+            case .bytes(let digest): digests.append(digest)
+            case let other: throw .refused(place: place, answer: "SCRIPT LOAD: \(other)")
+            }
+        }
     }
 
     deinit { redisFree(context) }
@@ -51,9 +60,13 @@ final class RedisLink {
 
     /// Puts a command behind those that are to be sent.
     func append(_ command: RedisCommand) {
-        let count = command.arguments.count
+        var arguments = command.arguments
+        if let script = command.script {
+            arguments.insert(contentsOf: [Array("EVALSHA".utf8), digests[script]], at: 0)
+        }
+        let count = arguments.count
         var total = 0
-        for argument in command.arguments { total += argument.count }
+        for argument in arguments { total += argument.count }
         let block = UnsafeMutablePointer<CChar>.allocate(capacity: max(total, 1))
         let starts = UnsafeMutablePointer<UnsafePointer<CChar>?>.allocate(capacity: count)
         let lengths = UnsafeMutablePointer<Int>.allocate(capacity: count)
@@ -63,7 +76,7 @@ final class RedisLink {
             lengths.deallocate()
         }
         var at = 0
-        for (index, argument) in command.arguments.enumerated() {
+        for (index, argument) in arguments.enumerated() {
             argument.withUnsafeBytes {
                 if let base = $0.baseAddress { memcpy(block + at, base, $0.count) }
             }

@@ -39,20 +39,31 @@ public indirect enum RedisReply: Equatable, Sendable {
 
 /// A command and its arguments.
 public struct RedisCommand: Equatable, Sendable {
-    /// The command's name, then its arguments.
+    /// The command's name, then its arguments; of a script, what follows its digest.
     public let arguments: [[UInt8]]
     /// The position of the key among them, which decides the node of a cluster; nil for any node.
     public let key: Int?
+    /// Which of the client's scripts is called; nil for an ordinary command.
+    public let script: Int?
 
     /// A command made of `arguments`.
     public init(_ arguments: [[UInt8]], key: Int? = 1) {
         self.arguments = arguments
         self.key = key
+        script = nil
     }
 
-    /// A command whose parts are words.
-    public init(_ words: String..., key: Int? = nil) {
+    /// A command without a key whose parts are words.
+    public init(_ words: String...) {
         arguments = words.map { Array($0.utf8) }
-        self.key = key
+        key = nil
+        script = nil
+    }
+
+    /// A call of script number `script` of the client, of one key.
+    public init(script: Int, key: [UInt8], _ rest: [[UInt8]]) {
+        arguments = [Array("1".utf8), key] + rest
+        self.key = 1
+        self.script = script
     }
 }

@@ -138,7 +138,7 @@ extension RESPEngine {
         guard !shared.readOnly.contains(view.name) else {
             throw RESPRefusal(
                 "feature view \"\(view.name)\" is written by its pipeline only; "
-                    + "declare it without `from:` to write it here")
+                    + "declare it without `from:`, or a push source for it, to write it here")
         }
         let made = try told { () throws(JobFailure) in
             try RowWriter(

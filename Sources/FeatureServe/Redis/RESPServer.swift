@@ -23,8 +23,6 @@ public final class RESPServer: Sendable {
         public var access = AccessRules.open
         /// The files of TLS; nil for none.
         public var tls: TLSServer.Files?
-        /// The views that only their pipelines write.
-        public var readOnlyViews: Set<String> = []
         /// Event loop threads; the default leaves half of the cores to the pipelines.
         public var threads = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2)
         /// The bounds on clients.
@@ -60,9 +58,11 @@ public final class RESPServer: Sendable {
     ) throws(JobFailure) {
         self.options = options
         let password = options.password ?? ""
+        let pushed = Set(store.catalog.pushSources.map(\.view))
+        let readOnly = store.catalog.views.filter { $0.source != nil && !pushed.contains($0.name) }
         shared = try RESPShared(
             store: store, hashes: hashes, project: options.project,
-            readOnly: options.readOnlyViews, password: password.isEmpty ? nil : password,
+            readOnly: Set(readOnly.map(\.name)), password: password.isEmpty ? nil : password,
             access: options.access, metrics: metrics, now: now)
     }
 

@@ -29,7 +29,6 @@ enum RESPServing {
         options.port = resp.port
         options.project = resp.project
         options.password = resp.password
-        options.readOnlyViews = Set(plan.featureViews.map(\.name))
         return try RESPServer(
             store: online, hashes: try HashStore(path: directory), metrics: metrics,
             options: options)

@@ -3,11 +3,12 @@ import Glibc
 /// A mutex with a condition, for the control plane: what waits and what wakes it.
 ///
 /// - Note: pthread objects are made to be shared, which is why sharing is safe.
-final class Monitor: @unchecked Sendable {
+public final class Monitor: @unchecked Sendable {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
 
-    init() {
+    /// A monitor that nobody holds.
+    public init() {
         mutex = .allocate(capacity: 1)
         condition = .allocate(capacity: 1)
         pthread_mutex_init(mutex, nil)
@@ -26,17 +27,17 @@ final class Monitor: @unchecked Sendable {
     }
 
     /// Runs `body` with the lock held.
-    func locked<Result>(_ body: () throws -> Result) rethrows -> Result {
+    public func locked<Result>(_ body: () throws -> Result) rethrows -> Result {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return try body()
     }
 
     /// Wakes all waiters; call it with the lock held after changing what they wait for.
-    func signal() { pthread_cond_broadcast(condition) }
+    public func signal() { pthread_cond_broadcast(condition) }
 
     /// Lets go of the lock until `signal`, or until `nanos` have passed.
-    func wait(nanos: Int) {
+    public func wait(nanos: Int) {
         var until = timespec()
         clock_gettime(CLOCK_MONOTONIC, &until)
         let total = Int(until.tv_nsec) + nanos
