@@ -77,7 +77,7 @@ let package = Package(
             name: "Pipelines",
             dependencies: [
                 "StreamRuntime", "Operators", "Connectors", "FeatureServe", "ObjectStore", "HTTP",
-                "Yams",
+                "Redis", "Yams",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),

@@ -14,6 +14,7 @@ struct Benchmark {
             Benchmark(name: "state") { StateBenchmarks.run() },
             Benchmark(name: "serve") { ServeBenchmarks.run() },
             Benchmark(name: "grpc") { GRPCBenchmarks.run() },
+            Benchmark(name: "resp") { RESPBenchmarks.run() },
         ]
     }
 }

@@ -40,6 +40,7 @@ public final class FeatureSink: Sink {
 
     /// Upserts the rows; they are readable when this returns.
     public func write(_ batch: ColumnBatch) throws(JobFailure) {
+        writer.store.waitForRoom()
         let written = try writer.write(batch, epoch: epoch)
         counters?.add(.rejected, written.keyless)
         counters?.add(.stale, written.older)

@@ -22,7 +22,17 @@ extension OnlineShard {
     ) throws(JobFailure) -> Int {
         lock.lock()
         defer { lock.unlock() }
-        let row = try fetch(hash, key, keyLength)
+        var row = try fetch(hash, key, keyLength)
+        if remote != nil {
+            var index = 0
+            while index < count, row.map({ $0.slots[runs[index].slot].state != .absent }) ?? false {
+                index &+= 1
+            }
+            if index < count {
+                _ = ask(hash, key, keyLength)
+                row = try fetch(hash, key, keyLength)
+            }
+        }
         row?.header.pointee.isReferenced = true
         var found = 0
         var index = 0
@@ -68,6 +78,37 @@ extension OnlineShard {
         return UnsafePointer(kept)
     }
 
+    /// Takes in what is kept elsewhere of the key's row, where nothing is held here; the lock is let go meanwhile.
+    ///
+    /// - Returns: false when nobody could be asked.
+    func ask(_ hash: Int64, _ key: UnsafePointer<UInt8>, _ keyLength: Int) -> Bool {
+        guard let remote else { return true }
+        lock.unlock()
+        let result = Result { () throws(JobFailure) -> [RemoteView] in
+            try remote.fetch(
+                tableId: tableId, key: UnsafeBufferPointer(start: key, count: keyLength))
+        }
+        lock.lock()
+        guard case .success(let found) = result else { return false }
+        guard !found.isEmpty else { return true }
+        let row: OnlineRow
+        if let known = try? fetch(hash, key, keyLength) {
+            row = known
+        } else {
+            row = OnlineRow.make(hash: hash, key: key, keyLength: keyLength, views: views)
+            insert(row)
+        }
+        for view in found where row.slots[view.slot].state == .absent {
+            let before = row.bytes(slot: view.slot)
+            view.payload.withUnsafeBufferPointer {
+                row.set(
+                    slot: view.slot, view.version, payload: $0.baseAddress, length: $0.count)
+            }
+            byteCount += row.bytes(slot: view.slot) - before
+        }
+        return true
+    }
+
     /// Which views of the key's row have a value.
     func presence(
         hash: Int64, key: UnsafePointer<UInt8>, keyLength: Int
@@ -95,17 +136,18 @@ extension OnlineShard {
         return row.slots[slot].eventTime
     }
 
-    /// Forgets what the key's row holds in `slot`, as if it had never been written.
+    /// Forgets what the key's row holds in `slot` up to `eventTime`, as if it had never been written.
     ///
     /// - Returns: whether there was a value.
     func remove(
-        hash: Int64, key: UnsafePointer<UInt8>, keyLength: Int, slot: Int
+        hash: Int64, key: UnsafePointer<UInt8>, keyLength: Int, slot: Int,
+        upTo eventTime: Int64 = .max
     ) throws(JobFailure) -> Bool {
         lock.lock()
         defer { lock.unlock() }
-        guard let row = try fetch(hash, key, keyLength), row.slots[slot].state != .absent else {
-            return false
-        }
+        guard let row = try fetch(hash, key, keyLength), row.slots[slot].state != .absent,
+            row.slots[slot].eventTime <= eventTime
+        else { return false }
         let held = row.slots[slot].state == .value
         let before = row.bytes(slot: slot)
         _ = OlderVersion.free(row.slots[slot].older)

@@ -17,6 +17,8 @@ final class OnlineShard: @unchecked Sendable {
     let views: Int
     private let codec: OnlineRowCodec
     private let rows: any OnlineRows
+    /// The rows again, where others keep them too.
+    let remote: (any RemoteRows)?
     private let budget: Int
     let features: [[Field]]
     private let epochs: StoreEpochs
@@ -54,6 +56,7 @@ final class OnlineShard: @unchecked Sendable {
         self.codec = codec
         epochs = codec.epochs
         self.rows = rows
+        remote = rows as? any RemoteRows
         self.budget = budget
         limit = budget
         entries = .allocate(capacity: mask + 1)
@@ -249,9 +252,14 @@ final class OnlineShard: @unchecked Sendable {
             }
             found = try fetch(hash, key, keyLength)
         }
+        var isUnknown = false
+        if remote != nil, fetches, lacks(found, slots) {
+            isUnknown = !ask(hash, key, keyLength)
+            found = try fetch(hash, key, keyLength)
+        }
         guard let row = found else {
-            for index in 0..<slots.count { reads[index] = .absent }
-            return true
+            for index in 0..<slots.count { reads[index] = isUnknown ? .cold : .absent }
+            return !isUnknown
         }
         row.header.pointee.isReferenced = true
         var index = 0
@@ -265,7 +273,8 @@ final class OnlineShard: @unchecked Sendable {
                 continue
             }
             guard slot.pointee.version.state == .value else {
-                reads[index] = .absent
+                let isGone = slot.pointee.version.state == .deleted
+                reads[index] = isUnknown && !isGone ? .cold : .absent
                 index &+= 1
                 continue
             }
@@ -284,6 +293,13 @@ final class OnlineShard: @unchecked Sendable {
             index &+= 1
         }
         return true
+    }
+
+    /// Whether any of `slots` was never written here.
+    private func lacks(_ row: OnlineRow?, _ slots: [Int]) -> Bool {
+        guard let row else { return true }
+        for slot in slots where row.slots[slot].state == .absent { return true }
+        return false
     }
 
     /// Reads the newest version that the snapshot of `epoch` shows, below the current one.
@@ -457,7 +473,9 @@ final class OnlineShard: @unchecked Sendable {
         return try rows.get(UnsafeRawBufferPointer(start: place.base, count: length))
     }
 
-    private func insert(_ row: OnlineRow) {
+    var tableId: UInt16 { codec.tableId }
+
+    func insert(_ row: OnlineRow) {
         if rowCount &* 3 > mask &* 2 { grow() }
         place(row.header.pointee.hash, UnsafeMutableRawPointer(row.header))
         rowCount += 1

@@ -14,6 +14,7 @@ public final class OnlineStore: Sendable {
     let tables: [OnlineTable]
     let epochs: StoreEpochs
     let rows: any OnlineRows
+    private let remote: (any RemoteRows)?
     let syncing = Mutex<Void>(())
     private let newest: [NewestTime]
 
@@ -31,6 +32,7 @@ public final class OnlineStore: Sendable {
     ) throws(JobFailure) {
         self.catalog = catalog
         self.rows = rows
+        remote = rows as? any RemoteRows
         let kept = StoreRegister.key.withUnsafeBytes { key in
             Result { () throws(JobFailure) -> [UInt8]? in try rows.get(key) }
         }
@@ -49,6 +51,7 @@ public final class OnlineStore: Sendable {
                     budget: budgetBytes / max(catalog.entities.count, 1)))
         }
         self.tables = tables
+        remote?.attach(tables)
         newest = catalog.views.map { _ in NewestTime() }
         if register.isChanged {
             let batch = OnlineRowBatch()
@@ -100,12 +103,24 @@ public final class OnlineStore: Sendable {
     /// Makes every write that was finished before this call durable.
     public func sync() throws(JobFailure) {
         let result = syncing.withLock { _ in
-            Result { () throws(JobFailure) -> Void in try flush() }
+            Result { () throws(JobFailure) -> Void in try flush(durable: true) }
         }
         try result.get()
+        try remote?.waitUntilSent()
     }
 
-    private func flush() throws(JobFailure) {
+    /// Hands what was written on to the rows at rest, unless that is being done.
+    func handOver() throws(JobFailure) {
+        let result = syncing.withLockIfAvailable { _ in
+            Result { () throws(JobFailure) -> Void in try flush(durable: false) }
+        }
+        try result?.get()
+    }
+
+    /// Waits while too many rows are on their way out of the process.
+    func waitForRoom() { remote?.waitForRoom() }
+
+    private func flush(durable: Bool) throws(JobFailure) {
         let batch = OnlineRowBatch()
         var pinned: [OnlineShard] = []
         for table in tables {
@@ -119,7 +134,7 @@ public final class OnlineStore: Sendable {
                 pinned.removeAll(keepingCapacity: true)
             }
         }
-        try rows.put(batch, durable: true)
+        if durable || batch.count > 0 { try rows.put(batch, durable: durable) }
         for shard in pinned { shard.unpin() }
     }
 

@@ -1,3 +1,4 @@
+import Codecs
 import StreamRuntime
 
 /// All rows of one entity, divided into shards by key hash.
@@ -30,6 +31,13 @@ final class OnlineTable: Sendable {
 
     func forEachShard(_ body: (OnlineShard) throws(JobFailure) -> Void) throws(JobFailure) {
         for shard in shards { try body(shard) }
+    }
+
+    /// Forgets what is held of `key` in `slot` up to `eventMicros`: something newer is elsewhere.
+    func forget(key: [UInt8], slot: Int, upTo eventMicros: Int64) throws(JobFailure) {
+        let hash = Hash.xxh3(key, key.count)
+        _ = try shard(hash).remove(
+            hash: hash, key: key, keyLength: key.count, slot: slot, upTo: eventMicros)
     }
 
     func settle() { for shard in shards { shard.settle() } }

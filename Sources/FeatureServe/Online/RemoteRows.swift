@@ -23,4 +23,7 @@ protocol RemoteRows: AnyObject, Sendable {
 
     /// Waits until there is room for more rows on their way out: what keeps a pipeline from running ahead.
     func waitForRoom()
+
+    /// Waits until every row put so far is there.
+    func waitUntilSent() throws(JobFailure)
 }

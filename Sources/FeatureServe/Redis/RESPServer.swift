@@ -44,7 +44,8 @@ public final class RESPServer: Sendable {
     private let connections = Mutex<[ObjectIdentifier: any Channel]>([:])
     private let nextId = Atomic<Int>(1)
 
-    /// How often hashes are made durable: what Redis calls `appendfsync everysec`.
+    /// How often hashes are made durable, what Redis calls `appendfsync everysec`, and rows of views are put
+    /// where a killed process leaves them.
     private static let syncEvery = TimeAmount.seconds(1)
 
     /// A server of what `store` holds, with `hashes` for everything else, whose figures go to `metrics`.
@@ -115,10 +116,14 @@ public final class RESPServer: Sendable {
             let port = listener.localAddress?.port ?? options.port
             shared.port.store(port, ordering: .relaxed)
             let hashes = shared.hashes
+            let store = shared.store
             let syncing = group.next().scheduleRepeatedAsyncTask(
                 initialDelay: RESPServer.syncEvery, delay: RESPServer.syncEvery
             ) { task in
-                NIOThreadPool.singleton.runIfActive(eventLoop: group.next()) { try hashes.sync() }
+                NIOThreadPool.singleton.runIfActive(eventLoop: group.next()) {
+                    try hashes.sync()
+                    try store.handOver()
+                }
             }
             running.withLock {
                 $0 = Running(group: group, listener: listener, syncing: syncing)

@@ -88,7 +88,7 @@ public final class RedisRows: OnlineRows, RemoteRows {
         try local.get(key)
     }
 
-    /// Puts every pair locally and sends it to the server; with `durable`, returns when it is there.
+    /// Puts every pair locally, durably or not, and hands it on to be sent to the server.
     public func put(_ batch: OnlineRowBatch, durable: Bool) throws(JobFailure) {
         var rows: [Pending] = []
         batch.forEach { key, value in
@@ -96,15 +96,20 @@ public final class RedisRows: OnlineRows, RemoteRows {
             rows.append(Pending(key: [UInt8](key), value: [UInt8](value)))
         }
         try local.put(batch, durable: durable)
-        let last = monitor.locked {
+        monitor.locked {
             queue.rows += rows
             queue.bytes += rows.reduce(0) { $0 + $1.key.count + $1.value.count }
             queue.put += rows.count
             monitor.signal()
-            return queue.put
         }
-        guard durable else { return }
+    }
+
+    /// Waits until every row put so far is on the server.
+    ///
+    /// - Throws: when it does not answer and `end` set a limit; what is missing there is only here.
+    func waitUntilSent() throws(JobFailure) {
         let isDone = monitor.locked { () -> Bool in
+            let last = queue.put
             while queue.done < last, !queue.isClosed,
                 WallClock.monotonicNanos() < queue.endsAtNanos
             {
@@ -266,7 +271,7 @@ public final class RedisRows: OnlineRows, RemoteRows {
                 rejected.add()
                 try tables.forget(row)
             }
-            sent.add(Int64(rows.count))
+            sent.add(rows.count)
             isUp.store(true, ordering: .relaxed)
             return true
         } catch {

@@ -17,7 +17,9 @@ struct RedisTables: Sendable {
     init(_ tables: [OnlineTable], project: String) {
         var entries: [UInt16: Entry] = [:]
         for table in tables {
-            guard let keys = FeastEntityKey(entity: table.entity, project: project) else { continue }
+            guard let keys = FeastEntityKey(entity: table.entity, project: project) else {
+                continue
+            }
             let names = table.views.map { view in
                 view.features.map { FeastField.name(view: view.name, feature: $0.name) }
                     + [FeastField.time(view: view.name)]

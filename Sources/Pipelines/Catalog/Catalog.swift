@@ -17,6 +17,9 @@ enum Catalog {
                 KeyShape(
                     name: "pipelines", shape: pipelines, isRequired: true,
                     meaning: "What happens to rows, by name."),
+                KeyShape(
+                    name: "online", shape: online,
+                    meaning: "Where features are kept besides the job's own disk."),
                 KeyShape(name: "entities", shape: entities, meaning: "What features are about."),
                 KeyShape(
                     name: "feature_views", shape: featureViews,
@@ -108,6 +111,21 @@ enum Catalog {
                                         "A sample of what lookups give, for millrace audit."),
                             ] + serveKeys)),
                     meaning: "Where features are served."),
+            ]))
+
+    /// Where features are kept for others.
+    static let online = Shape.mapping(
+        MappingShape(
+            what: "online",
+            keys: [
+                KeyShape(
+                    name: "redis", shape: .text(.any), isRequired: true,
+                    meaning:
+                        "A Redis or Valkey server, redis://HOST:PORT, or redis+cluster://HOST:PORT,…; in Feast's layout."
+                ),
+                KeyShape(
+                    name: "project", shape: .text(.any),
+                    meaning: "The Feast project of the keys; the job's name when not given."),
             ]))
 
     /// How features are served in the protocol of Redis.

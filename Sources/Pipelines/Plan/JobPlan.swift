@@ -1,4 +1,5 @@
 import Connectors
+import Redis
 import StreamRuntime
 
 /// A checked pipelines file, ready to run: what is read, what happens to it, where it goes.
@@ -73,6 +74,15 @@ struct JobSettings: Equatable, Sendable {
     var featureLog: PlannedFeatureLog?
     /// How much of what lookups give is logged; nil for nothing.
     var servedSample: PlannedServedSample?
+    /// Where features are kept for others; nil for nowhere.
+    var redis: PlannedRedis?
+}
+
+/// A Redis server or cluster that features are kept on.
+struct PlannedRedis: Equatable, Sendable {
+    let address: RedisAddress
+    /// The Feast project of the keys.
+    let project: String
 }
 
 /// How features are served in the protocol of Redis.

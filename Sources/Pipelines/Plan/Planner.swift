@@ -63,6 +63,9 @@ final class Planner {
         }
         settings.featureLog = PlannedFeatureLog(job.featureLog ?? FeatureLogSpec())
         settings.servedSample = job.servedSample
+        settings.redis = job.online.map { online in
+            PlannedRedis(address: online.redis, project: online.project ?? settings.name)
+        }
         self.settings = settings
     }
 

@@ -28,6 +28,9 @@ public final class JobRunner {
     private var served: ServedLogWriter?
     private var pushed: PushedLogWriter?
     private var grpc: GRPCServer?
+    private var remote: RedisRows?
+    /// How long rows are waited for that a Redis server does not take, once the job is to stop.
+    private static let remoteSeconds: Int64 = 10
 
     /// A runner of a checked plan.
     init(plan: JobPlan, options: RunOptions, clock: any Clock = SystemClock()) {
@@ -61,10 +64,12 @@ public final class JobRunner {
         for notice in storage.skipped { Terminal.error("warning: \(notice)\n") }
         if plan.hasFeatures {
             try OnlineStores.check(plan, isFetched: storage.isFetched)
-            online = try OnlineStores.open(
-                plan, budget: budget.online, checkpoint: storage.restored?.checkpoint ?? 0)
+            let opened = try OnlineStores.openShared(
+                plan, budget: budget.online, checkpoint: storage.restored?.checkpoint ?? 0,
+                metrics: registry)
+            online = opened.store
+            remote = opened.redis
         }
-        let registry = MetricsRegistry()
         let graph = GraphBuilder(
             plan: plan, isBounded: options.untilEnd, online: online, domain: transactions.domain,
             meters: online == nil ? nil : FeatureMeters(registry)
@@ -114,7 +119,10 @@ public final class JobRunner {
         while outcome == nil {
             outcome = job.wait(nanos: 50_000_000)
             if let line = notice.line(job.checkpoints) { Terminal.error(line) }
-            if isStopping() { job.requestStop() }
+            if isStopping() {
+                job.requestStop()
+                remote?.end(within: JobRunner.remoteSeconds)
+            }
             if outcome == nil, !options.isQuiet { progress.show(job, now: clock.nanos) }
         }
         let nanos = clock.nanos - began
@@ -148,6 +156,10 @@ public final class JobRunner {
         served = nil
         pushed?.stop()
         pushed = nil
+        remote?.end(within: JobRunner.remoteSeconds)
+        try? online?.sync()
+        remote?.close()
+        remote = nil
     }
 
     private func serveRedis(

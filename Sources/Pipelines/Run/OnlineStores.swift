@@ -22,6 +22,24 @@ enum OnlineStores {
             budgetBytes: budget, checkpoint: checkpoint)
     }
 
+    /// Opens the store as `open` does, and on the Redis server that the plan names, if it names one.
+    static func openShared(
+        _ plan: JobPlan, budget: Int, checkpoint: Int64, metrics: MetricsRegistry
+    ) throws(JobFailure) -> (store: OnlineStore, redis: RedisRows?) {
+        guard let redis = plan.settings.redis else {
+            return (try open(plan, budget: budget, checkpoint: checkpoint), nil)
+        }
+        let path = directory(of: plan)
+        try Directories.make(path)
+        let rows = RedisRows(
+            local: try RocksRows(path: path, blockCacheBytes: budget / 4), address: redis.address,
+            project: redis.project, metrics: metrics)
+        let store = try OnlineStore(
+            catalog: try catalog(plan), rows: rows, budgetBytes: budget, checkpoint: checkpoint)
+        try rows.start(store)
+        return (store, rows)
+    }
+
     /// Refuses a state that came from another machine, where its features stayed.
     static func check(_ plan: JobPlan, isFetched: Bool) throws(JobFailure) {
         guard isFetched, access(directory(of: plan), F_OK) != 0 else { return }

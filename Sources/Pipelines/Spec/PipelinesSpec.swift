@@ -1,3 +1,4 @@
+import Redis
 import StreamRuntime
 
 /// A value of the file with its place.
@@ -52,6 +53,8 @@ struct JobSpec: Sendable {
     var serving = PlannedServing()
     /// The views that the keys of `serve` name.
     var servedViews: [Located<String>] = []
+    /// `online:` of the file.
+    var online: OnlineSpec?
     var shares: Located<Int>?
     var featureLog: FeatureLogSpec?
     var servedSample: PlannedServedSample?
@@ -68,6 +71,12 @@ struct FeatureLogSpec: Sendable {
     var views: [(view: Located<String>, keep: Duration)] = []
     /// Views that are not logged.
     var without: [Located<String>] = []
+}
+
+/// `online:`.
+struct OnlineSpec: Sendable {
+    let redis: RedisAddress
+    let project: String?
 }
 
 /// `resp:` of `serve:`.

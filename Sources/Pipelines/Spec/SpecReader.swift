@@ -1,3 +1,4 @@
+import Redis
 import StreamRuntime
 
 /// Turns checked nodes into typed values. What the shape checker has already complained of is left out
@@ -8,6 +9,7 @@ struct SpecReader {
     func read(_ root: SpecNode) -> PipelinesSpec {
         var spec = PipelinesSpec()
         if let job = root["job"] { spec.job = readJob(job) }
+        spec.job.online = root["online"].flatMap(online)
         spec.connections = entries(root, "connections").compactMap(connection)
         spec.streams = entries(root, "streams").compactMap(stream)
         let pipelines = PipelineReader(diagnostics: diagnostics)
@@ -98,6 +100,17 @@ struct SpecReader {
         }
         log.without = (node["without"]?.oneOrMore ?? []).compactMap(\.located)
         return log
+    }
+
+    private func online(_ node: SpecNode) -> OnlineSpec? {
+        guard let redis = node["redis"], let text = redis.text else { return nil }
+        do throws(RedisError) {
+            return OnlineSpec(redis: try RedisAddress(text), project: node["project"]?.text)
+        } catch {
+            guard case .address(let problem, let remedy) = error else { return nil }
+            diagnostics.report(.badValue, problem, at: redis.position, fix: remedy)
+            return nil
+        }
     }
 
     private func store(_ node: SpecNode) -> PlannedStore? {
