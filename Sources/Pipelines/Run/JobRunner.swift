@@ -62,6 +62,7 @@ public final class JobRunner {
         stored.archiveScope = CheckpointArchives.scope(job: plan.name)
         let storage = try DurableStorage(stored, transaction: transactions.domain)
         for notice in storage.skipped { Terminal.error("warning: \(notice)\n") }
+        let registry = MetricsRegistry()
         if plan.hasFeatures {
             try OnlineStores.check(plan, isFetched: storage.isFetched)
             let opened = try OnlineStores.openShared(
