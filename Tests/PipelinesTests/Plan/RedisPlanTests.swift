@@ -37,14 +37,16 @@ import Testing
         for (head, served) in cases {
             let file = file(head)
             #expect(file.problems.map { $0.rendered(in: file.source) } == [])
-            #expect(try #require(file.plan).settings.resp == served)
+            let plan = try #require(file.plan)
+            #expect(plan.settings.resp == served)
         }
     }
 
     @Test func `features are kept on a Redis where the file says so`() throws {
         let file = file("job: {name: shop}\nonline: {redis: \"${REDIS_URL}\"}")
         #expect(file.problems.map { $0.rendered(in: file.source) } == [])
-        let redis = try #require(try #require(file.plan).settings.redis)
+        let plan = try #require(file.plan)
+        let redis = try #require(plan.settings.redis)
         #expect(redis.project == "shop")
         #expect(redis.address.text == "cache:7000")
         #expect(redis.address.password == "pw" && redis.address.database == 1)
