@@ -8,6 +8,17 @@ import Testing
         let text = """
             version: 1
             \(head)
+            connections:
+              topics: {embedded: ./topics}
+            streams:
+              visits:
+                from: {topic: visits, connection: topics}
+                format: json
+                fields: {user_id: int64, ts: timestamp}
+                time: {field: ts, out_of_orderness: 5s}
+                on_error: drop
+            pipelines:
+              kept: {from: visits, to: {topic: kept, connection: topics}}
             entities:
               user: {keys: {user_id: int64}}
             feature_views:
