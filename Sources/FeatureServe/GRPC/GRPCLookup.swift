@@ -7,6 +7,7 @@ final class GRPCLookup {
     private let store: OnlineStore
     private let metrics: MetricsRegistry
     private let now: @Sendable () -> Int64
+    private let served: ServedLog?
     private let latency: Histogram
 
     private var request = GRPCLookupRequest()
@@ -20,9 +21,14 @@ final class GRPCLookup {
     private var readCapacity = 64
     private let key = ByteArena(capacity: 256)
     private let blocks = ByteArena(capacity: 1 << 14)
+    private let sampled = ByteArena(capacity: 1 << 12)
     private var writer = GRPCLookupAnswer()
 
-    init(store: OnlineStore, metrics: MetricsRegistry, now: @escaping @Sendable () -> Int64) {
+    init(
+        store: OnlineStore, metrics: MetricsRegistry, served: ServedLog? = nil,
+        now: @escaping @Sendable () -> Int64
+    ) {
+        self.served = served
         self.store = store
         self.metrics = metrics
         self.now = now
@@ -47,7 +53,7 @@ final class GRPCLookup {
         do throws(LookupProblem) {
             try caller.checkRead(plan.plan)
             try readKeys(plan.plan, rows: rows)
-            try read(plan.plan, rows: rows)
+            try read(plan.plan, rows: rows, now: time)
             if !plan.plan.computed.isEmpty {
                 computed = try compute(plan.plan, rows: rows, now: time)
             }
@@ -76,7 +82,7 @@ final class GRPCLookup {
             guard plan.plan.computed.isEmpty else { throw .noView(connector.view) }
             prepareKeys(plan.plan, rows: rows)
             for row in 0..<rows { try readKey(row, plan.plan) }
-            try read(plan.plan, rows: rows)
+            try read(plan.plan, rows: rows, now: now())
         } catch {
             throw GRPCProblem(error)
         }
@@ -217,7 +223,7 @@ final class GRPCLookup {
 
     // MARK: what is found
 
-    private func read(_ plan: ServingPlan, rows: Int) throws(LookupProblem) {
+    private func read(_ plan: ServingPlan, rows: Int, now: Int64) throws(LookupProblem) {
         let wanted = rows * plan.views.count
         if wanted > readCapacity {
             reads.deallocate()
@@ -225,7 +231,7 @@ final class GRPCLookup {
             reads = .allocate(capacity: readCapacity)
         }
         blocks.count = 0
-        for group in plan.groups {
+        for (index, group) in plan.groups.enumerated() {
             let table = store.tables[group.table]
             var row = 0
             while row < rows {
@@ -241,12 +247,28 @@ final class GRPCLookup {
                         hash: hash, key: key.base, keyLength: key.count, slots: group.slots,
                         withPayloads: group.isComputedFrom, asValues: true,
                         reads: reads + row * plan.views.count + group.firstView, into: blocks)
+                    if let served, served.samples(hash) {
+                        try note(plan, index, hash, now: now, in: served)
+                    }
                 } catch {
                     throw .storage(error)
                 }
                 row &+= 1
             }
         }
+    }
+
+    /// Notes what the entity whose key is in `key` is given, as the log of served features keeps it: as JSON.
+    private func note(
+        _ plan: ServingPlan, _ index: Int, _ hash: Int64, now: Int64, in served: ServedLog
+    ) throws(JobFailure) {
+        let group = plan.groups[index]
+        var given = [ViewRead](repeating: .absent, count: group.slots.count)
+        sampled.count = 0
+        try store.tables[group.table].shard(hash).read(
+            hash: hash, key: key.base, keyLength: key.count, slots: group.slots, reads: &given,
+            into: sampled)
+        served.note(plan, group: index, key: key, reads: given, blocks: sampled, now: now)
     }
 
     /// The on-demand parts of the answer, out of what the request says and what was read.

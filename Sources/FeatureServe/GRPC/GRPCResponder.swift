@@ -18,14 +18,14 @@ final class GRPCResponder: @unchecked Sendable {
 
     init(
         store: OnlineStore, metrics: MetricsRegistry, writes: WriteQueue?, access: AccessRules,
-        messageBytesMax: Int, now: @escaping @Sendable () -> Int64,
+        served: ServedLog?, messageBytesMax: Int, now: @escaping @Sendable () -> Int64,
         isHealthy: @escaping @Sendable () -> Bool
     ) {
         self.messageBytesMax = messageBytesMax
         self.isHealthy = isHealthy
         self.writes = writes
         self.access = access
-        lookups = GRPCLookup(store: store, metrics: metrics, now: now)
+        lookups = GRPCLookup(store: store, metrics: metrics, served: served, now: now)
         answers = (0...16).map { code in
             metrics.counter(
                 "millrace_grpc_answers_total", help: "gRPC answers, by status code.",

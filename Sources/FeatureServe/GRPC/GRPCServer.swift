@@ -12,6 +12,7 @@ public final class GRPCServer: Sendable {
     private let listener: Listener
     private let limits: ServerLimits
     private let access: AccessRules
+    private let served: ServedLog?
     private let tlsFiles: TLSServer.Files?
     private let now: @Sendable () -> Int64
 
@@ -32,6 +33,7 @@ public final class GRPCServer: Sendable {
         self.now = now
         limits = options.limits
         access = options.access
+        served = options.served
         tlsFiles = options.tls
         listener = Listener(options)
     }
@@ -45,13 +47,14 @@ public final class GRPCServer: Sendable {
         let listener = listener
         let limits = limits
         let access = access
+        let served = served
         let tls = try tlsFiles.map { files throws(JobFailure) in
             try TLSServer(files, protocol: "h2")
         }
         var responders: [ObjectIdentifier: GRPCResponder] = [:]
         for loop in listener.loops {
             responders[ObjectIdentifier(loop)] = GRPCResponder(
-                store: store, metrics: metrics, writes: writes, access: access,
+                store: store, metrics: metrics, writes: writes, access: access, served: served,
                 messageBytesMax: limits.bodyBytes, now: now,
                 isHealthy: { [weak listener] in !(listener?.isDraining ?? true) })
         }

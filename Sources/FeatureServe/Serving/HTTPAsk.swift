@@ -11,14 +11,18 @@ public enum HTTPAsk {
         public let body: String
     }
 
-    /// Posts `body` to `path`, or gets it when `body` is nil.
+    /// Posts `body` to `path`, or gets it when `body` is nil, presenting `secret` where a key is asked for.
     ///
     /// - Throws: when nobody answers there within five seconds.
     public static func send(
-        host: String = "127.0.0.1", port: Int, path: String, body: String? = nil
+        host: String = "127.0.0.1", port: Int, path: String, body: String? = nil,
+        secret: String? = nil
     ) throws(JobFailure) -> Answer {
         var request = "\(body == nil ? "GET" : "POST") \(path) HTTP/1.1\r\nhost: \(host)\r\n"
         request += "connection: close\r\n"
+        if let secret, !secret.contains(where: \.isNewline) {
+            request += "authorization: Bearer \(secret)\r\n"
+        }
         if let body {
             request += "content-type: application/json\r\ncontent-length: \(body.utf8.count)\r\n"
         }

@@ -43,14 +43,14 @@ public struct Lookup: Equatable, Sendable {
             nowMicros: nowMicros)
     }
 
-    /// Asks the server at `host` and `port`.
+    /// Asks the server at `host` and `port`, presenting `secret` where it asks for a key.
     public static func onServer(
         host: String = "127.0.0.1", port: Int, catalog: FeatureCatalog, view: String,
-        keys: [String], nowMicros: Int64 = WallClock.micros()
+        keys: [String], secret: String? = nil, nowMicros: Int64 = WallClock.micros()
     ) throws(JobFailure) -> Lookup {
         let (named, body) = try request(catalog, view: view, keys: keys)
         let answer = try HTTPAsk.send(
-            host: host, port: port, path: "/get-online-features", body: body)
+            host: host, port: port, path: "/get-online-features", body: body, secret: secret)
         return try Lookup(
             view: view, keys: named, status: answer.status, body: Array(answer.body.utf8),
             place: "\(host):\(port)", nowMicros: nowMicros)

@@ -23,6 +23,9 @@ struct PlannedServing: Equatable, Sendable {
     /// The largest request; nil when the file does not say.
     var requestBytesMax: Int?
 
+    /// Whether the server asks its clients for a key, or speaks TLS.
+    var isGuarded: Bool { !keys.isEmpty || tls != nil }
+
     /// With paths resolved against the file's directory.
     func resolved(in directory: String) -> PlannedServing {
         var copy = self

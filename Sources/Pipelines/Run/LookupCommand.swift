@@ -1,4 +1,5 @@
 import FeatureServe
+import Glibc
 import StreamRuntime
 
 /// `millrace lookup`.
@@ -28,7 +29,7 @@ public enum LookupCommand {
             let lookup = try? Lookup.onServer(
                 host: settings.serveHost, port: settings.servePort,
                 catalog: try OnlineStores.catalog(plan),
-                view: view, keys: key)
+                view: view, keys: key, secret: getenv("MILLRACE_KEY").map { String(cString: $0) })
         {
             return lookup
         }

@@ -126,14 +126,23 @@ struct ResultReport {
     // MARK: lookups
 
     private func lookups(port: Int) throws(JobFailure) -> String {
+        // Behind keys or TLS the server would not answer us; its store does.
+        let store = plan.settings.serving.isGuarded ? runner.online : nil
         var text = heading(
-            "Features, asked of http://\(plan.settings.serveHost):\(port)/get-online-features")
+            store == nil
+                ? "Features, asked of http://\(plan.settings.serveHost):\(port)/get-online-features"
+                : "Features, asked of the online store")
         let catalog = try OnlineStores.catalog(plan)
         for (index, view) in plan.featureViews.enumerated() {
             guard let key = try entityKey(of: view, at: index) else { continue }
-            let lookup = try Lookup.onServer(
-                host: plan.settings.serveHost, port: port, catalog: catalog, view: view.name,
-                keys: key)
+            let lookup: Lookup
+            if let store {
+                lookup = try Lookup.inStore(store, view: view.name, keys: key)
+            } else {
+                lookup = try Lookup.onServer(
+                    host: plan.settings.serveHost, port: port, catalog: catalog, view: view.name,
+                    keys: key)
+            }
             text += lookup.table + "\n"
         }
         return text

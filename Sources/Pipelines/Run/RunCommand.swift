@@ -22,8 +22,10 @@ public enum RunCommand {
                 Terminal.print(try ResultReport(runner: runner, summary: summary).text())
             }
             if options.keepServing, let port = runner.servedPort, !StopSignal.isRaised {
+                let scheme = plan.settings.serving.tls == nil ? "http" : "https"
                 Terminal.error(
-                    "serving features on http://\(plan.settings.serveHost):\(port) until stopped\n")
+                    "serving features on \(scheme)://\(plan.settings.serveHost):\(port) until stopped\n"
+                )
                 if let redis = runner.redisPort {
                     Terminal.error(
                         "serving features on redis://\(plan.settings.serveHost):\(redis)\n")
