@@ -127,10 +127,9 @@ final class GRPCConnection: ChannelInboundHandler {
     }
 
     private func closeIfDrained() {
-        guard isDraining, calls.isEmpty else { return }
-        // A stream counts as closed when its last frame is written, which is before it is flushed.
-        flush()
-        context?.close(promise: nil)
+        guard isDraining, calls.isEmpty, let context else { return }
+        // The stream's last frame is told of while it is being written: what is on its way goes first.
+        context.eventLoop.assumeIsolated().execute { context.close(promise: nil) }
     }
 
     // MARK: requests
