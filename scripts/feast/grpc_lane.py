@@ -279,7 +279,7 @@ def new_key(name):
     text = subprocess.run(
         [os.environ["MILLRACE"], "keys", "new", name], check=True, capture_output=True,
         text=True).stdout
-    secret = re.search(r"\bmr_[A-Za-z0-9_-]{43}\b", text).group()
+    secret = re.search(r"mr_[A-Za-z0-9_-]{43}", text).group()
     digest = re.search(r"\bsha256:[0-9a-f]{64}\b", text).group()
     return secret, digest
 
