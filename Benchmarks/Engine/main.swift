@@ -4,7 +4,8 @@
 import Glibc
 
 let benchmarks =
-    Benchmark.kernels + EndToEndBenchmarks.all + KafkaBenchmarks.all + TrainingBenchmarks.all
+    Benchmark.kernels + LoadBenchmarks.all + EndToEndBenchmarks.all + KafkaBenchmarks.all
+    + TrainingBenchmarks.all
 
 let asked = CommandLine.arguments.dropFirst()
 if asked.first == "list" {

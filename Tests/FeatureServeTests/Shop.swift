@@ -101,6 +101,17 @@ enum Shop {
         return try writer.write(batch(rows))
     }
 
+    /// Writes rows and then says that record `offset` of partition 0 of the first source has been applied.
+    static func write(_ rows: [CounterRow], and offset: Int64, to store: OnlineStore) {
+        guard
+            let writer = try? FeatureWriter(
+                store: store, view: "user_counters", schema: counterSchema, now: { noon })
+        else { return }
+        let sink = FeatureSink(writer)
+        try? sink.write(batch(rows))
+        sink.reach(SourceMark(origin: 0, offset: offset, time: 0))
+    }
+
     /// The answer of the store itself to a request body, at `now`.
     static func ask(
         _ store: OnlineStore, _ body: String, now: Int64 = noon
@@ -129,4 +140,11 @@ struct SplitMix: RandomNumberGenerator {
         z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
         return z ^ (z >> 31)
     }
+}
+
+/// Counts how often it was called, from any thread.
+final class Woken: Sendable {
+    private let calls = Atomic<Int>(0)
+    var value: Int { calls.load(ordering: .acquiring) }
+    func count() { calls.wrappingAdd(1, ordering: .acquiringAndReleasing) }
 }

@@ -10,6 +10,13 @@ final class StalledRows: OnlineRows {
     private let stalled = Atomic<Bool>(false)
     private let broken = Atomic<Bool>(false)
     private let asked = Atomic<Int>(0)
+    private let stalledReads = Atomic<Bool>(false)
+
+    /// Whether what is read waits.
+    var stallsReads: Bool {
+        get { stalledReads.load(ordering: .acquiring) }
+        set { stalledReads.store(newValue, ordering: .releasing) }
+    }
 
     /// Whether what is put durably waits.
     var isStalled: Bool {
@@ -26,7 +33,10 @@ final class StalledRows: OnlineRows {
     /// Returns once something waits for the disk.
     func waitUntilAsked() { while asked.load(ordering: .acquiring) == 0 { sched_yield() } }
 
-    func get(_ key: UnsafeRawBufferPointer) throws(JobFailure) -> [UInt8]? { try rows.get(key) }
+    func get(_ key: UnsafeRawBufferPointer) throws(JobFailure) -> [UInt8]? {
+        while stallsReads { sched_yield() }
+        return try rows.get(key)
+    }
 
     func put(_ batch: OnlineRowBatch, durable: Bool) throws(JobFailure) {
         if isBroken {

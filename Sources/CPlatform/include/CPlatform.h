@@ -28,6 +28,10 @@ static inline void millrace_prefetch(const void *address) { __builtin_prefetch(a
 /// CRC-32C (Castagnoli) of `count` bytes, continuing from `seed` (0 for a new sum).
 uint32_t millrace_crc32c(uint32_t seed, const void *bytes, size_t count);
 
+/// Folds the CRC-32 (gzip's) register `sum` over `count` bytes by carry-less multiplication: a multiple of 16, at least
+/// 64. The register is not inverted. Returns 0 and leaves `sum` alone where the processor cannot do that.
+int millrace_crc32_fold(uint32_t *sum, const void *bytes, size_t count);
+
 /// Pins the calling thread to one core; returns 0, or an errno value.
 int millrace_pin_thread(int core);
 

@@ -54,6 +54,11 @@ public final class FeatureSink: Sink {
         return try writer.versions?.prepare(checkpoint: checkpoint) ?? []
     }
 
+    /// Lookups that wait for the record are answered now.
+    public func reach(_ mark: SourceMark) {
+        writer.store.board.reach(view: writer.viewIndex, mark)
+    }
+
     /// Makes all rows written so far durable, and perhaps later ones too, which does no harm.
     public var durableWork: DurableWork? {
         let store = writer.store

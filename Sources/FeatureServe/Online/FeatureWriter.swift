@@ -5,7 +5,7 @@ public final class FeatureWriter {
     let store: OnlineStore
     private let table: OnlineTable
     private let slot: Int
-    private let viewIndex: Int
+    let viewIndex: Int
     private let keyColumns: [Int]
     private let featureColumns: [Int]
     private let keys: KeyEncoder
@@ -130,7 +130,7 @@ public final class FeatureWriter {
             version.eventTime = times[row]
             version.state = change == .delete ? .deleted : .value
             if epoch != nil {
-                version.origin = origins[row]
+                version.origin = store.lasting(origin: origins[row])
                 version.offset = offsets[row]
             }
             let upserted = try table.shard(hash).upsert(

@@ -42,12 +42,14 @@ extension OnlineRows {
 public final class OnlineRowBatch {
     private let arena = ByteArena(capacity: 1 << 16)
     private var bounds: [(start: Int, keyLength: Int, valueLength: Int)] = []
+    /// Keys whose pairs go.
+    public private(set) var removed: [[UInt8]] = []
 
     /// An empty batch.
     public init() {}
 
-    /// The number of pairs.
-    public var count: Int { bounds.count }
+    /// The number of pairs, and of keys whose pairs go.
+    public var count: Int { bounds.count + removed.count }
     /// Bytes of all keys and values.
     public var byteCount: Int { arena.count }
 
@@ -57,6 +59,18 @@ public final class OnlineRowBatch {
         let keyLength = write(arena)
         bounds.append((start, keyLength, arena.count - start - keyLength))
     }
+
+    /// Adds a pair.
+    func append(_ key: [UInt8], _ value: [UInt8]) {
+        append { arena in
+            key.withUnsafeBufferPointer { _ = arena.append($0.baseAddress!, $0.count) }
+            value.withUnsafeBufferPointer { _ = arena.append($0.baseAddress!, $0.count) }
+            return key.count
+        }
+    }
+
+    /// Takes the pair of `key` away; it is in no batch with that pair itself.
+    func remove(_ key: [UInt8]) { removed.append(key) }
 
     /// Calls `body` with each pair in turn.
     public func forEach(_ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void) {
@@ -72,6 +86,7 @@ public final class OnlineRowBatch {
     func removeAll() {
         arena.count = 0
         bounds.removeAll(keepingCapacity: true)
+        removed.removeAll(keepingCapacity: true)
     }
 }
 
@@ -93,7 +108,11 @@ public final class MemoryRows: OnlineRows {
         var pairs: [([UInt8], [UInt8])] = []
         batch.forEach { pairs.append(([UInt8]($0), [UInt8]($1))) }
         let taken = pairs
-        table.withLock { table in for (key, value) in taken { table[key] = value } }
+        let removed = batch.removed
+        table.withLock { table in
+            for (key, value) in taken { table[key] = value }
+            for key in removed { table[key] = nil }
+        }
     }
 
     /// Calls `body` with each pair under `prefix` in key order.

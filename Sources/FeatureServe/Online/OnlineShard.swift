@@ -22,6 +22,7 @@ final class OnlineShard: @unchecked Sendable {
     private let budget: Int
     let features: [[Field]]
     private let epochs: StoreEpochs
+    private let histories: [ViewHistory?]
 
     private var entries: UnsafeMutablePointer<Entry>
     private var mask = 63
@@ -49,9 +50,11 @@ final class OnlineShard: @unchecked Sendable {
     private static let triesMax = 3
 
     init(
-        features: [[Field]], codec: OnlineRowCodec, rows: any OnlineRows, budget: Int
+        features: [[Field]], codec: OnlineRowCodec, rows: any OnlineRows, budget: Int,
+        histories: [ViewHistory?]
     ) {
         self.features = features
+        self.histories = histories
         views = features.count
         self.codec = codec
         epochs = codec.epochs
@@ -119,6 +122,10 @@ final class OnlineShard: @unchecked Sendable {
         row.header.pointee.isReferenced = true
         markDirty(row)
         if byteCount > limit { try relieve() }
+        if isReplaced, let history = histories[slot] {
+            try history.append(
+                key: key, keyLength: keyLength, version, payload: payload, length: length)
+        }
         return upserted
     }
 

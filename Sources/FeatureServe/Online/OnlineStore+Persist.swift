@@ -21,6 +21,7 @@ extension OnlineStore {
     }
 
     private func put(_ written: [WrittenKeys]) throws(JobFailure) {
+        for history in histories { try history.flush() }
         let batch = OnlineRowBatch()
         var pinned: [OnlineShard] = []
         defer { for shard in pinned { shard.unpin() } }

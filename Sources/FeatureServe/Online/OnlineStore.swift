@@ -17,18 +17,29 @@ public final class OnlineStore: Sendable {
     private let remote: (any RemoteRows)?
     let syncing = Mutex<Void>(())
     private let newest: [NewestTime]
+    /// Where the features come from.
+    public let provenance: FeatureProvenance
+    /// How far the sinks have got.
+    let board = ProgressBoard()
+    /// The lasting number of each source of the plan, by its ordinal; the topics of all numbers from 1 on.
+    let sourceNumbers: [Int64]
+    let sourceTopics: [String]
 
     /// Bytes collected before they are handed to the rows at rest.
     static let flushBytes = 4 << 20
 
     /// Opens the store over `rows` and takes rows at rest into memory, up to most of `budgetBytes`.
     ///
-    /// - Parameter checkpoint: the one its job goes on from; what rows at rest have from later ones, a
-    ///   crashed run left, and no snapshot shows it.
+    /// - Parameters:
+    ///   - checkpoint: the one its job goes on from, 0 at its start; what rows at rest have from later ones, a
+    ///     crashed run left, and no snapshot shows it. Nil without a job.
+    ///   - provenance: where the features come from.
+    ///   - history: for how many microseconds past versions are kept, by the view's name; none otherwise.
     /// - Throws: when the rows were written under other keys, in another format, or cannot be read.
     public init(
         catalog: FeatureCatalog, rows: any OnlineRows, budgetBytes: Int = 256 << 20,
-        checkpoint: Int64 = 0
+        checkpoint: Int64? = nil, provenance: FeatureProvenance = FeatureProvenance(),
+        history: [String: Int64] = [:]
     ) throws(JobFailure) {
         self.catalog = catalog
         self.rows = rows
@@ -37,18 +48,28 @@ public final class OnlineStore: Sendable {
             Result { () throws(JobFailure) -> [UInt8]? in try rows.get(key) }
         }
         var register = try StoreRegister(try kept.get())
-        let epochs = StoreEpochs(restored: checkpoint, generation: register.open())
+        let epochs = StoreEpochs(register.open(checkpoint: checkpoint))
         self.epochs = epochs
+        self.provenance = provenance
+        sourceNumbers = provenance.topics.map { Int64(register.number(ofSource: $0)) }
+        sourceTopics = register.sources
         var tables: [OnlineTable] = []
         for (index, entity) in catalog.entities.enumerated() {
             let views = catalog.views(ofTable: index)
             let codec = OnlineRowCodec(
                 tableId: try register.number(of: entity),
                 viewIds: views.map { register.number(of: $0) }, epochs: epochs)
+            let histories = zip(views, codec.viewIds).map { view, id in
+                history[view.name].map {
+                    ViewHistory(
+                        tableId: codec.tableId, viewId: id, retentionMicros: $0, codec: codec,
+                        rows: rows)
+                }
+            }
             tables.append(
                 OnlineTable(
                     entity: entity, views: views, codec: codec, rows: rows,
-                    budget: budgetBytes / max(catalog.entities.count, 1)))
+                    budget: budgetBytes / max(catalog.entities.count, 1), histories: histories))
         }
         self.tables = tables
         remote?.attach(tables)
@@ -121,6 +142,10 @@ public final class OnlineStore: Sendable {
     func waitForRoom() { remote?.waitForRoom() }
 
     private func flush(durable: Bool) throws(JobFailure) {
+        for history in histories {
+            try history.flush()
+            try history.trim(now: WallClock.micros())
+        }
         let batch = OnlineRowBatch()
         var pinned: [OnlineShard] = []
         for table in tables {
@@ -137,6 +162,9 @@ public final class OnlineStore: Sendable {
         if durable || batch.count > 0 { try rows.put(batch, durable: durable) }
         for shard in pinned { shard.unpin() }
     }
+
+    /// What is kept of the past, of all views that keep any.
+    var histories: [ViewHistory] { tables.flatMap { $0.histories.compactMap(\.self) } }
 
     /// Lends every row at rest of `table` to `body`, in key order.
     func forEachRow(

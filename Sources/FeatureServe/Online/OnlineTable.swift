@@ -10,17 +10,21 @@ final class OnlineTable: Sendable {
     let codec: OnlineRowCodec
     private let shards: [OnlineShard]
 
+    /// What is kept of each view's past; nil where nothing is.
+    let histories: [ViewHistory?]
+
     init(
         entity: Entity, views: [FeatureView], codec: OnlineRowCodec, rows: any OnlineRows,
-        budget: Int
+        budget: Int, histories: [ViewHistory?]
     ) {
         self.entity = entity
+        self.histories = histories
         self.views = views
         self.codec = codec
         shards = (0..<OnlineTable.shardCount).map { _ in
             OnlineShard(
                 features: views.map(\.features), codec: codec, rows: rows,
-                budget: max(budget / OnlineTable.shardCount, 4096))
+                budget: max(budget / OnlineTable.shardCount, 4096), histories: histories)
         }
     }
 

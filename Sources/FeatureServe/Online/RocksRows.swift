@@ -31,6 +31,7 @@ public final class RocksRows: OnlineRows {
     public func put(_ batch: OnlineRowBatch, durable: Bool) throws(JobFailure) {
         let changes = WriteBatch(database)
         batch.forEach { changes.put($0, $1) }
+        for key in batch.removed { changes.delete(key) }
         do throws(RocksDBError) {
             try database.write(changes, durable: durable)
         } catch {
@@ -71,6 +72,16 @@ public final class RocksRows: OnlineRows {
         } catch {
             throw RocksRows.failure(error)
         }
+    }
+
+    /// Rewrites what is on disk without what was overwritten.
+    public func compact() throws(JobFailure) {
+        do throws(RocksDBError) {
+            try database.flush()
+        } catch {
+            throw RocksRows.failure(error)
+        }
+        database.compact()
     }
 
     private static func failure(_ error: RocksDBError) -> JobFailure {

@@ -7,25 +7,37 @@ import Synchronization
 final class StoreEpochs: Sendable {
     /// The newest checkpoint that counts.
     let completed: Atomic<Int64>
-    /// The checkpoint the job went on from.
-    let restored: Int64
     /// Which opening of the store this is.
     let generation: UInt64
+    /// The openings so far that took epochs back, with the checkpoints their jobs went on from: both rise.
+    private let openings: [Opening]
+
+    struct Opening: Equatable, Sendable {
+        let generation: UInt64
+        let restored: Int64
+    }
+
     /// Held while an epoch is ended, and by a lookup that must not be overtaken again.
     let turn = Mutex<Void>(())
 
-    init(restored: Int64, generation: UInt64) {
-        completed = Atomic(restored)
-        self.restored = restored
-        self.generation = generation
+    init(_ openings: [Opening]) {
+        let last = openings.last ?? Opening(generation: 0, restored: 0)
+        completed = Atomic(last.restored)
+        generation = last.generation
+        self.openings = openings
     }
 
     @inline(__always) var newest: UInt32 {
         UInt32(truncatingIfNeeded: completed.load(ordering: .acquiring))
     }
 
-    /// The epoch of a version at rest that the opening `generation` wrote as `epoch`.
+    /// The epoch of a version at rest that the opening `generation` wrote as `epoch`: no later opening may
+    /// have gone on from before it.
     func settled(_ epoch: UInt32, generation: UInt64) -> UInt32 {
-        generation == self.generation || Int64(epoch) <= restored ? epoch : ViewVersion.orphan
+        guard generation != self.generation,
+            let next = openings.first(where: { $0.generation > generation }),
+            Int64(epoch) > next.restored
+        else { return epoch }
+        return ViewVersion.orphan
     }
 }

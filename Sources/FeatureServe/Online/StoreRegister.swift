@@ -2,8 +2,8 @@ import StreamRuntime
 
 /// The numbers under which a store keeps its entities and views, for as long as it lives.
 ///
-/// - Shape: one record of text lines: `online 2`, then `opening NUMBER`, `entity ID NAME KEY:TYPE…` and
-///   `view ID ENTITY_ID NAME FEATURE:TYPE…`, fields separated by tabs. A view whose features change gets a
+/// - Shape: one record of text lines: `online 2`, then `opening NUMBER CHECKPOINT`, `entity ID NAME KEY:TYPE…`,
+///   `view ID ENTITY_ID NAME FEATURE:TYPE…` and `source ID TOPIC`, fields separated by tabs. A view whose features change gets a
 ///   new number, and its values are written anew.
 struct StoreRegister {
     /// The record's key; no table has the id 0xFFFF.
@@ -30,14 +30,42 @@ struct StoreRegister {
 
     var bytes: [UInt8] { Array(("online 2\n" + lines.joined(separator: "\n") + "\n").utf8) }
 
-    /// The number of this opening of the store: one more than that of the last.
-    mutating func open() -> UInt64 {
-        let last = lines.first { $0.hasPrefix("opening\t") }.flatMap { UInt64(Self.field($0, 1)) }
+    /// Notes that the store is opened for a job that goes on from `checkpoint`.
+    ///
+    /// - Returns: the openings that matter for versions at rest, this one last: one after which a job went on
+    ///   from an earlier checkpoint does not.
+    mutating func open(checkpoint: Int64?) -> [StoreEpochs.Opening] {
+        var openings = lines.filter { $0.hasPrefix("opening\t") }.compactMap { line in
+            UInt64(Self.field(line, 1)).flatMap { number in
+                Int64(Self.field(line, 2)).map {
+                    StoreEpochs.Opening(generation: number, restored: $0)
+                }
+            }
+        }
+        guard let checkpoint else { return openings }
+        let number = (openings.last?.generation ?? 0) + 1
+        openings.removeAll { $0.restored >= checkpoint }
+        openings.append(StoreEpochs.Opening(generation: number, restored: checkpoint))
         lines.removeAll { $0.hasPrefix("opening\t") }
-        let number = (last ?? 0) + 1
-        lines.insert("opening\t\(number)", at: 0)
+        lines.insert(
+            contentsOf: openings.suffix(Self.openingsMax).map {
+                "opening\t\($0.generation)\t\($0.restored)"
+            }, at: 0)
         isChanged = true
-        return number
+        return openings
+    }
+
+    /// Older ones have no versions left but of keys that nobody writes.
+    private static let openingsMax = 1000
+
+    /// The number of the source that reads `topic`, given on first sight, from 1 on.
+    mutating func number(ofSource topic: String) -> UInt16 {
+        Self.number(in: lines, "source", topic) ?? append("source", topic)
+    }
+
+    /// The topics of all sources, by their numbers less one.
+    var sources: [String] {
+        lines.filter { $0.hasPrefix("source\t") }.map { Self.field($0, 2) }
     }
 
     /// The number of `entity`, given on first sight.

@@ -2,6 +2,7 @@ import Glibc
 import NIOCore
 import NIOPosix
 import StreamRuntime
+import Synchronization
 
 /// Serves lookups, health and metrics over HTTP/1.1.
 ///
@@ -39,6 +40,7 @@ public final class FeatureServer: Sendable {
     private let options: Options
     private let now: @Sendable () -> Int64
     private let listener: Listener
+    private let lookups = Mutex<SlowLookups?>(nil)
 
     /// A server of what `store` holds, whose figures go to `metrics`.
     ///
@@ -69,6 +71,18 @@ public final class FeatureServer: Sendable {
         metrics.reading(
             "millrace_online_bytes", help: "Memory of the online store's rows."
         ) { Double(store.size().bytes) }
+        metrics.reading(
+            "millrace_lookups_waiting", help: "Lookups that wait for a record."
+        ) { Double(store.board.waiting) }
+        if !store.histories.isEmpty {
+            metrics.reading(
+                "millrace_history_versions",
+                help: "Past versions of values written since the start."
+            ) { Double(store.histories.reduce(0) { $0 + $1.figures.written }) }
+            metrics.reading(
+                "millrace_history_trimmed", help: "Past versions of values trimmed since the start."
+            ) { Double(store.histories.reduce(0) { $0 + $1.figures.removed }) }
+        }
         for view in store.catalog.views {
             metrics.reading(
                 "feast_feature_freshness_seconds",
@@ -90,23 +104,36 @@ public final class FeatureServer: Sendable {
         }
         let materialize = MaterializeAnswer(
             catalog: store.catalog, style: options.style, progress: options.progress)
+        let lookups = SlowLookups(store: store) { [store, metrics, options, now] in
+            LookupEngine(
+                store: store, metrics: metrics, style: options.style, served: options.served,
+                now: now)
+        }
+        self.lookups.withLock { $0 = lookups }
         var responders: [ObjectIdentifier: Responder] = [:]
         for loop in listener.loops {
             responders[ObjectIdentifier(loop)] = Responder(
                 engine: LookupEngine(
                     store: store, metrics: metrics, style: options.style,
                     served: options.served, now: now),
-                writes: writes, materialize: materialize, style: options.style, metrics: metrics,
-                access: options.access,
+                lookups: lookups, writes: writes, materialize: materialize, style: options.style,
+                metrics: metrics, access: options.access,
                 isHealthy: { [weak listener] in !(listener?.isDraining ?? true) })
         }
         let responderOf = responders
         let limits = options.limits
-        return try listener.start { channel in
-            guard let responder = responderOf[ObjectIdentifier(channel.eventLoop)] else { return }
-            let handlers = channel.pipeline.syncOperations
-            if let tls { try handlers.addHandler(TLSHandler(tls)) }
-            try handlers.addHandler(HTTPConnection(responder: responder, limits: limits))
+        do throws(JobFailure) {
+            return try listener.start { channel in
+                guard let responder = responderOf[ObjectIdentifier(channel.eventLoop)] else {
+                    return
+                }
+                let handlers = channel.pipeline.syncOperations
+                if let tls { try handlers.addHandler(TLSHandler(tls)) }
+                try handlers.addHandler(HTTPConnection(responder: responder, limits: limits))
+            }
+        } catch {
+            self.lookups.withLock { $0.take() }?.stop()
+            throw error
         }
     }
 
@@ -134,5 +161,9 @@ public final class FeatureServer: Sendable {
     }
 
     /// Stops accepting, finishes what has begun within `graceMillis`, closes the rest.
-    public func stop(graceMillis: Int64 = 5000) { listener.stop(graceMillis: graceMillis) }
+    public func stop(graceMillis: Int64 = 5000) {
+        let lookups = lookups.withLock { $0.take() }
+        listener.stop(graceMillis: graceMillis) { lookups?.hurry() }
+        lookups?.stop()
+    }
 }

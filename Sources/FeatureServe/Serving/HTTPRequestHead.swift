@@ -17,6 +17,8 @@ struct HTTPRequestHead: Equatable {
     var wantsDetails = false
     /// Where the secret stands that the caller presents.
     var secret: Range<Int>?
+    /// Whether the answer may be gzip.
+    var acceptsGzip = false
 
     /// A head that cannot be answered: the status and why.
     struct Problem: Error, Equatable {
@@ -178,6 +180,8 @@ struct HTTPRequestHead: Equatable {
         case 10 where Self.equals(name, "connection", foldingCase: true):
             if Self.equals(value, "close", foldingCase: true) { keepsAlive = false }
             if Self.equals(value, "keep-alive", foldingCase: true) { keepsAlive = true }
+        case 15 where Self.equals(name, "accept-encoding", foldingCase: true):
+            acceptsGzip = value.split(separator: 0x2C).contains { Self.isGzip($0) }
         case 6 where Self.equals(name, "expect", foldingCase: true):
             guard Self.equals(value, "100-continue", foldingCase: true) else {
                 throw Problem(status: 417, reason: "an expectation other than 100-continue")
@@ -185,6 +189,15 @@ struct HTTPRequestHead: Equatable {
             expectsContinue = true
         default: break
         }
+    }
+
+    /// Whether a coding that is accepted is gzip, with a weight above 0.
+    private static func isGzip(_ coding: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+        let parts = coding.split(separator: 0x3B, maxSplits: 1)
+        let name = parts.first?.filter { $0 != 0x20 && $0 != 0x09 } ?? []
+        guard name.elementsEqual("gzip".utf8) || name.elementsEqual("*".utf8) else { return false }
+        guard parts.count == 2 else { return true }
+        return parts[1].contains { (0x31...0x39).contains($0) }
     }
 
     private static func isToken(_ byte: UInt8) -> Bool {

@@ -71,7 +71,9 @@ final class Listener: Sendable {
     }
 
     /// Stops accepting, tells connections to finish what has begun within `graceMillis`, closes the rest.
-    func stop(graceMillis: Int64) {
+    ///
+    /// - Parameter hurry: called once they have been told.
+    func stop(graceMillis: Int64, hurry: () -> Void = {}) {
         guard let channel = listening.withLock({ $0.take() }) else { return }
         draining.store(true, ordering: .relaxed)
         try? channel.close().wait()
@@ -79,6 +81,7 @@ final class Listener: Sendable {
         for channel in open {
             channel.pipeline.fireUserInboundEventTriggered(HTTPConnection.Drain())
         }
+        hurry()
         let loop = group.next()
         let deadline = loop.scheduleTask(in: .milliseconds(graceMillis)) {
             for channel in open { channel.close(promise: nil) }

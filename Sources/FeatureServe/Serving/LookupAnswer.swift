@@ -1,3 +1,4 @@
+import Codecs
 import Glibc
 import StreamRuntime
 
@@ -6,16 +7,33 @@ import StreamRuntime
 /// A column whose values are all there differs from the view's other such columns in its values
 /// only, so statuses and event times are written once per view and copied from then on.
 struct LookupAnswer {
-    private var statuses: [UInt8] = []
+    private(set) var statuses: [UInt8] = []
     private var viewTails: [Range<Int>] = []
     private var counts: [Int] = []
     private var style = Compatibility.millrace
     private var details = true
+    /// Whether columns' equal ends are left out, and told of in `repeats`.
+    var packs = false
+    /// What was left out; whole answers have nothing here.
+    private(set) var repeats: [RepeatGzip.Repeat] = []
+    /// Where each view's end stood last, in the whole answer, and the bytes left out so far.
+    private var lastTails: [Int] = []
+    private var omitted = 0
+
+    /// Rows from which on leaving out pays.
+    static let packedRowsMin = 8
+
+    /// Forgets what the last answer left out.
+    mutating func begin() {
+        repeats.removeAll(keepingCapacity: true)
+        omitted = 0
+    }
 
     /// Padded as arenas are.
     private static let absent: StaticString = "null            "
     /// Twelve bytes and padding.
     private static let columnStart: StaticString = ",{\"values\":[    "
+    private var aged: UInt8 { FeatureStatus.outsideMaxAge.rawValue }
     private static let epoch: StaticString = "\"1970-01-01T00:00:00Z\""
 
     /// Appends the body for `rows` entities to `out`.
@@ -23,9 +41,9 @@ struct LookupAnswer {
     /// - Shape: `reads` holds for each row one entry for each of the plan's views, with its place in `blocks`.
     mutating func write(
         _ plan: ServingPlan, rows: Int, keys: [Column], order: [Int],
-        reads: UnsafePointer<ViewRead>, blocks: ByteArena,
-        computed: [ComputedFeatures] = [], now: Int64, wantsViewNames: Bool,
-        style: Compatibility = .millrace, details: Bool = true, to out: ByteArena
+        reads: UnsafePointer<ViewRead>, blocks: ByteArena, computed: [ComputedFeatures] = [],
+        now: Int64, wantsViewNames: Bool, style: Compatibility = .millrace, details: Bool = true,
+        extras: LookupExtras? = nil, store: OnlineStore, to out: ByteArena
     ) {
         self.style = style
         self.details = details
@@ -43,6 +61,12 @@ struct LookupAnswer {
                 continue
             }
             writeColumn(column, plan, rows: rows, reads: reads, blocks: blocks, to: out)
+            guard let details = extras?.details, !details.isEmpty else { continue }
+            out.count -= 1
+            writeDetails(
+                details, of: column, plan, store: store, rows: rows, reads: reads, now: now,
+                to: out)
+            JSONText.append("}", to: out)
         }
         if columns == first {
             // Nothing stands before the first column, so its comma goes.
@@ -60,6 +84,7 @@ struct LookupAnswer {
             append(plan.viewNames, to: out)
             JSONText.append("]", to: out)
         }
+        if let extras { write(extras, to: out) }
         JSONText.append("}}", to: out)
         report(plan)
     }
@@ -74,6 +99,10 @@ struct LookupAnswer {
         for _ in 0..<(views * 5) { counts.append(0) }
         viewTails.removeAll(keepingCapacity: true)
         for _ in 0..<views { viewTails.append(0..<0) }
+        if packs {
+            lastTails.removeAll(keepingCapacity: true)
+            for _ in 0..<views { lastTails.append(0) }
+        }
         var ttls: [Int64] = []
         for view in plan.views { ttls.append(view.declaration.ttlMicros) }
         var row = 0
@@ -83,7 +112,7 @@ struct LookupAnswer {
                 let read = reads[row &* views &+ view]
                 let status: FeatureStatus =
                     if !read.isPresent {
-                        .notFound
+                        read.isCold ? .invalid : .notFound
                     } else if FeatureStatus.isExpired(
                         eventMicros: read.eventTime, ttlMicros: ttls[view], nowMicros: now)
                     {
@@ -166,15 +195,23 @@ struct LookupAnswer {
         out.count &+= 12
         let base = blocks.base
         let feature = column.feature
+        let instead = column.standIn?.base ?? UnsafePointer(LookupAnswer.absent.utf8Start)
+        let insteadLength = column.standIn?.count ?? 4
+        let hidesAged = column.aged != .lastKnown
         var nulls = 0
         var at = out.base + out.count
         var left = out.capacity &- out.count
         var row = 0
         while row < rows {
             let read = reads[row &* views &+ column.view]
-            var source = UnsafePointer(LookupAnswer.absent.utf8Start)
-            var length = 4
-            if read.isPresent {
+            var source = instead
+            var length = insteadLength
+            if hidesAged, statuses[row &* views &+ column.view] == aged {
+                if column.aged == .null {
+                    source = UnsafePointer(LookupAnswer.absent.utf8Start)
+                    length = 4
+                }
+            } else if read.isPresent {
                 let block = base + read.rendered
                 let offsets = UnsafeRawPointer(block).assumingMemoryBound(to: UInt32.self)
                 let first = offsets[feature &+ 1]
@@ -198,6 +235,7 @@ struct LookupAnswer {
         out.count = at - out.base &- 1
         let tail = viewTails[column.view]
         if nulls == 0, !tail.isEmpty {
+            if packs, leaveOut(tail, of: column.view, out) { return }
             out.reserve(tail.count)
             memcpy(out.base + out.count, out.base + tail.lowerBound, tail.count)
             out.count &+= tail.count
@@ -215,7 +253,21 @@ struct LookupAnswer {
         let start = out.count
         writeStatuses(column, plan, rows: rows, reads: reads, blocks: blocks, to: out)
         writeTimes(column.view, plan, rows: rows, reads: reads, blocks: blocks, to: out)
-        if nulls == 0 { viewTails[column.view] = start..<out.count }
+        if nulls == 0 {
+            viewTails[column.view] = start..<out.count
+            if packs { lastTails[column.view] = start + omitted }
+        }
+    }
+
+    /// Leaves a column's end out, if the one before it is near enough.
+    private mutating func leaveOut(_ tail: Range<Int>, of view: Int, _ out: ByteArena) -> Bool {
+        let here = out.count + omitted
+        let distance = here - lastTails[view]
+        lastTails[view] = here
+        guard distance <= RepeatGzip.distanceMax, tail.count >= 32 else { return false }
+        repeats.append(.init(at: out.count, distance: distance, source: tail))
+        omitted += tail.count
+        return true
     }
 
     /// Copies up to 64 bytes beyond the end of both sides: arenas are padded for that.

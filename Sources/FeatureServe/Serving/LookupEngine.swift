@@ -6,7 +6,7 @@ import StreamRuntime
 ///
 /// - Note: `@unchecked Sendable` because it is made on one thread and from then on used by its loop only.
 final class LookupEngine: @unchecked Sendable {
-    private let store: OnlineStore
+    let store: OnlineStore
     private let metrics: MetricsRegistry
     private let now: @Sendable () -> Int64
     private let style: Compatibility
@@ -15,12 +15,12 @@ final class LookupEngine: @unchecked Sendable {
 
     private var request = LookupRequest()
     private var plans: [Int64: ServingPlan] = [:]
-    private var keyColumns: [Column] = []
+    var keyColumns: [Column] = []
     private var keyTypes: [ColumnType] = []
-    private var reads: UnsafeMutablePointer<ViewRead>
+    var reads: UnsafeMutablePointer<ViewRead>
     private var readCapacity = 64
-    private let key = ByteArena(capacity: 256)
-    private let blocks = ByteArena(capacity: 1 << 14)
+    let key = ByteArena(capacity: 256)
+    let blocks = ByteArena(capacity: 1 << 14)
     private var writer = LookupAnswer()
 
     static let planCount = 256
@@ -51,27 +51,46 @@ final class LookupEngine: @unchecked Sendable {
         _ body: UnsafeBufferPointer<UInt8>, for caller: AccessCaller = .anyone,
         details: Bool = false, into answer: ByteArena
     ) -> Int {
-        let start = WallClock.monotonicNanos()
+        var stage = LookupStage.whole
+        stage.details = details
+        stage.caller = caller
+        guard case .answered(let status) = attempt(body, stage, into: answer) else {
+            preconditionFailure("a whole lookup defers nothing")
+        }
+        return status
+    }
+
+    /// What the last answer left out.
+    var repeats: [RepeatGzip.Repeat] { writer.repeats }
+
+    /// Appends the body of the answer, unless something must be waited for that `stage` leaves to others.
+    func attempt(
+        _ body: UnsafeBufferPointer<UInt8>, _ stage: LookupStage, into answer: ByteArena
+    ) -> LookupOutcome {
+        let start = stage.startNanos ?? WallClock.monotonicNanos()
+        writer.begin()
         let from = answer.count
         var scanner = JSONScanner(body)
         do throws(JSONFault) {
             try request.scan(&scanner)
         } catch {
             error.append(to: answer)
-            return 422
+            return .answered(422)
         }
         do throws(LookupProblem) {
             let plan = try plan(scanner)
-            try caller.checkRead(plan)
-            try look(plan, scanner, details: details || !style.hidesDetails, into: answer)
+            try stage.caller.checkRead(plan)
+            if let deferral = try look(plan, scanner, stage, start: start, into: answer) {
+                return .deferred(deferral)
+            }
             let nanos = WallClock.monotonicNanos() - start
             latency.observe(nanos: nanos)
             plan.latency.observe(nanos: nanos)
-            return 200
+            return .answered(200)
         } catch {
             answer.count = from
             error.append(to: answer, style: style)
-            return error.status(style)
+            return .answered(error.status(style))
         }
     }
 
@@ -120,8 +139,9 @@ final class LookupEngine: @unchecked Sendable {
     }
 
     private func look(
-        _ plan: ServingPlan, _ scanner: JSONScanner, details: Bool, into answer: ByteArena
-    ) throws(LookupProblem) {
+        _ plan: ServingPlan, _ scanner: JSONScanner, _ stage: LookupStage, start: Int64,
+        into answer: ByteArena
+    ) throws(LookupProblem) -> LookupDeferral? {
         guard request.hasEntities, let first = request.keys.first else {
             throw .invalid("\"entities\" must map each join key to a list of values")
         }
@@ -141,8 +161,29 @@ final class LookupEngine: @unchecked Sendable {
             reads = .allocate(capacity: readCapacity)
         }
         blocks.count = 0
-        for group in plan.groups.indices { try read(group, plan, rows: rows) }
-        let time = now()
+        var time = now()
+        var extras: LookupExtras?
+        var isWhole = true
+        if let options = request.options {
+            var made = LookupExtras(details: options.details, applied: stage.applied)
+            if let record = try awaited(options, plan, stage, start: start) {
+                if stage.defers { return LookupDeferral(options, start: start, record: record) }
+                made.applied = false
+            } else if options.wait != nil {
+                made.applied = stage.applied ?? true
+            }
+            isWhole = try read(options, plan, stage, rows: rows, now: time, into: &made)
+            time = options.asOf ?? time
+            made.isOverdue = options.deadlineMillis.map { _ in !isWhole }
+            extras = made
+        } else {
+            isWhole = try readGroups(plan, rows: rows, fetches: stage.fetches)
+        }
+        if !isWhole, stage.defers {
+            return LookupDeferral(request.options ?? LookupOptions(), start: start, record: nil)
+        }
+        writer.packs =
+            stage.packs && rows >= LookupAnswer.packedRowsMin && extras?.details.isEmpty ?? true
         var computed: [ComputedFeatures] = []
         if !plan.computed.isEmpty {
             computed = try compute(plan, scanner, rows: rows, now: time)
@@ -150,7 +191,9 @@ final class LookupEngine: @unchecked Sendable {
         writer.write(
             plan, rows: rows, keys: keyColumns, order: keyOrder, reads: reads, blocks: blocks,
             computed: computed, now: time, wantsViewNames: request.wantsViewNames, style: style,
-            details: details, to: answer)
+            details: stage.details || !style.hidesDetails, extras: extras, store: store,
+            to: answer)
+        return nil
     }
 
     /// The on-demand parts of the answer, out of what the request says and what was read.
@@ -218,11 +261,13 @@ final class LookupEngine: @unchecked Sendable {
         }
     }
 
-    private func read(
-        _ number: Int, _ plan: ServingPlan, rows: Int
-    ) throws(LookupProblem) {
+    func read(
+        _ number: Int, _ plan: ServingPlan, rows: Int, epoch: UInt32 = ViewVersion.orphan,
+        fetches: Bool
+    ) throws(LookupProblem) -> Bool {
         let group = plan.groups[number]
         let table = store.tables[group.table]
+        var isWhole = true
         var row = 0
         if keyOrder.count < plan.joinKeys.count, !group.keyParts.allSatisfy(keyOrder.contains) {
             while row < rows {
@@ -233,28 +278,36 @@ final class LookupEngine: @unchecked Sendable {
             }
         }
         while row < rows {
-            key.count = 0
-            var part = 0
-            while part < group.keyParts.count {
-                KeyEncoder.append(keyColumns[group.keyParts[part]], row, to: key)
-                part &+= 1
-            }
+            encodeKey(group, row)
             let hash = Hash.xxh3(key.base, key.count)
+            var isThere = false
             do throws(JobFailure) {
-                try table.shard(hash).read(
+                isThere = try table.shard(hash).read(
                     hash: hash, key: key.base, keyLength: key.count, slots: group.slots,
-                    withPayloads: group.isComputedFrom,
+                    epoch: epoch, fetches: fetches, withPayloads: group.isComputedFrom,
                     reads: reads + row * plan.views.count + group.firstView, into: blocks)
+                if !isThere { isWhole = false }
             } catch {
                 throw .storage(error)
             }
-            if let served, served.samples(hash) {
+            if let served, isThere, epoch == ViewVersion.orphan, served.samples(hash) {
                 served.note(
                     plan, group: number, key: key,
                     reads: reads + row * plan.views.count + group.firstView, blocks: blocks,
                     now: now())
             }
             row &+= 1
+        }
+        return isWhole
+    }
+
+    @inline(__always)
+    func encodeKey(_ group: ServingPlan.Group, _ row: Int) {
+        key.count = 0
+        var part = 0
+        while part < group.keyParts.count {
+            KeyEncoder.append(keyColumns[group.keyParts[part]], row, to: key)
+            part &+= 1
         }
     }
 

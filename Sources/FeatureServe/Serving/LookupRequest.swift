@@ -20,6 +20,8 @@ struct LookupRequest {
     /// `features` stays empty.
     var known: [UInt8] = []
     private(set) var wantsViewNames = false
+    /// What is asked for beyond Feast's contract; nil, as a rule, for nothing.
+    private(set) var options: LookupOptions?
 
     /// Reads `scanner`'s document; unknown members are checked and ignored, of two alike the last counts.
     mutating func scan(_ scanner: inout JSONScanner) throws(JSONFault) {
@@ -30,6 +32,7 @@ struct LookupRequest {
         hasEntities = false
         fullNames = false
         wantsViewNames = false
+        options = nil
         var featureBytes = 0..<0
         try scanner.object { (name, scanner) throws(JSONFault) in
             let bytes = scanner.bytes(name)
@@ -52,6 +55,8 @@ struct LookupRequest {
                 fullNames = try flag(&scanner)
             } else if matches(bytes, "include_feature_view_version_metadata") {
                 wantsViewNames = try flag(&scanner)
+            } else if try scanOption(bytes, &scanner) {
+                // It is one of our own.
             } else {
                 let token = try scanner.value()
                 if matches(bytes, "features"), token.kind != .null {
@@ -63,6 +68,15 @@ struct LookupRequest {
             throw scanner.fault("something after the document")
         }
         planBytes = service.map { Int($0.start)..<Int($0.end) } ?? featureBytes
+    }
+
+    private mutating func scanOption(
+        _ name: UnsafeBufferPointer<UInt8>, _ scanner: inout JSONScanner
+    ) throws(JSONFault) -> Bool {
+        var found = options ?? LookupOptions()
+        guard try found.scan(name, &scanner) else { return false }
+        options = found
+        return true
     }
 
     /// Reads the features that stand in `planBytes` of `scanner`'s document, known or not.

@@ -1,3 +1,4 @@
+import Codecs
 import NIOCore
 import StreamRuntime
 
@@ -6,6 +7,8 @@ import StreamRuntime
 /// - Note: `@unchecked Sendable` because it is made before its loop runs and used by that loop only.
 final class Responder: @unchecked Sendable {
     private let engine: LookupEngine
+    private let lookups: SlowLookups
+    private let packer = RepeatGzip()
     private let writes: WriteQueue?
     private let materialize: MaterializeAnswer
     private let style: Compatibility
@@ -16,11 +19,13 @@ final class Responder: @unchecked Sendable {
     private let body = ByteArena(capacity: 1 << 14)
 
     init(
-        engine: LookupEngine, writes: WriteQueue?, materialize: MaterializeAnswer,
+        engine: LookupEngine, lookups: SlowLookups, writes: WriteQueue?,
+        materialize: MaterializeAnswer,
         style: Compatibility, metrics: MetricsRegistry,
         access: AccessRules = .open, isHealthy: @escaping @Sendable () -> Bool
     ) {
         self.engine = engine
+        self.lookups = lookups
         self.writes = writes
         self.materialize = materialize
         self.style = style
@@ -50,10 +55,21 @@ final class Responder: @unchecked Sendable {
         var status = 200
         var allow: StaticString?
         var type: StaticString? = "application/json"
+        var isPacked = false
         switch (head.route, head.method) {
         case (.lookup, .post):
-            status = engine.answer(
-                request, for: caller, details: head.wantsDetails, into: body)
+            var stage = LookupStage.prompt
+            stage.details = head.wantsDetails
+            stage.caller = caller
+            stage.packs = head.acceptsGzip
+            switch engine.attempt(request, stage, into: body) {
+            case .answered(let given):
+                status = given
+                isPacked = pack()
+            case .deferred(let deferral):
+                return lookups.finish(
+                    Array(request), deferral, engine: engine, stage: stage, on: loop)
+            }
         case (.push, .post), (.write, .post):
             let kind: WriteQueue.Kind = head.route == .push ? .push : .view
             if let writes { return writes.submit(kind, json: request, for: caller, on: loop) }
@@ -84,9 +100,20 @@ final class Responder: @unchecked Sendable {
             JSONText.append("{\"detail\":\"Method Not Allowed\"}", to: body)
         }
         write(
-            status, type: type, allow: allow, keepsAlive: keepsAlive,
+            status, type: type, allow: allow, isPacked: isPacked, keepsAlive: keepsAlive,
             sendsBody: head.method != .head, into: &output)
         return nil
+    }
+
+    /// Makes gzip of a body from which repetitions were left out; false for a whole one.
+    private func pack() -> Bool {
+        let repeats = engine.repeats
+        guard !repeats.isEmpty else { return false }
+        let packed = packer.encode(
+            UnsafeBufferPointer(start: body.base, count: body.count), repeats: repeats)
+        body.count = 0
+        body.append(packed.baseAddress!, packed.count)
+        return true
     }
 
     /// Appends an answer that was waited for; nil for work that was given up.
@@ -146,8 +173,7 @@ final class Responder: @unchecked Sendable {
 
     private func write(
         _ status: Int, type: StaticString?, allow: StaticString?, retryAfter: Int64? = nil,
-        keepsAlive: Bool,
-        sendsBody: Bool, into output: inout ByteBuffer
+        isPacked: Bool = false, keepsAlive: Bool, sendsBody: Bool, into output: inout ByteBuffer
     ) {
         answers[status]?.add()
         output.reserveCapacity(minimumWritableBytes: body.count + 256)
@@ -160,6 +186,7 @@ final class Responder: @unchecked Sendable {
             output.writeStaticString("\r\ncontent-type: ")
             output.writeStaticString(type)
         }
+        if isPacked { output.writeStaticString("\r\ncontent-encoding: gzip") }
         if let allow {
             output.writeStaticString("\r\nallow: ")
             output.writeStaticString(allow)

@@ -33,7 +33,14 @@ final class ServingPlan: Sendable {
         let view: Int
         let feature: Int
         var isComputed = false
+        /// The text that stands in for what was never written or is not known; nil for null.
+        var standIn: FixedText?
+        /// What is given for a value that has outlived its ttl.
+        var aged = AgedValue.lastKnown
     }
+
+    /// What is given for a value that has outlived its ttl.
+    enum AgedValue: Sendable { case lastKnown, standIn, null }
 
     /// What tells the plan from others: the bytes it was made from and whether names are full.
     let identity: [UInt8]
@@ -118,7 +125,12 @@ final class ServingPlan: Sendable {
         for (name, feature) in picked {
             if let at = views.firstIndex(where: { $0.declaration.name == name }) {
                 views[at].columns += 1
-                columns.append(OutputColumn(view: at, feature: feature))
+                let definition = views[at].declaration.definitions[feature]
+                columns.append(
+                    OutputColumn(
+                        view: at, feature: feature,
+                        standIn: definition.standIn.map { FixedText($0.json(definition.type)) },
+                        aged: ServingPlan.aged(definition)))
             } else {
                 let at = onDemand.firstIndex { $0.name == name }!
                 columns.append(OutputColumn(view: at, feature: feature, isComputed: true))

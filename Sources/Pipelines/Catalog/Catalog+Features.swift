@@ -65,6 +65,11 @@ extension Catalog {
                             name: "ttl", shape: .text(.duration),
                             meaning: "The age at which a value no longer counts; never otherwise."),
                         KeyShape(
+                            name: "history", shape: .text(.duration),
+                            meaning:
+                                "How far back lookups may ask (as_of); past versions are kept for that long."
+                        ),
+                        KeyShape(
                             name: "features",
                             shape: .list(of: .either([.text(.name), feature]), min: 1),
                             meaning:

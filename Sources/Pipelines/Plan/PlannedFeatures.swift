@@ -23,6 +23,8 @@ struct PlannedFeatureView: Equatable, Sendable {
     let definitions: [FeatureDefinition]
     /// The age at which a value no longer counts; nil = never.
     let ttl: Duration?
+    /// How long past versions are kept; nil = not at all.
+    var history: Duration?
     var notes = DefinitionNotes()
 
     var features: [Field] { definitions.map(\.field) }

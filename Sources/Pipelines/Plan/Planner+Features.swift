@@ -67,7 +67,8 @@ extension Planner {
         guard diagnostics.isEmpty else { return nil }
         return PlannedFeatureView(
             name: view.name.value, entity: entity, from: nil, keyColumns: [], featureColumns: [],
-            definitions: definitions, ttl: view.ttl == .zero ? nil : view.ttl, notes: view.notes)
+            definitions: definitions, ttl: view.ttl == .zero ? nil : view.ttl,
+            history: view.history, notes: view.notes)
     }
 
     private func checkIsFeature(_ name: String, _ type: ColumnType, at position: Position) {
@@ -161,7 +162,7 @@ extension Planner {
         return PlannedFeatureView(
             name: view.name.value, entity: entity, from: from.value, keyColumns: keyColumns,
             featureColumns: featureColumns, definitions: definitions,
-            ttl: view.ttl == .zero ? nil : view.ttl, notes: view.notes)
+            ttl: view.ttl == .zero ? nil : view.ttl, history: view.history, notes: view.notes)
     }
 
     /// The features with their defaults and what they fall back to.

@@ -39,10 +39,14 @@ struct BoundedRun {
         for notice in storage.skipped { Terminal.error("warning: \(notice)\n") }
         try begun?(BoundedRun.offsets(storage.restored?.positions ?? [:]))
         let online =
-            plan.featureViews.isEmpty ? nil : try OnlineStores.open(plan, budget: budget.online)
+            plan.featureViews.isEmpty
+            ? nil
+            : try OnlineStores.open(
+                plan, budget: budget.online, checkpoint: storage.restored?.checkpoint ?? 0)
         let job = try Job(
             graph: graph(online), settings: settings,
-            storage: NoticedStorage(storage, beforeCheckpoint))
+            storage: NoticedStorage(storage, beforeCheckpoint),
+            followers: online.map { [SnapshotFollower($0)] } ?? [])
         let clock = SystemClock()
         let began = clock.nanos
         try job.start()

@@ -39,7 +39,12 @@ struct GraphBuilder {
         let firstSink = firstStep + Int64(plan.steps.count)
         let firstOwn = firstSink + Int64(plan.sinks.count)
         return JobGraph(
-            sources: plan.sources.map { timed(sources.node($0)) },
+            sources: plan.sources.map { source in
+                var node = timed(sources.node(source))
+                // Lookups may wait for a record.
+                node.tellsProgress = online != nil
+                return node
+            },
             steps: plan.steps.map { step in
                 JobGraph.StepNode(
                     id: step.id, ordinal: firstStep + Int64(step.ordinal),

@@ -12,14 +12,19 @@ enum OnlineStores {
     /// Opens the store in the plan's state directory, made if it is not there, for a job that goes on from
     /// `checkpoint`.
     static func open(
-        _ plan: JobPlan, budget: Int, checkpoint: Int64 = 0
+        _ plan: JobPlan, budget: Int, checkpoint: Int64? = nil
     ) throws(JobFailure) -> OnlineStore {
         let path = directory(of: plan)
         try Directories.make(path)
         return try OnlineStore(
             catalog: try catalog(plan),
             rows: try RocksRows(path: path, blockCacheBytes: budget / 4),
-            budgetBytes: budget, checkpoint: checkpoint)
+            budgetBytes: budget, checkpoint: checkpoint,
+            provenance: PlannedProvenance(plan).provenance,
+            history: Dictionary(
+                uniqueKeysWithValues: plan.featureViews.compactMap { view in
+                    view.history.map { (view.name, $0.micros) }
+                }))
     }
 
     /// Opens the store as `open` does, and on the Redis server that the plan names, if it names one.

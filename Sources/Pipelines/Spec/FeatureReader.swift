@@ -27,7 +27,8 @@ struct FeatureReader {
         guard let entity = node["entity"]?.located else { return nil }
         return FeatureViewSpec(
             name: entry.name, entity: entity, from: node["from"]?.located,
-            ttl: node["ttl"]?.duration, features: node["features"]?.items.compactMap(feature),
+            ttl: node["ttl"]?.duration, history: node["history"]?.duration,
+            features: node["features"]?.items.compactMap(feature),
             degrade: node["degrade"].flatMap(degrade), notes: notes(node))
     }
 

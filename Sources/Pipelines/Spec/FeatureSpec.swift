@@ -26,6 +26,8 @@ struct FeatureViewSpec: Sendable {
     /// nil = nothing but pushes fill it.
     let from: Located<String>?
     let ttl: Duration?
+    /// How long past versions are kept.
+    var history: Duration?
     /// nil = every column that is not a key.
     let features: [FeatureSpec]?
     var degrade: Located<[Degradation]>?

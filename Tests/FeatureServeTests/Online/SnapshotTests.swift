@@ -1,5 +1,7 @@
 import Codecs
+import Glibc
 import StreamRuntime
+import Synchronization
 import Testing
 
 @testable import FeatureServe
@@ -204,6 +206,119 @@ private struct Run {
             case 4: try check("between")
             default: break
             }
+        }
+    }
+
+    @Test func `writers on several threads never tear a snapshot`() throws {
+        // In each epoch both writers write its number into both views of both entities.
+        let store = try Shop.store()
+        let money = Schema([
+            Field("user_id", .int64), Field("balance", .decimal(precision: 12, scale: 2)),
+            Field("since", .timestamp), Field("born", .date), Field("vip", .bool),
+            Field("token", .bytes), Field("last", .list(.int64)),
+        ])
+        let last: Int64 = 60
+        let turns = Turns()
+        func run(_ body: @escaping @Sendable () throws -> Void) -> Thread {
+            Thread { do { try body() } catch { turns.fail("\(error)") } }
+        }
+        let counters = run {
+            let sink = FeatureSink(
+                try FeatureWriter(
+                    store: store, view: "user_counters", schema: Shop.counterSchema))
+            try sink.recover(token: nil)
+            for epoch in 1...last {
+                for user: Int64 in [7, 8] {
+                    try sink.write(Shop.batch([.init(user: user, orders: epoch, at: epoch)]))
+                }
+                _ = try sink.prepare(checkpoint: epoch)
+                turns.arrive(epoch)
+            }
+        }
+        let accounts = run {
+            let sink = FeatureSink(
+                try FeatureWriter(store: store, view: "user_money", schema: money))
+            try sink.recover(token: nil)
+            for epoch in 1...last {
+                for user: Int64 in [8, 7] {
+                    let batch = ColumnBatch(schema: money, capacity: 1)
+                    batch.columns[0].append(user)
+                    batch.columns[1].appendNull()
+                    batch.columns[2].append(epoch * Shop.second)
+                    for column in 3...6 { batch.columns[column].appendNull() }
+                    batch.order.append(eventTime: epoch, watermark: .min, origin: 0, offset: 0)
+                    batch.count = 1
+                    try sink.write(batch)
+                }
+                _ = try sink.prepare(checkpoint: epoch)
+                turns.arrive(epoch)
+            }
+        }
+        let completer = run {
+            for epoch in 1...last {
+                // At most one checkpoint is under way, while the writers are in the epoch after it.
+                guard turns.wait(for: epoch) else { return }
+                store.complete(checkpoint: epoch)
+                turns.open(epoch)
+            }
+        }
+        let engine = LookupEngine(store: store, metrics: MetricsRegistry(), now: { 100 })
+        let body = """
+            {"features":["user_counters:orders_1h","user_money:since"],\
+            "entities":{"user_id":[7,8]},"consistency":"snapshot"}
+            """
+        var seen: Set<String> = []
+        while store.completedEpoch < last, turns.failure == nil {
+            let answer = Shop.ask(engine, body).body
+            let values = answer.split(separator: "{\"values\":[").dropFirst(2)
+                .flatMap { $0.prefix { $0 != "]" }.split(separator: ",") }
+            let epoch = answer.split(separator: "\"snapshot_epoch\":").last?.prefix { $0.isNumber }
+            let wanted: Substring = epoch == "0" ? "null" : epoch ?? "?"
+            guard values == [Substring](repeating: wanted, count: 4) else {
+                Issue.record("torn: \(answer)")
+                break
+            }
+            seen.insert(String(wanted))
+        }
+        turns.stop()
+        for thread in [counters, accounts, completer] { thread.join() }
+        #expect(turns.failure == nil)
+        #expect(!seen.isEmpty)
+    }
+}
+
+/// Lets two writers run at most one epoch ahead of the checkpoint that completes.
+private final class Turns: Sendable {
+    private struct State {
+        var arrived: [Int64: Int] = [:]
+        var completed: Int64 = 0
+        var isStopped = false
+        var failure: String?
+    }
+    private let state = Mutex(State())
+
+    var failure: String? { state.withLock { $0.failure } }
+    func fail(_ text: String) { state.withLock { $0.failure = text } }
+    func stop() { state.withLock { $0.isStopped = true } }
+    func open(_ epoch: Int64) { state.withLock { $0.completed = epoch } }
+
+    /// A writer has cut `epoch` off; it goes on once the one before has completed.
+    func arrive(_ epoch: Int64) {
+        state.withLock { $0.arrived[epoch, default: 0] += 1 }
+        while state.withLock({ $0.completed < epoch - 1 && !$0.isStopped && $0.failure == nil }) {
+            sched_yield()
+        }
+    }
+
+    /// Waits until both writers have cut `epoch` off; false when it is all over.
+    func wait(for epoch: Int64) -> Bool {
+        while true {
+            let (isThere, isOver) = state.withLock {
+                ($0.arrived[epoch] == 2, $0.isStopped || $0.failure != nil)
+            }
+            if isThere { return true }
+            if isOver { return false }
+            sched_yield()
         }
     }
 }
