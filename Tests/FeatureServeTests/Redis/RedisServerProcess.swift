@@ -14,7 +14,10 @@ final class RedisServerProcess {
 
     /// Starts a server on a free port and waits until it answers.
     init(port: Int? = nil, options: [String] = []) throws {
-        self.port = port ?? RedisServerProcess.freePort()
+        var free = port ?? RedisServerProcess.freePort()
+        // A node of a cluster also listens 10,000 ports higher.
+        while free > 55_535 { free = RedisServerProcess.freePort() }
+        self.port = free
         directory = RedisShop.temporary()
         self.options = options
         try start()
