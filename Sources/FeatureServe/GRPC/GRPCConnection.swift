@@ -35,6 +35,7 @@ final class GRPCConnection: ChannelInboundHandler {
     private var hasWritten = false
     private var isReading = false
     private var isDraining = false
+    private var isHalfClosed = false
 
     /// What the client may send before we have read it: of one stream, and of the connection.
     static let streamWindow = 1 << 20
@@ -127,9 +128,17 @@ final class GRPCConnection: ChannelInboundHandler {
     }
 
     private func closeIfDrained() {
-        guard isDraining, calls.isEmpty, let context else { return }
-        // The stream's last frame is told of while it is being written: what is on its way goes first.
-        context.eventLoop.assumeIsolated().execute { context.close(promise: nil) }
+        guard isDraining, !isHalfClosed, calls.isEmpty, let context else { return }
+        isHalfClosed = true
+        // The stream's last frame is told of while it is being written: what is on its way goes first. Only
+        // our half is closed then: with bytes of the client unread a whole close would be a reset, which
+        // can take the last frames from it. The client's close, or the end of the grace, does the rest.
+        let loop = context.eventLoop.assumeIsolated()
+        loop.execute {
+            let closed = context.eventLoop.makePromise(of: Void.self)
+            closed.futureResult.assumeIsolated().whenFailure { _ in context.close(promise: nil) }
+            context.close(mode: .output, promise: closed)
+        }
     }
 
     // MARK: requests
