@@ -14,6 +14,7 @@ from conftest import free_port
 
 README = pathlib.Path(__file__).parents[2] / "README.md"
 PIPELINES = """
+    version: 1
     job: {name: marketplace, serve: {resp: {port: REDIS}}}
     entities:
       user: {keys: {user_id: int64}}

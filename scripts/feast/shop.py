@@ -7,6 +7,7 @@ from feast.types import Array, Bool, Float32, Float64, Int32, Int64, String, Uni
 from feast.value_type import ValueType
 
 PIPELINES = """
+    version: 1
     job:
       name: shop
       {serve}
