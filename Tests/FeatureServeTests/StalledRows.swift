@@ -75,3 +75,21 @@ final class Thread {
 
     func join() { pthread_join(thread, nil) }
 }
+
+/// A sink that counts the rows that were committed.
+final class CountingSink: Sink, Sendable {
+    private let written = Atomic<Int>(0)
+    let committed = Atomic<Int>(0)
+
+    func recover(token: [UInt8]?) throws(JobFailure) {}
+
+    func write(_ batch: ColumnBatch) throws(JobFailure) {
+        written.wrappingAdd(batch.count, ordering: .relaxed)
+    }
+
+    func prepare(checkpoint: Int64) throws(JobFailure) -> [UInt8] { [] }
+
+    func commit(checkpoint: Int64, token: [UInt8]) throws(JobFailure) {
+        committed.store(written.load(ordering: .relaxed), ordering: .relaxed)
+    }
+}

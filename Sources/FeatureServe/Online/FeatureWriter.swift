@@ -154,6 +154,31 @@ public final class FeatureWriter {
         return written
     }
 
+    /// Tells the log of what clients write of every row of `batch`, and leaves the store as it is.
+    ///
+    /// - Precondition: the rows are inserts, and no key is null.
+    func log(_ batch: ColumnBatch, to log: PushedVersions) throws(JobFailure) {
+        let encoded = keys.encode(batch)
+        let features = featureColumns.map { Unmanaged.passUnretained(batch.columns[$0]) }
+        let visible = now()
+        pending.removeAll()
+        for row in 0..<batch.count {
+            payload.count = 0
+            features.withUnsafeBufferPointer { features in
+                hints.withUnsafeMutableBufferPointer { hints in
+                    ViewPayload.append(
+                        row: row, of: features, hints: hints.baseAddress!, to: payload)
+                }
+            }
+            pending.append(
+                key: encoded.bytes.bytes(row), isDeleted: false, visibleTime: visible,
+                order: batch.order, row: row, payload: payload.base, length: payload.count)
+        }
+        try log.write(pending.batch, of: table.views[slot].name)
+        pending.removeAll()
+        withExtendedLifetime(batch) {}
+    }
+
     /// Makes the versions told of so far readable in their log: for writes that no checkpoint covers.
     public func commitVersions() throws(JobFailure) {
         guard let versions else { return }

@@ -16,6 +16,8 @@ final class WriteClerk: @unchecked Sendable {
     private let metrics: MetricsRegistry
     private let style: Compatibility
     private var desks: [String: Desk] = [:]
+    /// Whether versions were written that their log must show before the answer.
+    private var hasLogged = false
     private let latency: [WriteQueue.Kind: Histogram]
     private let outcomes: [WriteQueue.Kind: (done: Counter, refused: Counter)]
 
@@ -96,10 +98,10 @@ final class WriteClerk: @unchecked Sendable {
         if kind == .push {
             guard let found = targets.pushSources[name] else { throw .noPushSource(name) }
             views = found
-            guard target == .online else {
+            guard target == .online || store.pushedVersions != nil else {
                 throw .notDone(
-                    "This job keeps no log of feature versions to push to: push with "
-                        + "\"to\": \"online\"")
+                    "This job keeps no log of feature versions to push to: set feature_log, or push "
+                        + "with \"to\": \"online\"")
             }
         } else {
             guard store.catalog.view(name) != nil else { throw .noView(name) }
@@ -113,6 +115,11 @@ final class WriteClerk: @unchecked Sendable {
         }
         for (desk, batch) in ready {
             do throws(JobFailure) {
+                if target != .online { hasLogged = true }
+                if target == .offline, let log = store.pushedVersions {
+                    try desk.writer.log(batch, to: log)
+                    continue
+                }
                 _ = try desk.writer.write(batch)
             } catch {
                 throw .storage(error)
@@ -124,7 +131,7 @@ final class WriteClerk: @unchecked Sendable {
         if kind == .push {
             metrics.counter(
                 "feast_push_request_total", help: "Pushes taken, by push source and target.",
-                labels: [("push_source", name), ("mode", "online")]
+                labels: [("push_source", name), ("mode", target.rawValue)]
             ).add()
         }
     }
@@ -148,11 +155,12 @@ final class WriteClerk: @unchecked Sendable {
         }
     }
 
-    /// Makes the rows of `written` durable; nil when they are.
+    /// Makes the rows of `written` durable, and what was pushed for training readable; nil when they are.
     func persist(_ written: [WrittenKeys]) -> LookupProblem? {
-        guard !written.isEmpty else { return nil }
         do throws(JobFailure) {
-            try store.persist(written)
+            if hasLogged { try store.pushedVersions?.commit() }
+            hasLogged = false
+            if !written.isEmpty { try store.persist(written) }
             return nil
         } catch {
             return .storage(error)

@@ -4,7 +4,10 @@
 ///   list of values for each column (or a map from row to value, as pandas writes by default).
 struct WriteRequest {
     /// Where pushed rows go.
-    enum Target: Equatable { case online, offline, onlineAndOffline }
+    enum Target: String {
+        case online, offline
+        case onlineAndOffline = "online_and_offline"
+    }
 
     struct DataColumn {
         let name: String
@@ -29,13 +32,8 @@ struct WriteRequest {
             case "feature_view_name": view = try text(&scanner)
             case "to":
                 let name = try text(&scanner)
-                unknownTarget = nil
-                switch name {
-                case "online": target = .online
-                case "offline": target = .offline
-                case "online_and_offline": target = .onlineAndOffline
-                default: unknownTarget = name
-                }
+                unknownTarget = Target(rawValue: name) == nil ? name : nil
+                target = Target(rawValue: name) ?? .online
             case "df": try readData(&scanner)
             default: _ = try scanner.value()
             }

@@ -1,5 +1,6 @@
 import Glibc
 import StreamRuntime
+import Synchronization
 import Testing
 
 @testable import FeatureServe
@@ -363,6 +364,33 @@ import Testing
             }
             syncer.join()
             writer.join()
+        }
+    }
+
+    @Test
+    func `a push for training is in the log before its answer, and in the store if asked for`()
+        throws
+    {
+        try Self.serving { counter in
+            func push(_ target: String, _ user: Int) throws -> HTTPAsk.Answer {
+                try counter.post(
+                    "/push",
+                    "{\"push_source_name\":\"orders\",\"to\":\"\(target)\",\"df\":{\"user_id\":[\(user)],"
+                        + "\"orders_1h\":[5],\"spend_24h\":[0],\"city\":[null],"
+                        + "\"event_timestamp\":[\"2026-11-02T11:30:00\"]}}")
+            }
+            let refused = try push("offline", 1)
+            #expect(refused.status == 501)
+            #expect(refused.body.contains("feature_log"))
+            let sink = CountingSink()
+            counter.store.pushedVersions = PushedVersions { _ in sink }
+            for (target, user, committed, status) in [
+                ("offline", 2, 1, "NOT_FOUND"), ("online_and_offline", 3, 2, "PRESENT"),
+            ] {
+                #expect(try push(target, user).status == 200)
+                #expect(sink.committed.load(ordering: .relaxed) == committed)
+                #expect(counter.read(user, ["orders_1h"]).contains(status), "\(target)")
+            }
         }
     }
 
