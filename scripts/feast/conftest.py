@@ -18,6 +18,21 @@ def free_port():
         return probe.getsockname()[1]
 
 
+# A file must read something; nothing ever comes here.
+QUIET = """
+connections: {quiet: {embedded: ./topics}}
+streams:
+  nothing:
+    from: {topic: nothing, connection: quiet}
+    format: json
+    fields: {id: string, ts: timestamp}
+    time: {field: ts, out_of_orderness: 5s}
+    on_error: drop
+pipelines:
+  unread: {from: nothing, steps: [{filter: "id != ''"}], to: {topic: unread, connection: quiet}}
+"""
+
+
 class Server:
     """A millrace process; `port` serves HTTP."""
 
@@ -30,7 +45,7 @@ class Server:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.file = self.directory / "features.yaml"
-        self.file.write_text(textwrap.dedent(pipelines))
+        self.file.write_text(textwrap.dedent(pipelines) + QUIET)
         self.log = self.directory / "log.txt"
         self.process = None
 
@@ -39,6 +54,10 @@ class Server:
         return f"{'https://localhost' if self.tls else 'http://127.0.0.1'}:{self.port}"
 
     def start(self):
+        if not (self.directory / "topics").exists():
+            subprocess.run(
+                [os.environ["MILLRACE"], "topics", "create", "nothing", "--file", str(self.file)],
+                cwd=self.directory, check=True, capture_output=True)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [os.environ["MILLRACE"], "run", str(self.file), "--port", str(self.port)],
