@@ -103,7 +103,7 @@ let package = Package(
         // A Kafka broker for the tests: no part of the program.
         .systemLibrary(name: "CEpoll", path: "Tests/Support/CEpoll"),
         .target(
-            name: "TestBroker", dependencies: ["Codecs", "CPlatform", "CEpoll"],
+            name: "TestBroker", dependencies: ["Codecs", "CPlatform", "CEpoll", "CDigest"],
             path: "Tests/Support/TestBroker", swiftSettings: strict + [.unsafeFlags(["-O"])]),
         .executableTarget(
             name: "test-broker", dependencies: ["TestBroker"], path: "Tests/Support/test-broker",
@@ -132,7 +132,9 @@ let package = Package(
         .testTarget(
             name: "KafkaTests",
             dependencies: [
-                "Connectors", "Pipelines", "StreamRuntime", "TestBroker", "CRdKafka", "millrace",
+                "Connectors", "Pipelines", "FeatureServe", "StreamRuntime", "TestBroker",
+                "TestHTTP",
+                "HTTP", "CRdKafka", "millrace",
             ], swiftSettings: strict),
         .testTarget(name: "RocksDBTests", dependencies: ["RocksDB"], swiftSettings: strict),
         .testTarget(name: "CodecsTests", dependencies: ["Codecs"], swiftSettings: strict),

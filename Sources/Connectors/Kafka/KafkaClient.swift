@@ -8,6 +8,8 @@ final class KafkaEvents: Sendable {
     struct Told {
         /// Since when all brokers are gone, on the monotonic clock, and what was said.
         var outage: (sinceMillis: Int64, reason: String)?
+        /// Why the brokers do not let the client in, told since one has answered last.
+        var refusal: (code: rd_kafka_resp_err_t, reason: String)?
         /// An error after which the client is of no use.
         var fatal: String?
         /// The first record that could not be delivered.
@@ -53,6 +55,9 @@ final class KafkaClient: @unchecked Sendable {
                 throw error
             }
         }
+        let mechanism = settings["sasl.mechanism"] ?? settings["sasl.mechanisms"]
+        let hasTokens = mechanism?.uppercased() == "OAUTHBEARER"
+        if hasTokens { rd_kafka_conf_enable_sasl_queue(configuration, 1) }
         rd_kafka_conf_set_opaque(configuration, Unmanaged.passUnretained(events).toOpaque())
         configure(configuration)
         // Without a callback of ours the library writes to the standard error.
@@ -79,6 +84,8 @@ final class KafkaClient: @unchecked Sendable {
                 at: connection.bootstrap, remedy: "correct the connection's properties")
         }
         handle = made
+        // Tokens are made by a callback, and not every client of ours is polled.
+        if hasTokens { rd_kafka_error_destroy(rd_kafka_sasl_background_callbacks_enable(made)) }
     }
 
     deinit {
@@ -120,6 +127,11 @@ final class KafkaClient: @unchecked Sendable {
         events.told.withLock {
             if code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN.rawValue, $0.outage == nil {
                 $0.outage = (KafkaClient.millis(), reason)
+            }
+            if code == RD_KAFKA_RESP_ERR__AUTHENTICATION.rawValue
+                || code == RD_KAFKA_RESP_ERR__SSL.rawValue
+            {
+                $0.refusal = (rd_kafka_resp_err_t(rawValue: code), reason)
             }
             if code == RD_KAFKA_RESP_ERR__FATAL.rawValue, $0.fatal == nil { $0.fatal = reason }
         }
@@ -166,7 +178,10 @@ final class KafkaClient: @unchecked Sendable {
 
     /// Says that a broker has answered: an outage, if there was one, is over.
     func noteAnswer() {
-        events.told.withLock { if $0.outage != nil { $0.outage = nil } }
+        events.told.withLock {
+            if $0.outage != nil { $0.outage = nil }
+            if $0.refusal != nil { $0.refusal = nil }
+        }
     }
 
     private func isAnswered() -> Bool {
@@ -229,8 +244,27 @@ final class KafkaClient: @unchecked Sendable {
         return "Kafka topic \(name) at \(connection.bootstrap)"
     }
 
+    /// Why the brokers do not let the client in; nil when they do, or have not said.
+    func refused(_ topic: String) -> JobFailure? {
+        // Not every client is polled, and what it was told waits until then.
+        rd_kafka_poll(handle, 0)
+        guard let (code, reason) = events.told.withLock({ $0.refusal }) else { return nil }
+        let isSecret = code == RD_KAFKA_RESP_ERR__AUTHENTICATION
+        return JobFailure(
+            .environment,
+            isSecret
+                ? "Kafka does not accept the connection's credentials: \(reason)"
+                : "no secure connection to Kafka can be made: \(reason)", at: place(topic),
+            remedy: isSecret
+                ? "correct sasl.username and sasl.password (or sasl.mechanism) in the "
+                    + "connection's properties, or give the user that password at the broker"
+                : "correct ssl.ca.location and the other ssl properties of the connection, or "
+                    + "its security.protocol")
+    }
+
     private func unreachable(_ topic: String, _ reason: String) -> JobFailure {
-        JobFailure(
+        if let refused = refused(topic) { return refused }
+        return JobFailure(
             kind, "no Kafka broker can be reached: \(reason)", at: place(topic),
             remedy: "start the brokers, or correct the connection's bootstrap and security "
                 + "properties",

@@ -78,6 +78,12 @@ public final class KafkaTransactionDomain: CheckpointTransaction {
         throw stopped(.fatal, "the transactions have been started before")
     }
 
+    /// Asks the broker once more, now that older instances are fenced.
+    public func lastCommittedAgain() throws(JobFailure) -> CommittedCheckpoint? {
+        if case .restore(let committed) = try run(.doubted) { return committed }
+        throw stopped(.fatal, "the transactions have been started before")
+    }
+
     /// Sets the number that the next checkpoint follows.
     public func resume(after checkpoint: Int64) {
         _ = state.withLock { $0.decision.receive(.resumed(after: checkpoint)) }
@@ -206,6 +212,12 @@ public final class KafkaTransactionDomain: CheckpointTransaction {
                 continue
             }
             (reason, code) = (failure.reason, failure.code)
+            // Whom the brokers do not let in at the start need not try for minutes.
+            if failure.failure == .again, event == .started,
+                let refused = producers[producer.rawValue].refused(settings.name)
+            {
+                throw refused
+            }
             let isOut =
                 failure.failure == .again
                 && KafkaClient.millis() - began > Int64(connection.outageMillis)

@@ -21,6 +21,12 @@ public struct BrokerSettings: Sendable {
     /// How often retention is applied (log.retention.check.interval.ms).
     public var retentionCheckMillis: Int64 = 5_000
 
+    /// Who may connect, with their passwords: by SASL's PLAIN, SCRAM or (unsecured) OAUTHBEARER; empty:
+    /// everybody, unasked.
+    public var passwords: [String: String] = [:]
+    /// The port that clients are told to connect to, where somebody stands between them and the one node's own.
+    public var advertisedPort: Int32?
+
     /// The defaults: Apache Kafka 4.0's where they do not make tests slow.
     public init() {}
 }

@@ -38,7 +38,7 @@ public final class TestBroker: @unchecked Sendable {
         broker = try Broker(
             directory: directory, ports: ports, controlPort: controlPort, settings: settings,
             loop: loop)
-        self.ports = broker.cluster.nodes.map(\.port)
+        self.ports = broker.ports
         self.controlPort = broker.controlPort
         bootstrap = self.ports.map { "127.0.0.1:\($0)" }.joined(separator: ",")
         var thread = pthread_t()

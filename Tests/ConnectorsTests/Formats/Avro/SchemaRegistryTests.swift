@@ -116,4 +116,27 @@ import Testing
         }
         #expect(failure?.problem.contains("incompatible") == true)
     }
+
+    @Test(.enabled(if: TLSFront.isAvailable, "openssl or python3 is not installed"))
+    func `a registry behind TLS is trusted by its authority's file, and asked with the password`()
+        throws
+    {
+        let server = TestHTTPServer(SchemaRegistryTests.answer)
+        defer { server.stop() }
+        let front = try TLSFront()
+        front.lead(to: Int32(server.port))
+        var settings = SchemaRegistry.Settings(
+            url: "https://127.0.0.1:\(front.port)",
+            retry: RetryPolicy(tries: 1, firstMillis: 1, longestMillis: 1))
+        settings.http.user = "ann"
+        settings.http.password = "pw"
+        let refused = #expect(throws: JobFailure.self) {
+            _ = try SchemaRegistry(settings).schema(1)
+        }
+        #expect(refused?.problem.hasPrefix("the schema registry does not answer") == true)
+        #expect(server.requests.isEmpty)
+        settings.http.authorityFile = front.certificate
+        _ = try SchemaRegistry(settings).schema(1).get()
+        #expect(server.requests.map { $0.headers["authorization"] } == ["Basic YW5uOnB3"])
+    }
 }

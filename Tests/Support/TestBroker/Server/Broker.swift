@@ -12,6 +12,8 @@ final class Broker {
     private var handlers: [API: any RequestHandler] = [:]
     private let versions: MetadataHandler
     private var connections: [Int: Connection] = [:]
+    /// Who is at the other ends of the connections.
+    private var logins: [Int: Login] = [:]
     private var connectionCount = 0
     private var frozenNodes: Set<Int32> = []
     /// What decides about groups and transactions.
@@ -35,7 +37,9 @@ final class Broker {
         }
         cluster = Cluster(
             nodes: listeners.enumerated().map {
-                BrokerNode(id: Int32($0.offset + 1), host: "127.0.0.1", port: $0.element.port)
+                BrokerNode(
+                    id: Int32($0.offset + 1), host: "127.0.0.1",
+                    port: settings.advertisedPort ?? $0.element.port)
             })
         registry = try TopicRegistry(
             directory: directory, settings: settings, nodeCount: Int32(ports.count),
@@ -55,12 +59,16 @@ final class Broker {
         for handler in all {
             for api in handler.apis { handlers[api] = handler }
         }
-        versions.answered = Array(handlers.keys)
+        versions.answered =
+            Array(handlers.keys)
+            + (settings.passwords.isEmpty ? [] : [.saslHandshake, .saslAuthenticate])
         begin()
         coordinators.start()
     }
 
     var controlPort: Int32? { control?.port }
+    /// Where the nodes listen.
+    var ports: [Int32] { listeners.map(\.port) }
 
     private func begin() {
         for (listener, node) in zip(listeners, cluster.nodes) {
@@ -109,8 +117,12 @@ final class Broker {
         let connection = Connection(
             id: connectionCount, node: node, descriptor: descriptor, loop: loop,
             onRequest: { [unowned self] in receive($1, from: $0) },
-            onClose: { [unowned self] in connections[$0.id] = nil })
+            onClose: { [unowned self] in
+                connections[$0.id] = nil
+                logins[$0.id] = nil
+            })
         connections[connection.id] = connection
+        logins[connection.id] = Login(settings.passwords)
         if frozenNodes.contains(node) { connection.isFrozen = true }
     }
 
@@ -153,10 +165,26 @@ final class Broker {
             }
             reader.isFlexible = header.isFlexible
             try reader.tags()
+            guard logins[connection.id]?.allows(api) == true else {
+                throw WireFailure("\(api) of somebody unknown")
+            }
+            if api == .saslHandshake || api == .saslAuthenticate {
+                return try logIn(header, &reader, connection)
+            }
             try meet(faults.next(for: api, node: connection.node), header, reader, connection)
         } catch {
             connection.close()
         }
+    }
+
+    private func logIn(
+        _ header: RequestHeader, _ reader: inout RequestReader, _ connection: Connection
+    ) throws(WireFailure) {
+        guard var login = logins[connection.id] else { return connection.close() }
+        let (answer, isOver) = try login.answer(&reader, header)
+        logins[connection.id] = login
+        send(answer, header, to: connection)
+        if isOver { connection.close() }
     }
 
     /// Handles a request, or does to it what a fault says.

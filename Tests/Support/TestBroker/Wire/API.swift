@@ -16,6 +16,7 @@ public enum API: Int16, Sendable, CaseIterable {
     case syncGroup = 14
     case describeGroups = 15
     case listGroups = 16
+    case saslHandshake = 17
     case apiVersions = 18
     case createTopics = 19
     case deleteTopics = 20
@@ -28,6 +29,7 @@ public enum API: Int16, Sendable, CaseIterable {
     case txnOffsetCommit = 28
     case describeConfigs = 32
     case alterConfigs = 33
+    case saslAuthenticate = 36
     case createPartitions = 37
     case deleteGroups = 42
     case incrementalAlterConfigs = 44
@@ -50,6 +52,8 @@ public enum API: Int16, Sendable, CaseIterable {
         case .syncGroup: 0...5
         case .describeGroups: 0...5
         case .listGroups: 0...4
+        case .saslHandshake: 0...1
+        case .saslAuthenticate: 0...1
         case .apiVersions: 0...3
         case .createTopics: 2...5
         case .deleteTopics: 1...4
@@ -85,7 +89,7 @@ public enum API: Int16, Sendable, CaseIterable {
         case .describeGroups, .createTopics: 5
         case .deleteRecords, .initProducerId, .alterConfigs, .createPartitions, .deleteGroups: 2
         case .incrementalAlterConfigs: 1
-        case .offsetDelete: .max
+        case .offsetDelete, .saslHandshake, .saslAuthenticate: .max
         }
     }
 }

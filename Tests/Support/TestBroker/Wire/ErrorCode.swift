@@ -31,6 +31,7 @@ public enum ErrorCode: Int16, Sendable, CaseIterable {
     case groupAuthorizationFailed = 30
     case clusterAuthorizationFailed = 31
     case invalidTimestamp = 32
+    case unsupportedSaslMechanism = 33
     case unsupportedVersion = 35
     case topicAlreadyExists = 36
     case invalidPartitions = 37
@@ -52,6 +53,7 @@ public enum ErrorCode: Int16, Sendable, CaseIterable {
     case transactionalIdAuthorizationFailed = 53
     case operationNotAttempted = 55
     case storageError = 56
+    case saslAuthenticationFailed = 58
     case unknownProducerId = 59
     case nonEmptyGroup = 68
     case groupIdNotFound = 69
