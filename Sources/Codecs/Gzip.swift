@@ -19,11 +19,13 @@ public final class Inflater {
     private var members = 0
 
     /// A decoder at the start of a stream; it recognises gzip and zlib by their first bytes.
-    public init() {
+    ///
+    /// - Parameter isRaw: whether the stream is deflate's alone, without either's head (RFC 1951).
+    public init(isRaw: Bool = false) {
         stream = .allocate(capacity: 1)
         stream.initialize(to: z_stream())
         let status = inflateInit2_(
-            stream, 15 + 32, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+            stream, isRaw ? -15 : 15 + 32, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
         precondition(status == Z_OK, "zlib starts unless memory is exhausted")
     }
 

@@ -6,6 +6,8 @@ public enum FileLayout: Equatable, Sendable {
     case lines
     /// A CSV row a record; quoted cells may hold line ends.
     case csv(CSVDialect)
+    /// Avro object container files, which say themselves where records are.
+    case avro
 
     /// Finds the end of the record that begins at `start`, its line end included.
     ///

@@ -32,6 +32,9 @@ public final class FileSource: RecordSource {
                 .source, "file number \(partition) is gone; there are \(files.count)", at: path,
                 remedy: "put the missing files back, or start without the checkpoint")
         }
+        if layout == .avro {
+            return AvroFileReader(path: files[Int(partition)], partition: partition)
+        }
         return FileReader(path: files[Int(partition)], partition: partition, layout: layout)
     }
 

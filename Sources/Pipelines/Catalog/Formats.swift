@@ -104,6 +104,15 @@ enum Formats {
                                     KeyShape(
                                         name: "message", shape: .text(.any), isRequired: true,
                                         meaning: "The full name of the message: package.Name."),
+                                    KeyShape(
+                                        name: "framing",
+                                        shape: .text(
+                                            .words(
+                                                ProtobufRecordDecoder.Framing.allCases.map(
+                                                    \.rawValue))),
+                                        meaning:
+                                            "What stands before the message: nothing when not given; confluent registers its file in the connection's registry."
+                                    ),
                                 ])), isRequired: true,
                         meaning: "A Protobuf message a row; columns are its fields by name.")
                 ])),

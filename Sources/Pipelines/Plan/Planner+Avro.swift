@@ -10,9 +10,15 @@ extension Planner {
         guard format.isAvro else { return (format, nil) }
         let position = stream.formatPosition
         if case .files = stream.origin {
-            diagnostics.report(
-                .wrongFormat, "files are not read as Avro", at: position,
-                fix: "read it from a topic, or write json or csv")
+            if format.kind == .debezium {
+                diagnostics.report(
+                    .wrongFormat, "files are not read as Debezium's Avro", at: position,
+                    fix: "read it from a topic, or write json")
+            } else if format.option("schema") != nil {
+                diagnostics.report(
+                    .wrongFormat, "an Avro file brings its schema with it", at: position,
+                    fix: "write format: avro")
+            }
             return (format, nil)
         }
         if let path = format.option("schema") {

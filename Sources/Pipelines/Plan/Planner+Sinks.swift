@@ -49,6 +49,17 @@ extension Planner {
         let message = target.message.map {
             protobufOutput($0, of: rows, at: target.format?.position ?? position)
         }
+        if message?.option("framing") == "confluent",
+            case .topic(let name, let topic, _, _) = place,
+            connections.first(where: { $0.name == name })?.registry == nil
+        {
+            diagnostics.report(
+                .wrongFormat,
+                "it is not known where the message of topic \"\(topic)\" is to be registered",
+                at: target.format?.position ?? position,
+                fix: "name the registry: connections: {\(name): {kafka: {…, registry: {url: …}}}}, "
+                    + "or leave framing out")
+        }
         guard let index = sinks.firstIndex(where: { $0.id == id }) else {
             sinks.append(
                 PlannedSink(

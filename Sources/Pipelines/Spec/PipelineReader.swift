@@ -36,7 +36,7 @@ struct PipelineReader {
         let message = node["format"]?["protobuf"].map { protobuf in
             PlannedFormat(
                 kind: .protobuf,
-                options: ["descriptor", "message"].compactMap { name in
+                options: ["descriptor", "framing", "message"].compactMap { name in
                     protobuf[name]?.text.map { PlannedFormat.Option(name: name, value: $0) }
                 })
         }

@@ -84,7 +84,9 @@ private let fields = [
         return "{" + members.joined(separator: ",") + "}"
     }
 
-    private func rows(_ documents: [String]) -> DecodedRows {
+    private func rows(
+        _ documents: [String], fields: [RecordField] = fields
+    ) -> DecodedRows {
         let decoder = JSONRecordDecoder(fields: fields)
         let rows = DecodedRows(schema: decoder.schema, capacity: 8)
         var rejects = RejectedRows()
@@ -114,6 +116,26 @@ private let fields = [
         }
         #expect(back.rows.count == shown.count)
         #expect(encode(encoder, schema, made) == values)
+    }
+
+    @Test func `a framed message names its schema and its place, and is read back by both`() throws
+    {
+        let some = [RecordField("id", .string)]
+        let known = try protobufTestSchema()
+        #expect(known.frame(of: "shop.Order", id: 258).prefix(5) == [0, 0, 0, 1, 2])
+        let frame = known.frame(of: "shop.Order", id: 7)
+        let encoder = try ProtobufRecordEncoder(
+            schema: Schema(some), message: "shop.Order", of: known, frame: frame)
+        let values = encode(encoder, Schema(some), rows([#"{"id":"a"}"#], fields: some))
+        #expect(values[0]?.starts(with: frame) == true)
+        let decoder = try ProtobufRecordDecoder(
+            fields: some, message: "shop.Order", of: known, framing: .confluent)
+        #expect(decode(decoder, records(values)).rows == ["a"])
+        // A message inside another is named by the way to it.
+        for (name, message) in known.messages where message.path.count > 1 {
+            let inner = known.frame(of: name, id: 7).dropFirst(5)
+            #expect(Array(inner) == ([message.path.count] + message.path).map { UInt8($0 << 1) })
+        }
     }
 
     @Test func `fields are in the order of their numbers, defaults left out and numbers packed`()

@@ -3,6 +3,7 @@ import Foundation
 import HTTP
 import StreamRuntime
 import Synchronization
+import TestBroker
 import TestHTTP
 import Testing
 
@@ -22,14 +23,14 @@ import Testing
         try text.write(toFile: directory + "/" + name, atomically: true, encoding: .utf8)
     }
 
-    private func plan(_ text: String) throws -> PlannedFile {
+    private func plan(_ text: String, environment: [String: String] = [:]) throws -> PlannedFile {
         PlannedFile(
             file: directory + "/p.yaml", text: text,
-            variables: Variables(environment: [:], readFile: { _ in nil }))
+            variables: Variables(environment: environment, readFile: { _ in nil }))
     }
 
-    private func run(_ text: String) throws {
-        let file = try plan(text)
+    private func run(_ text: String, environment: [String: String] = [:]) throws {
+        let file = try plan(text, environment: environment)
         let plan = try #require(file.plan, "\(file.problems)")
         let options = RunOptions(untilEnd: true, workers: 1, serves: false, isQuiet: true)
         let summary = try JobRunner(plan: plan, options: options).run { false }
@@ -90,6 +91,108 @@ import Testing
             try String(contentsOfFile: "\(directory)/out/\($0)", encoding: .utf8)
         }.joined()
         #expect(text == lines.joined(separator: "\n") + "\n")
+    }
+
+    /// A registry that gives numbers to what is registered, and tells the schemas again; with a password.
+    private final class Registry: Sendable {
+        private let schemas = Mutex<[(subject: String, text: String)]>([])
+        private let isOpen = Mutex(true)
+        var subjects: [String] { schemas.withLock { $0.map(\.subject) } }
+
+        func refuse() { isOpen.withLock { $0 = false } }
+
+        func answer(_ request: TestHTTPServer.Request) -> TestHTTPServer.Answer {
+            func whole(_ object: [String: Any], _ status: Int = 200) -> TestHTTPServer.Answer {
+                let data = (try? JSONSerialization.data(withJSONObject: object)) ?? Data()
+                return .whole(status: status, body: [UInt8](data))
+            }
+            // ann:s3cret
+            guard request.headers["authorization"] == "Basic YW5uOnMzY3JldA==" else {
+                return whole(["error_code": 401, "message": "Unauthorized"], 401)
+            }
+            let parts = request.target.split(separator: "/").map(String.init)
+            if parts.count == 3, parts[0] == "schemas", let id = Int(parts[2]) {
+                let text = schemas.withLock { $0.indices.contains(id - 1) ? $0[id - 1].text : nil }
+                return text.map { whole(["schema": $0]) } ?? whole(["message": "none"], 404)
+            }
+            guard parts.count == 3, parts[0] == "subjects", isOpen.withLock({ $0 }),
+                let body = try? JSONSerialization.jsonObject(with: Data(request.body)),
+                let text = (body as? [String: Any])?["schema"] as? String
+            else { return whole(["error_code": 409, "message": "incompatible"], 409) }
+            let id = schemas.withLock { schemas in
+                if let known = schemas.firstIndex(where: {
+                    $0.subject == parts[1] && $0.text == text
+                }) {
+                    return known + 1
+                }
+                schemas.append((parts[1], text))
+                return schemas.count
+            }
+            return whole(["id": id])
+        }
+    }
+
+    @Test func `a schema is registered by one job and asked for by another, over Kafka`() throws {
+        let registry = Registry()
+        let server = TestHTTPServer { registry.answer($0) }
+        defer { server.stop() }
+        let broker = try TestBroker(directory: directory + "/broker")
+        defer { broker.stop() }
+        try broker.create("items", partitions: 2, ["retention.ms": "-1"])
+        let lines = (0..<50).map {
+            #"{"id":\#($0),"name":"n\#($0 % 3)","price":\#($0).25,"tags":["a",null],"#
+                + #""place":null,"ts":"2024-02-29T12:00:00Z"}"#
+        }
+        try write(lines.joined(separator: "\n") + "\n", "in.jsonl")
+        func file(_ state: String, _ source: String, _ format: String, _ target: String) -> String {
+            """
+            version: 1
+            job: {name: \(state), state: ./\(state), checkpoints: {every: 50ms}}
+            connections:
+              k:
+                kafka:
+                  bootstrap: "\(broker.bootstrap)"
+                  registry: {url: "\(server.url)", user: ann, password: "${REGISTRY_PASSWORD}"}
+            streams:
+              src:
+                from: {\(source)}
+                format: \(format)
+                \(AvroRunTests.fields)
+                time: {field: ts, out_of_orderness: 0s}
+                on_error: fail
+            pipelines:
+              copy: {from: src, to: \(target)}
+            """
+        }
+        let secret = ["REGISTRY_PASSWORD": "s3cret"]
+        try run(
+            file("writes", "files: ./in.jsonl", "json", "{topic: items, key: id, format: avro}"),
+            environment: secret)
+        #expect(registry.subjects == ["items-value"])
+        try run(
+            file("reads", "topic: items", "avro", "{files: ./out}"), environment: secret)
+        let names = try FileManager.default.contentsOfDirectory(atPath: directory + "/out")
+            .filter { !$0.hasPrefix(".") }.sorted()
+        let text = try names.map {
+            try String(contentsOfFile: "\(directory)/out/\($0)", encoding: .utf8)
+        }.joined()
+        #expect(text.split(separator: "\n").map(String.init).sorted() == lines.sorted())
+
+        // What the registry refuses, and a wrong password, are told before anything is written.
+        registry.refuse()
+        let refused = #expect(throws: JobFailure.self) {
+            try run(
+                file("again", "files: ./in.jsonl", "json", "{topic: items, format: avro}"),
+                environment: secret)
+        }
+        #expect(refused?.problem.contains("does not take the schema of subject") == true)
+        let wrong = #expect(throws: JobFailure.self) {
+            try run(
+                file("wrong", "files: ./in.jsonl", "json", "{topic: items, format: avro}"),
+                environment: ["REGISTRY_PASSWORD": "guess"])
+        }
+        #expect(wrong?.remedy == "give the registry's user and password")
+        #expect(wrong.map { !"\($0)".contains("guess") } == true)
     }
 
     @Test func `what is missing or wrong of an Avro stream is told before anything starts`() throws

@@ -8,6 +8,8 @@ public enum AvroFraming: Sendable {
     ///
     /// - Source: Confluent's "Wire format".
     case registry(SchemaRegistry)
+    /// The file the records come from brings it.
+    case file
 }
 
 /// Decodes Avro records into the declared columns.
@@ -40,7 +42,9 @@ public final class AvroRecordDecoder: RecordDecoder {
         _ records: RecordBatch, into rows: DecodedRows, rejects: inout RejectedRows
     ) {
         rows.fill(from: records, metadata: metadata) { target, text in
-            let readers = AvroReaders(self.programs, into: target.columns, text: text)
+            let readers = AvroReaders(
+                self.programs, into: target.columns, text: text,
+                schema: self.programs.fileSchema(of: records))
             for index in 0..<records.count {
                 let count = target.count
                 do throws(ValueProblem) {
@@ -81,6 +85,8 @@ final class AvroPrograms {
     let framing: AvroFraming
     private let make: (AvroSchema) throws(ValueProblem) -> [AvroProgram]
     private var made: [Int32: Found] = [:]
+    /// The schemas of files, by their text; the numbers are ours.
+    private var files: [[UInt8]: Int32] = [:]
 
     init(
         _ framing: AvroFraming, make: @escaping (AvroSchema) throws(ValueProblem) -> [AvroProgram]
@@ -94,6 +100,30 @@ final class AvroPrograms {
         do throws(ValueProblem) { return .programs(try make(schema)) } catch {
             return .unusable(error.reason)
         }
+    }
+
+    /// Our number of the schema that the file of `records` has; 0 where records have other ways to it.
+    func fileSchema(of records: RecordBatch) -> Int32 {
+        guard case .file = framing else { return 0 }
+        var text: [UInt8] = []
+        if let headers = records.headers, headers.count > 0, headers.isValid(0),
+            let found = RecordHeaders.decode(headers.bytes(0))?.first(where: {
+                $0.name == AvroFileReader.schemaName
+            })
+        {
+            text = found.value ?? []
+        }
+        if let known = files[text] { return known }
+        let number = Int32(files.count)
+        files[text] = number
+        do throws(AvroSchema.Problem) {
+            made[number] = programs(
+                of: try AvroSchema(json: String(decoding: text, as: UTF8.self)))
+        } catch {
+            made[number] = .unusable(
+                text.isEmpty ? "the record does not come from an Avro file" : error.reason)
+        }
+        return number
     }
 
     /// The programs of schema `id`; asks the registry for one it has not met.
@@ -129,6 +159,8 @@ final class AvroReaders {
     private let columns: [Column]
     private let text: RecordText
     private let isFramed: Bool
+    /// The number of the schema of all records of the batch, where they do not name theirs.
+    private let schema: Int32
     /// The columns of each program of a schema; nil for the batch's.
     private let places: (([Column]) -> (rows: [Column], parts: [Column]))?
     private var made: [Int32: [AvroReader]] = [:]
@@ -136,10 +168,11 @@ final class AvroReaders {
 
     /// - Parameter places: gives the first program columns of its own.
     init(
-        _ programs: AvroPrograms, into columns: [Column], text: RecordText,
+        _ programs: AvroPrograms, into columns: [Column], text: RecordText, schema: Int32 = 0,
         places: (([Column]) -> (rows: [Column], parts: [Column]))? = nil
     ) {
         self.places = places
+        self.schema = schema
         self.programs = programs
         self.columns = columns
         self.text = text
@@ -152,7 +185,7 @@ final class AvroReaders {
     func find(_ view: UInt64) throws(ValueProblem) -> Value? {
         var start = ByteView.start(view)
         var length = ByteView.length(view)
-        var id: Int32 = 0
+        var id = schema
         if isFramed {
             let base = text.arena.base + start
             guard length >= 5, base[0] == 0 else {

@@ -129,13 +129,33 @@ public final class SchemaRegistry: Sendable {
     /// - Returns: its number.
     /// - Throws: also when the registry finds it incompatible with those before it.
     public func register(_ schema: String, subject: String) throws(JobFailure) -> Int32 {
-        let body = try? JSONSerialization.data(withJSONObject: ["schema": schema])
-        let response = try ask {
-            HTTPRequest(
-                .post, "\(self.settings.url)/subjects/\(HTTPText.encode(subject))/versions",
-                headers: [HTTPHeader("content-type", "application/vnd.schemaregistry.v1+json")],
-                body: .bytes([UInt8](body ?? Data())))
+        try register(["schema": schema], subject: subject)
+    }
+
+    /// The version that a schema has under a subject it is registered under.
+    func version(_ body: [String: Any], subject: String) throws(JobFailure) -> Int {
+        let response = try post(body, to: "/subjects/\(HTTPText.encode(subject))")
+        guard let version = try object(response)["version"] as? Int else {
+            throw failure("its answer for subject \(subject) has no version", response)
         }
+        return version
+    }
+
+    private func post(
+        _ body: [String: Any], to path: String
+    ) throws(JobFailure) -> HTTPResponse {
+        let bytes = (try? JSONSerialization.data(withJSONObject: body)) ?? Data()
+        return try ask {
+            HTTPRequest(
+                .post, self.settings.url + path,
+                headers: [HTTPHeader("content-type", "application/vnd.schemaregistry.v1+json")],
+                body: .bytes([UInt8](bytes)))
+        }
+    }
+
+    /// Registers what a request's body says under a subject.
+    func register(_ body: [String: Any], subject: String) throws(JobFailure) -> Int32 {
+        let response = try post(body, to: "/subjects/\(HTTPText.encode(subject))/versions")
         if response.status == 409 || response.status == 422 {
             throw JobFailure(
                 .sink,

@@ -13,14 +13,17 @@ public final class ProtobufRecordEncoder: RecordEncoder {
     public private(set) var failure: JobFailure?
     private let message: ProtobufMessageWriter
     private let place: String
+    private let frame: [UInt8]
     private let writer = ByteWriter()
 
     /// An encoder of rows of `schema` as messages called `message`.
     ///
+    /// - Parameter frame: what stands before each message in its record.
     /// - Throws: when there is no such message, or a column cannot be written as the field of its name.
     public init(
-        schema: Schema, message name: String, of descriptor: ProtobufSchema
+        schema: Schema, message name: String, of descriptor: ProtobufSchema, frame: [UInt8] = []
     ) throws(ProtobufMismatch) {
+        self.frame = frame
         guard let described = descriptor.messages[name] else {
             let known = descriptor.messageNames.prefix(20).joined(separator: ", ")
             throw ProtobufMismatch(
@@ -45,6 +48,9 @@ public final class ProtobufRecordEncoder: RecordEncoder {
                     continue
                 }
                 let start = writer.count
+                frame.withUnsafeBufferPointer {
+                    if let base = $0.baseAddress { writer.append(base, $0.count) }
+                }
                 do throws(ValueProblem) {
                     try self.message.append(columns, row, to: writer)
                     values.append(

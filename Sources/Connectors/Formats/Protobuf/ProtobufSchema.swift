@@ -69,6 +69,7 @@ public struct ProtobufSchema: Equatable, Sendable {
 
     private(set) var messages: [String: Message] = [:]
     private(set) var enumerations: [String: Enumeration] = [:]
+    private(set) var files: [String: File] = [:]
 
     /// The names of all messages, in order, for people.
     public var messageNames: [String] {
@@ -93,8 +94,10 @@ public struct ProtobufSchema: Equatable, Sendable {
         var name = ""
         var found: [ArraySlice<UInt8>] = []
         var enums: [ArraySlice<UInt8>] = []
+        var imports: [String] = []
         try walk(file) { number, field in
             switch (number, field) {
+            case (3, .bytes(let text)): imports.append(String(decoding: text, as: UTF8.self))
             case (1, .bytes(let text)): name = String(decoding: text, as: UTF8.self)
             case (2, .bytes(let text)): package = String(decoding: text, as: UTF8.self)
             case (4, .bytes(let message)): found.append(message)
@@ -103,6 +106,7 @@ public struct ProtobufSchema: Equatable, Sendable {
             default: break
             }
         }
+        files[name] = File(name: name, bytes: Array(file), imports: imports)
         let scope = package.isEmpty ? "" : package + "."
         for enumeration in enums { try read(enumeration: enumeration, scope) }
         for (index, message) in found.enumerated() {
