@@ -16,7 +16,7 @@ struct Millrace: ParsableCommand {
         subcommands: [
             Run.self, Validate.self, Plan.self, Lookup.self, Keys.self, TrainingSetCommandLine.self,
             Audit.self, Topics.self, Checkpoints.self,
-            Generate.self, Replay.self, Verify.self, Promote.self, Archive.self,
+            Generate.self, Replay.self, Replays.self, Verify.self, Promote.self, Archive.self,
             VerifyReplayCommand.self, ReplayWorkerCommand.self,
         ])
 

@@ -198,3 +198,34 @@ private func report(_ outcome: CommandOutput) throws {
     }
     try leave(outcome.exitCode)
 }
+
+struct Replays: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List the replays of a job, and remove one.",
+        subcommands: [List.self, Remove.self])
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Every replay: how far it is, of what, into what.")
+        @OptionGroup var input: FileArgument
+        @Flag(help: "Print JSON.")
+        var json = false
+
+        func run() throws { try show(ReplaysCommand.list(path: input.file, json: json)) }
+    }
+
+    struct Remove: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Remove a replay with its state, topics, files and features.")
+        @Argument(help: "The replay's name.")
+        var replay: String
+        @Option(help: "The pipelines file.")
+        var file = "pipelines.yaml"
+        @Flag(help: "Also when a promotion can be rolled back with it.")
+        var force = false
+
+        func run() throws {
+            try show(ReplaysCommand.remove(path: file, id: replay, force: force))
+        }
+    }
+}

@@ -13,8 +13,13 @@ enum LiveJob {
 
     /// Whether a process holds the job's state.
     static func isRunning(_ plan: JobPlan) -> Bool {
+        isHeld(plan.settings.stateDirectory, job: plan.name)
+    }
+
+    /// Whether a process holds the state directory of `job`.
+    static func isHeld(_ directory: String, job: String) -> Bool {
         do throws(JobFailure) {
-            _ = try CheckpointStore(directory: plan.settings.stateDirectory, job: plan.name)
+            _ = try CheckpointStore(directory: directory, job: job)
             return false
         } catch {
             return true
