@@ -38,13 +38,18 @@ struct Topics: ParsableCommand {
         @Argument(help: "The topic.")
         var topic: String
         @OptionGroup var place: Place
+        @Option(
+            help:
+                "A consumer group whose lag is shown; that of the file's job, where it reads the topic from Kafka, when not given."
+        )
+        var group: String?
         @Flag(help: "Print JSON.")
         var json = false
 
         func run() throws {
             try leave(
                 TopicsCommand(file: place.file, connection: place.connection, root: place.root)
-                    .describe(topic, json: json))
+                    .describe(topic, group: group, json: json))
         }
     }
 
@@ -131,9 +136,11 @@ struct Checkpoints: ParsableCommand {
         var checkpoint: Int64
         @Option(help: "The pipelines file.")
         var file = "pipelines.yaml"
+        @Option(help: "The share, of a job that is cut into shares.")
+        var share: Int?
 
         func run() throws {
-            try show(CheckpointsCommand.accept(path: file, checkpoint: checkpoint))
+            try show(CheckpointsCommand.accept(path: file, checkpoint: checkpoint, share: share))
         }
     }
 
@@ -149,10 +156,14 @@ struct Checkpoints: ParsableCommand {
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Every checkpoint that is kept.")
         @OptionGroup var input: FileArgument
+        @Option(help: "The share, of a job that is cut into shares.")
+        var share: Int?
         @Flag(help: "Print JSON lines.")
         var json = false
 
-        func run() throws { try show(CheckpointsCommand.list(path: input.file, json: json)) }
+        func run() throws {
+            try show(CheckpointsCommand.list(path: input.file, share: share, json: json))
+        }
     }
 
     struct Inspect: ParsableCommand {
@@ -162,11 +173,15 @@ struct Checkpoints: ParsableCommand {
         var checkpoint: Int64
         @Option(help: "The pipelines file.")
         var file = "pipelines.yaml"
+        @Option(help: "The share, of a job that is cut into shares.")
+        var share: Int?
         @Flag(help: "Print JSON.")
         var json = false
 
         func run() throws {
-            try show(CheckpointsCommand.inspect(path: file, checkpoint: checkpoint, json: json))
+            try show(
+                CheckpointsCommand.inspect(
+                    path: file, checkpoint: checkpoint, share: share, json: json))
         }
     }
 }

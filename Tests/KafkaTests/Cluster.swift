@@ -33,7 +33,7 @@ final class Cluster: Sendable {
     var broker: TestBroker { running.withLock { $0! } }
 
     deinit {
-        broker.stop()
+        running.withLock { $0 }?.stop()
         try? FileManager.default.removeItem(atPath: directory)
     }
 
@@ -47,6 +47,24 @@ final class Cluster: Sendable {
     /// Makes a topic that keeps records of any age.
     func create(_ topic: String, partitions: Int32 = 1) throws {
         try broker.create(topic, partitions: partitions, ["retention.ms": "-1"])
+    }
+
+    /// Kills the broker and starts it again over what it had on disk, at the same ports.
+    ///
+    /// - Parameter millis: how long it is gone; the caller does not wait for that, and must not use the
+    ///   broker itself meanwhile.
+    func restart(afterMillis millis: UInt32) {
+        var old: TestBroker? = broker
+        let ports = broker.ports
+        old?.stop()
+        running.withLock { $0 = nil }
+        old = nil
+        Thread { [self] in
+            usleep(millis * 1000)
+            let next = try? TestBroker(
+                directory: directory + "/broker", ports: ports, settings: settings)
+            running.withLock { $0 = next }
+        }.start()
     }
 
     /// Kills the broker and starts it again over what it had on disk, at the same ports.

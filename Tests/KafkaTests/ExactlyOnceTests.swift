@@ -13,22 +13,26 @@ final class CopyJob {
     private let users = 7
     let file: String
 
-    init(_ cluster: Cluster, rows: Int, every: String = "30ms") throws {
+    /// A job with `rows` records put in; `store`, `kafka` and `properties` are put into its file.
+    init(
+        _ cluster: Cluster, rows: Int, every: String = "30ms", store: String = "",
+        idle: String = "", kafka: String = "", properties: String = "", features: String = ""
+    ) throws {
         self.cluster = cluster
         self.rows = rows
         file = cluster.directory + "/pipelines.yaml"
         let text = """
             version: 1
-            job: {name: copy, state: ./state, checkpoints: {every: \(every)}}
+            job: {name: copy, state: ./state, checkpoints: {every: \(every)\(store)}}
             connections:
               broker: {kafka: {bootstrap: "\(cluster.broker.bootstrap)", properties: \
-            {reconnect.backoff.ms: "10", reconnect.backoff.max.ms: "50"}}}
+            {reconnect.backoff.ms: "10", reconnect.backoff.max.ms: "50"\(properties)}\(kafka)}}
             streams:
               events:
                 from: {topic: in, connection: broker}
                 format: json
                 fields: {id: int64, user: int64, ts: timestamp}
-                time: {field: ts, out_of_orderness: 1s}
+                time: {field: ts, out_of_orderness: 1s\(idle)}
                 on_error: {dead_letter: rejected}
             pipelines:
               all: {from: events, steps: [{select: {id: id}}], to: {topic: all}}
@@ -37,6 +41,7 @@ final class CopyJob {
                 steps:
                   - aggregate: {id: counts, by: user, window: none, select: {n: count(*)}}
                 to: {topic: counts, key: user}
+            \(features)
 
             """
         try text.write(toFile: file, atomically: true, encoding: .utf8)
@@ -57,13 +62,11 @@ final class CopyJob {
     func run(batchRows: Int = 64, attempts: Int = 20) throws -> [JobFailure] {
         var failures: [JobFailure] = []
         while true {
-            guard case .success(let plan) = PlanReader.read(path: file, only: []) else {
-                throw JobFailure(.environment, "the file is invalid", at: file, remedy: "see it")
-            }
             let runner = JobRunner(
-                plan: plan,
+                plan: try plan,
                 options: RunOptions(
-                    untilEnd: true, workers: 1, batchRows: batchRows, serves: false, isQuiet: true))
+                    untilEnd: true, workers: 1, batchRows: batchRows, serves: false, isQuiet: true,
+                    restart: .never))
             let failed: JobFailure
             do throws(JobFailure) {
                 let summary = try runner.run { false }
@@ -74,6 +77,15 @@ final class CopyJob {
             }
             failures.append(failed)
             guard failed.recovery != .stopAndAsk, failures.count < attempts else { throw failed }
+        }
+    }
+
+    var plan: JobPlan {
+        get throws {
+            guard case .success(let plan) = PlanReader.read(path: file, only: []) else {
+                throw JobFailure(.environment, "the file is invalid", at: file, remedy: "see it")
+            }
+            return plan
         }
     }
 

@@ -21,12 +21,17 @@ import Testing
         try body(job, broker)
     }
 
-    private func run(_ job: NumberJob) throws -> JobFailure? {
+    private func plan(_ job: NumberJob) throws -> JobPlan {
         let file = try job.file(of: "one", every: "50ms")
         guard case .success(let plan) = PlanReader.read(path: file, only: []) else {
             throw JobFailure(.environment, "the file is invalid", at: file, remedy: "see it")
         }
-        return try ShareRunner(plan: plan, options: RunOptions(untilEnd: true, isQuiet: true)).run {
+        return plan
+    }
+
+    private func run(_ job: NumberJob) throws -> JobFailure? {
+        try ShareRunner(plan: try plan(job), options: RunOptions(untilEnd: true, isQuiet: true)).run
+        {
             false
         }
     }
@@ -42,6 +47,147 @@ import Testing
             try job.produce(100, random: &random)
             #expect(try run(job) == nil)
             try job.verify("\(shares) shares, again")
+        }
+    }
+
+    @Test func `a process tells the figures of its shares at one endpoint`() throws {
+        try withJob(shares: 2) { job, _ in
+            var random = KillRandom(7)
+            try job.produce(200, random: &random)
+            let plan = try plan(job)
+            let session = ShareSession(plan: plan, options: RunOptions(port: 0, isQuiet: true))
+            let wanted = [
+                "millrace_shares 2", "millrace_rows_in_total{share=\"0\",step=\"numbers\"}",
+                "millrace_rows_in_total{share=\"1\",step=\"numbers\"}",
+                "millrace_watermark_lag_seconds{share=\"1\"",
+                "millrace_checkpoints_total{share=\"0\"}",
+                "millrace_source_lag_records{share=\"0\",stream=\"numbers\"}",
+                "millrace_source_lag_records{share=\"1\",stream=\"numbers\"}",
+                "millrace_process_rejoins_total 0",
+            ]
+            let until = SystemClock().nanos + 20_000_000_000
+            var missing = wanted
+            #expect(
+                try session.run {
+                    // Shares that are being ended have no figures any more.
+                    guard !missing.isEmpty else { return true }
+                    let told = session.metrics
+                    missing = wanted.filter { !told.contains($0) }
+                    return missing.isEmpty || SystemClock().nanos > until
+                } == nil)
+            #expect(missing == [])
+            #expect((session.servedPort ?? 0) > 0)
+        }
+    }
+
+    @Test func `a share that fails is started again, alone, and counted`() throws {
+        try withJob(shares: 2) { job, broker in
+            var random = KillRandom(7)
+            try job.produce(200, random: &random)
+            try broker.fail(.addPartitionsToTxn, with: .unknownServerError, times: 1)
+            let plan = try plan(job)
+            let figures = ShareFigures(clock: SystemClock())
+            let runner = try ShareRunner(
+                plan: plan, options: RunOptions(untilEnd: true, isQuiet: true), figures: figures)
+            #expect(try runner.run { false } == nil)
+            try job.verify("one failure")
+            let told = figures.text.split(separator: "\n").filter {
+                $0.hasPrefix("millrace_job_restarts_total{")
+            }
+            #expect(told.count == 1 && told[0].hasSuffix("} 1"), "\(told)")
+        }
+    }
+
+    @Test func `what every restart would skip of a repartition topic is deleted, and no more`()
+        throws
+    {
+        try withJob(shares: 2) { job, broker in
+            var random = KillRandom(7)
+            try job.produce(300, random: &random)
+            #expect(try run(job) == nil)
+            let plan = try plan(job)
+            let topics = try ShareTopics(plan, at: job.connection)
+            let admin = try KafkaAdmin(job.connection)
+            let committed = try admin.committedOffsets(of: plan.group)
+            #expect(plan.repartitions.count == 2)
+            // Only what this process reads itself: others may be behind.
+            try topics.forgetRead(by: [1])
+            for repartition in plan.repartitions {
+                #expect(try admin.extent(repartition.topic, partition: 0).oldest == 0)
+                let read = committed.first {
+                    $0.topic == repartition.topic && $0.partition == 1
+                }
+                let extent = try admin.extent(repartition.topic, partition: 1)
+                #expect(extent.oldest > 0 && extent.oldest == read?.offset, "\(extent)")
+            }
+            try topics.forgetRead(by: [0, 1])
+            for repartition in plan.repartitions {
+                #expect(try admin.extent(repartition.topic, partition: 0).oldest > 0)
+            }
+            // The job goes on from behind it, and sources are left alone.
+            #expect(try admin.extent("numbers.in", partition: 1).oldest == 0)
+            try job.produce(100, random: &random)
+            #expect(try run(job) == nil)
+            try job.verify("after purging")
+        }
+    }
+
+    @Test func `there is news when a topic has what no share has committed`() throws {
+        try withJob(shares: 2) { job, broker in
+            var random = KillRandom(7)
+            let topics = try ShareTopics(try plan(job), at: job.connection)
+            #expect(try !topics.hasNews())
+            try job.produce(50, random: &random)
+            #expect(try topics.hasNews())
+            #expect(try run(job) == nil)
+            #expect(try !topics.hasNews())
+            try job.produce(1, random: &random)
+            #expect(try topics.hasNews())
+        }
+    }
+
+    @Test func `plan tells of partitions that shares do not divide, as the broker has them`() throws
+    {
+        try withJob(shares: 2) { job, broker in
+            try broker.create("odd", partitions: 3)
+            let path = job.directory + "/keyed.yaml"
+            func problems(_ topic: String) throws -> (CommandOutput, JobFailure?) {
+                let text = """
+                    version: 1
+                    job: {name: keyed, state: ./keyed, shares: 2}
+                    connections: {c: {kafka: {bootstrap: "\(job.connection.bootstrap)"}}}
+                    streams:
+                      rows:
+                        from: {topic: \(topic), key: user}
+                        format: json
+                        fields: {user: string, ts: timestamp}
+                        time: {field: ts, out_of_orderness: 1s}
+                        on_error: fail
+                    pipelines:
+                      counts:
+                        from: rows
+                        steps:
+                          - aggregate: {id: counts, by: user, window: none, select: {n: count(*)}}
+                        to: {topic: numbers.counts, key: user}
+                    """
+                try text.write(toFile: path, atomically: true, encoding: .utf8)
+                guard case .success(let plan) = PlanReader.read(path: path, only: []) else {
+                    throw JobFailure(.environment, "invalid", at: path, remedy: "see it")
+                }
+                var told: JobFailure?
+                do throws(JobFailure) {
+                    let runner = try ShareRunner(
+                        plan: plan, options: RunOptions(untilEnd: true, isQuiet: true))
+                    told = try runner.run { false }
+                } catch { told = error }
+                return (PlanCommand.run(path: path, format: .text, environment: [:]), told)
+            }
+            let (odd, refused) = try problems("odd")
+            #expect(odd.exitCode == 2)
+            #expect(odd.text.contains("topic odd has 3 partitions, which 2 shares do not divide"))
+            #expect(refused?.problem == "topic odd has 3 partitions, which 2 shares do not divide")
+            let (even, fine) = try problems("numbers.in")
+            #expect(even.exitCode == 0 && fine == nil)
         }
     }
 

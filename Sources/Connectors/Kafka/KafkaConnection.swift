@@ -17,9 +17,17 @@ public struct KafkaConnection: Equatable, Sendable {
     public var metadataMillis = 10_000
 
     /// A connection to the cluster behind `bootstrap`.
+    ///
+    /// - Parameter properties: `topic.metadata.refresh.interval.ms` also says how often a topic that is read
+    ///   is looked at, when it is shorter than ten seconds.
     public init(bootstrap: String, properties: [String: String] = [:]) {
         self.bootstrap = bootstrap
         self.properties = properties
+        if let millis = properties["topic.metadata.refresh.interval.ms"].flatMap({ Int($0) }),
+            millis > 0
+        {
+            metadataMillis = min(metadataMillis, millis)
+        }
     }
 
     static func isSecret(_ property: String) -> Bool {

@@ -11,15 +11,16 @@ public final class KafkaSource: RecordSource {
 
     /// The topic as a source; with `bounded` each partition ends at what it has when its reader is made.
     ///
+    /// - Parameter growth: takes note when the topic gets more partitions; without one that is a failure.
     /// - Throws: when a property is not allowed. Nothing is asked of the cluster yet.
     public init(
-        _ connection: KafkaConnection, topic: String, bounded: Bool
+        _ connection: KafkaConnection, topic: String, bounded: Bool, growth: KafkaGrowth? = nil
     ) throws(JobFailure) {
         self.topic = topic
         self.bounded = bounded
         self.connection = connection
         client = try KafkaSource.client(connection, partitions: KafkaSource.fewPartitions)
-        watch = KafkaTopicWatch(client, topic, isBounded: bounded)
+        watch = KafkaTopicWatch(client, topic, isBounded: bounded, growth: growth)
     }
 
     /// Up to so many partitions the first client will do; with more each has less to read ahead.

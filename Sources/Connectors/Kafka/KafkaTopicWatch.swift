@@ -2,6 +2,21 @@ import CRdKafka
 import StreamRuntime
 import Synchronization
 
+/// Remembers that a topic that is read has got more partitions, for whoever can end the job in order.
+///
+/// - Note: written by the workers, read by who runs the job.
+public final class KafkaGrowth: Sendable {
+    private let told = Mutex<String?>(nil)
+
+    /// Nothing has grown.
+    public init() {}
+
+    /// Which topic has grown from how many partitions to how many; nil while none has.
+    public var reason: String? { told.withLock { $0 } }
+
+    func note(_ reason: String) { told.withLock { if $0 == nil { $0 = reason } } }
+}
+
 /// Notices when a topic that is read gets other partitions, or goes.
 ///
 /// A new partition cannot be taken up on the way: its rows would be older than what event time has
@@ -11,11 +26,14 @@ final class KafkaTopicWatch {
     private var client: KafkaClient
     private let topic: String
     private let isBounded: Bool
+    private let growth: KafkaGrowth?
     private var handle: KafkaTopic?
     private var partitions = 0
     private var lookAt: Int64 = 0
 
-    init(_ client: KafkaClient, _ topic: String, isBounded: Bool) {
+    /// - Parameter growth: takes note of more partitions; without one they are a failure.
+    init(_ client: KafkaClient, _ topic: String, isBounded: Bool, growth: KafkaGrowth? = nil) {
+        self.growth = growth
         self.client = client
         self.topic = topic
         self.isBounded = isBounded
@@ -55,6 +73,10 @@ final class KafkaTopicWatch {
             return
         }
         if count > partitions {
+            if let growth {
+                growth.note("topic \(topic) has grown from \(partitions) to \(count) partitions")
+                return
+            }
             throw JobFailure(
                 .source, "the topic has grown from \(partitions) to \(count) partitions",
                 at: client.place(topic),

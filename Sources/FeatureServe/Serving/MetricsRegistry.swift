@@ -55,27 +55,35 @@ public final class MetricsRegistry: Sendable {
         return histogram
     }
 
-    /// A figure that is read when asked for; a reading of nil leaves it out.
+    /// A figure that is read when asked for; a reading of nil leaves it out. It takes the place of an
+    /// earlier reading of the same name and labels, whose job has ended.
     ///
     /// - Parameter grows: whether it is a counter rather than a gauge.
     public func reading(
         _ name: String, help: String, labels: [Label] = [], grows: Bool = false,
         _ read: @escaping @Sendable () -> Double?
     ) {
-        _ = register(name, grows ? "counter" : "gauge", help, labels) { .reading(read) }
+        let kind = grows ? "counter" : "gauge"
+        _ = register(name, kind, help, labels, replaces: true) { .reading(read) }
     }
 
     private func register(
         _ name: String, _ kind: String, _ help: String, _ labels: [Label],
+        replaces: Bool = false,
         _ make: @Sendable () -> Cell
     ) -> Cell {
         let text = labels.map { "\($0.name)=\"\(MetricsRegistry.escaped($0.value))\"" }
             .joined(separator: ",")
         return families.withLock { families in
             var family = families[name] ?? Family(kind: kind, help: help, series: [])
-            if let known = family.series.first(where: { $0.labels == text }) { return known.cell }
+            let known = family.series.firstIndex { $0.labels == text }
+            if let known, !replaces { return family.series[known].cell }
             let cell = make()
-            family.series.append((text, cell))
+            if let known {
+                family.series[known].cell = cell
+            } else {
+                family.series.append((text, cell))
+            }
             families[name] = family
             return cell
         }

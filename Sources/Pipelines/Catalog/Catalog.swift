@@ -84,6 +84,26 @@ enum Catalog {
                     name: "feature_log", shape: featureLog,
                     meaning: "Where every version of every feature is kept, for training sets."),
                 KeyShape(
+                    name: "restart",
+                    shape: .mapping(
+                        MappingShape(
+                            what: "restart",
+                            keys: [
+                                KeyShape(
+                                    name: "attempts", shape: .text(.integer(0...1_000_000)),
+                                    meaning:
+                                        "How often within that time; 10 when not given, 0 for never."
+                                ),
+                                KeyShape(
+                                    name: "within", shape: .text(.duration),
+                                    meaning:
+                                        "The time in which failures are counted; 10m when not given."
+                                ),
+                            ])),
+                    meaning:
+                        "How often the job goes on from its last checkpoint in its process after a failure."
+                ),
+                KeyShape(
                     name: "serve",
                     shape: .mapping(
                         MappingShape(
@@ -282,6 +302,11 @@ enum Catalog {
                                                     what: "property", key: .any,
                                                     value: .text(.any), min: 0)),
                                             meaning: "Client properties, passed on as they are."),
+                                        KeyShape(
+                                            name: "outage_limit", shape: .text(.duration),
+                                            meaning:
+                                                "How long all brokers may be gone before the job stops; 5m when not given."
+                                        ),
                                         KeyShape(
                                             name: "registry", shape: registry,
                                             meaning:

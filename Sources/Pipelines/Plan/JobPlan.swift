@@ -76,6 +76,10 @@ struct JobSettings: Equatable, Sendable {
     var servedSample: PlannedServedSample?
     /// Where features are kept for others; nil for nowhere.
     var redis: PlannedRedis?
+    /// Whether the file says that something is served.
+    var isServed = false
+    /// When the job is started again in its process after a failure.
+    var restart = RestartPolicy.Settings()
 }
 
 /// A Redis server or cluster that features are kept on.
@@ -116,6 +120,8 @@ struct PlannedConnection: Equatable, Sendable {
     let kind: Kind
     /// Where the schemas of its topics' records are registered.
     var registry: PlannedRegistry?
+    /// How long all brokers of a cluster may be gone before the job stops; nil when the file does not say.
+    var outageLimit: Duration?
 }
 
 /// A stream as it will be read.

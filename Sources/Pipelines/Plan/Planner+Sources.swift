@@ -13,7 +13,8 @@ extension Planner {
                 }
             return PlannedConnection(
                 name: connection.name.value, kind: kind,
-                registry: connection.registry?.resolved(in: directory))
+                registry: connection.registry?.resolved(in: directory),
+                outageLimit: connection.outageLimit)
         }
     }
 

@@ -66,6 +66,10 @@ final class Planner {
         settings.redis = job.online.map { online in
             PlannedRedis(address: online.redis, project: online.project ?? settings.name)
         }
+        settings.isServed = job.isServed
+        settings.restart = RestartPolicy.Settings(
+            attempts: job.restartAttempts ?? 10,
+            withinNanos: max((job.restartWithin ?? .seconds(600)).micros * 1000, 1))
         self.settings = settings
     }
 

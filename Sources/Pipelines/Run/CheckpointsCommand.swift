@@ -2,9 +2,9 @@ import StreamRuntime
 
 /// `millrace checkpoints`.
 public enum CheckpointsCommand {
-    /// Every checkpoint of the file's job, here and in its store, the newest first.
-    public static func list(path: String, json: Bool) -> CommandOutput {
-        withCheckpoints(path) { (found) throws(JobFailure) in
+    /// Every checkpoint of the file's job, or of one of its shares, here and in its store, the newest first.
+    public static func list(path: String, share: Int? = nil, json: Bool) -> CommandOutput {
+        withCheckpoints(path, share) { (found) throws(JobFailure) in
             let listings = try found.listings()
             if json {
                 return JSONText.array(listings.map(summary)).text
@@ -31,21 +31,24 @@ public enum CheckpointsCommand {
     }
 
     /// What checkpoint `checkpoint` holds: the one here, or else the one in the store.
-    public static func inspect(path: String, checkpoint: Int64, json: Bool) -> CommandOutput {
-        withCheckpoints(path) { (found) throws(JobFailure) in
+    public static func inspect(
+        path: String, checkpoint: Int64, share: Int? = nil, json: Bool
+    ) -> CommandOutput {
+        withCheckpoints(path, share) { (found) throws(JobFailure) in
             let manifest = try found.inspect(checkpoint)
             return json ? details(manifest).text : text(manifest)
         }
     }
 
     private static func withCheckpoints(
-        _ path: String, _ body: (FoundCheckpoints) throws(JobFailure) -> String
+        _ path: String, _ share: Int?, _ body: (FoundCheckpoints) throws(JobFailure) -> String
     ) -> CommandOutput {
         switch PlanReader.read(path: path) {
         case .failure(let output): return output
         case .success(let plan):
             do throws(JobFailure) {
-                return CommandOutput(text: try body(try FoundCheckpoints(plan)), exitCode: 0)
+                return CommandOutput(
+                    text: try body(try FoundCheckpoints(plan, share: share)), exitCode: 0)
             } catch {
                 return CommandOutput(text: "error: \(error)\n", exitCode: error.exitCode)
             }

@@ -3,8 +3,16 @@ import StreamRuntime
 
 /// The engine's figures under their Prometheus names.
 enum EngineMetrics {
-    /// Registers every figure of `job`; read when the endpoint is asked.
-    static func register(_ job: Job, in registry: MetricsRegistry, clock: any Clock) {
+    /// Registers every figure of `job`, in place of those of a job before it; read when the endpoint is asked.
+    ///
+    /// - Parameters:
+    ///   - share: the share of a job that is cut into shares; a label of every figure.
+    ///   - isThere: when false, the figures are left out.
+    static func register(
+        _ job: Job, in registry: MetricsRegistry, clock: any Clock, share: Int? = nil,
+        while isThere: @escaping @Sendable () -> Bool = { true }
+    ) {
+        let shared = share.map { [MetricsRegistry.Label("share", "\($0)")] } ?? []
         let totals: [(StepCounters.Figure, String, String)] = [
             (.rowsIn, "millrace_rows_in_total", "Rows a step took."),
             (.rowsOut, "millrace_rows_out_total", "Rows a step gave on its main output."),
@@ -19,10 +27,10 @@ enum EngineMetrics {
             ),
         ]
         for (step, workers) in job.counters.sorted(by: { $0.key < $1.key }) {
-            let labels = [MetricsRegistry.Label("step", step)]
+            let labels = shared + [MetricsRegistry.Label("step", step)]
             for (figure, name, help) in totals {
                 registry.reading(name, help: help, labels: labels, grows: true) {
-                    Double(workers.reduce(0) { $0 + $1.read(figure) })
+                    isThere() ? Double(workers.reduce(0) { $0 + $1.read(figure) }) : nil
                 }
             }
             registry.reading(
@@ -30,13 +38,13 @@ enum EngineMetrics {
                 labels: labels
             ) {
                 let keys = workers.reduce(0) { $0 + $1.read(.stateKeys) }
-                return keys == 0 ? nil : Double(keys)
+                return keys == 0 || !isThere() ? nil : Double(keys)
             }
             registry.reading(
                 "millrace_step_busy_seconds_total", help: "Time a step's tasks worked.",
                 labels: labels, grows: true
             ) {
-                Double(workers.reduce(0) { $0 + $1.read(.busyNanos) }) / 1e9
+                isThere() ? Double(workers.reduce(0) { $0 + $1.read(.busyNanos) }) / 1e9 : nil
             }
             registry.reading(
                 "millrace_watermark_lag_seconds",
@@ -45,6 +53,7 @@ enum EngineMetrics {
                 let marks = workers.map { $0.read(.watermarkMicros) }.filter {
                     $0 != 0 && $0 != .max
                 }
+                guard isThere() else { return nil }
                 return marks.min().map { Double(clock.nowMicros - $0) / 1e6 }
             }
         }
@@ -52,34 +61,37 @@ enum EngineMetrics {
             registry.reading(
                 "millrace_state_bytes",
                 help: "Memory that a worker's state, waiting rows and running windows take.",
-                labels: [("worker", "\(worker)")]
-            ) { Double(counters.read(.stateBytes)) }
+                labels: shared + [MetricsRegistry.Label("worker", "\(worker)")]
+            ) { isThere() ? Double(counters.read(.stateBytes)) : nil }
         }
         registry.reading(
-            "millrace_checkpoints_total", help: "Checkpoints that became whole.", grows: true
+            "millrace_checkpoints_total", help: "Checkpoints that became whole.",
+            labels: shared, grows: true
         ) { [weak job] in job.map { Double($0.checkpoints.count) } }
         registry.reading(
             "millrace_checkpoint_duration_seconds",
-            help: "From the barrier to the manifest, the last."
+            help: "From the barrier to the manifest, the last.", labels: shared
         ) { [weak job] in job.map { Double($0.checkpoints.lastNanos) / 1e9 } }
         registry.reading(
             "millrace_checkpoint_pause_seconds",
-            help: "The longest a task stood still for the last checkpoint."
+            help: "The longest a task stood still for the last checkpoint.", labels: shared
         ) { [weak job] in job.map { Double($0.checkpoints.lastPauseNanos) / 1e9 } }
         registry.reading(
             "millrace_checkpoint_store_failures_total",
-            help: "Tries to put a checkpoint into its store that failed.", grows: true
+            help: "Tries to put a checkpoint into its store that failed.",
+            labels: shared, grows: true
         ) { [weak job] in job.map { Double($0.checkpoints.failures) } }
         registry.reading(
             "millrace_checkpoint_store_failing_seconds",
-            help: "Since when the store does not take the checkpoint under way; 0 when it does."
+            help: "Since when the store does not take the checkpoint under way; 0 when it does.",
+            labels: shared
         ) { [weak job] in
             job.map { job in
                 job.checkpoints.failingSinceNanos.map { Double(clock.nanos - $0) / 1e9 } ?? 0
             }
         }
         registry.reading(
-            "millrace_checkpoint_bytes", help: "Bytes the last checkpoint added."
+            "millrace_checkpoint_bytes", help: "Bytes the last checkpoint added.", labels: shared
         ) { [weak job] in job.map { Double($0.checkpoints.lastBytes) } }
     }
 }

@@ -17,10 +17,16 @@ struct FoundCheckpoints {
     let shared: SharedCheckpoints?
     private let directory: String
 
-    init(_ plan: JobPlan) throws(JobFailure) {
-        directory = plan.settings.stateDirectory
+    /// The checkpoints of a plan's job, or of one of its shares.
+    ///
+    /// - Throws: when a job in shares is meant and the share is not named, or there is none of that number.
+    init(_ plan: JobPlan, share: Int? = nil) throws(JobFailure) {
+        try plan.check(share: share)
+        directory = plan.settings.stateDirectory + (share.map { "/shares/\($0)" } ?? "")
         shared = try CheckpointArchives.open(plan.settings.checkpointStore).map {
-            SharedCheckpoints($0, scope: CheckpointArchives.scope(job: plan.name), job: plan.name)
+            SharedCheckpoints(
+                $0, scope: CheckpointArchives.scope(job: plan.name, share: share),
+                job: share.map { "\(plan.name)/\($0)" } ?? plan.name)
         }
         do throws(JobFailure) { local = try CheckpointStore(reading: directory) } catch {
             guard shared != nil else { throw error }
@@ -67,5 +73,24 @@ struct FoundCheckpoints {
                 remedy: "\"millrace checkpoints list\" shows which there are")
         }
         return try local.inspect(checkpoint)
+    }
+}
+
+extension JobPlan {
+    /// Refuses a share that the job does not have, and none where it has some.
+    func check(share: Int?) throws(JobFailure) {
+        guard let shares = settings.shares else {
+            guard let share else { return }
+            throw JobFailure(
+                .request, "the job has no share \(share): it is not cut into shares", at: name,
+                remedy: "leave --share out")
+        }
+        guard let share, (0..<shares).contains(share) else {
+            throw JobFailure(
+                .request,
+                share.map { "the job has no share \($0)" }
+                    ?? "the job is cut into shares, each with checkpoints of its own", at: name,
+                remedy: "name one of its shares: --share 0 to \(shares - 1)")
+        }
     }
 }

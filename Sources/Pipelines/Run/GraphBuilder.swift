@@ -12,15 +12,18 @@ struct GraphBuilder {
     private let share: ShareContext?
     private let keepsVersions: Bool
     private let meters: FeatureMeters?
+    private let growth: KafkaGrowth?
 
     /// A builder for `plan`; bounded sources end at what their topics hold when they are opened, and
     /// exactly-once outputs on Kafka write through `domain`. With `share` it is the graph of that share;
-    /// without `keepsVersions` no version of a feature is logged. Features are measured by `meters`.
+    /// without `keepsVersions` no version of a feature is logged. Features are measured by `meters`, and
+    /// topics that get more partitions told to `growth`.
     init(
         plan: JobPlan, isBounded: Bool, online: OnlineStore?,
         domain: KafkaTransactionDomain? = nil, share: ShareContext? = nil,
-        keepsVersions: Bool = true, meters: FeatureMeters? = nil
+        keepsVersions: Bool = true, meters: FeatureMeters? = nil, growth: KafkaGrowth? = nil
     ) {
+        self.growth = growth
         self.meters = meters
         self.keepsVersions = keepsVersions
         self.share = share
@@ -31,7 +34,8 @@ struct GraphBuilder {
     }
 
     func graph() -> JobGraph {
-        let sources = SourceFactory(plan: plan, isBounded: isBounded, share: share)
+        let sources = SourceFactory(
+            plan: plan, isBounded: isBounded, share: share, growth: growth)
         let sinks = SinkFactory(
             plan: plan, online: online, domain: domain, keepsVersions: keepsVersions,
             meters: meters)

@@ -1,3 +1,4 @@
+import Connectors
 import FeatureServe
 import Glibc
 import StreamRuntime
@@ -16,6 +17,21 @@ public final class JobRunner {
         public let checkpoints: CheckpointReport
         /// Each step's figures, by its id: name of the figure → sum over workers.
         public let figures: [String: [StepCounters.Figure: Int64]]
+
+        /// The same with another end.
+        func ended(_ outcome: Job.Outcome) -> Summary {
+            Summary(
+                outcome: outcome, rows: rows, nanos: nanos, checkpoints: checkpoints,
+                figures: figures)
+        }
+
+        /// Both lives of a job that was started again; rows read twice count twice.
+        func followed(by later: Summary) -> Summary {
+            Summary(
+                outcome: later.outcome, rows: rows + later.rows, nanos: nanos + later.nanos,
+                checkpoints: checkpoints.followed(by: later.checkpoints),
+                figures: figures.merging(later.figures) { $0.merging($1) { $0 + $1 } })
+        }
     }
 
     let plan: JobPlan
@@ -31,29 +47,138 @@ public final class JobRunner {
     private var remote: RedisRows?
     /// How long rows are waited for that a Redis server does not take, once the job is to stop.
     private static let remoteSeconds: Int64 = 10
+    /// The figures of the present life.
+    private var registry = MetricsRegistry()
+    /// How often the job was started again, and why.
+    let restarts: JobRestarts
+    /// Topics of the present life that have got more partitions.
+    private var growth = KafkaGrowth()
 
     /// A runner of a checked plan.
     init(plan: JobPlan, options: RunOptions, clock: any Clock = SystemClock()) {
         self.plan = plan
         self.options = options
         self.clock = clock
+        restarts = JobRestarts(
+            plan.settings.restart, of: "the job", options: options, clock: clock)
     }
 
     /// The port features are served on, once `run` is under way.
     private(set) var servedPort: Int?
     /// The port features are served on in the protocol of Redis, once `run` is under way.
     private(set) var redisPort: Int?
+    /// The port figures are told on, in a job without features.
+    private(set) var figuresPort: Int?
+    /// The figures as the endpoint tells them.
+    var metrics: String { registry.render() }
 
-    /// Runs to the end of the input, or until it is asked to stop.
+    /// Runs to the end of the input, or until it is asked to stop. A failure that a restart mends ends only
+    /// the job's present life: the next one goes on from the last committed checkpoint.
     ///
     /// - Parameter isStopping: asked a few times a second.
     func run(isStopping: () -> Bool) throws(JobFailure) -> Summary {
         try Directories.make(plan.settings.stateDirectory)
         try plan.settlePromotion()
+        var progress = ProgressLine(
+            sources: plan.sources.map(\.name), json: options.json, now: clock.nanos)
+        let lag = try LagFigures(plan)
+        defer { lag.stop() }
+        var before: Summary?
+        while true {
+            let failure: JobFailure
+            do throws(JobFailure) {
+                var summary = try live(&progress, lag, isStopping)
+                if let before { summary = before.followed(by: summary) }
+                before = summary
+                switch summary.outcome {
+                case .finished: return summary
+                case .stopped:
+                    guard let reason = growth.reason, !isStopping() else { return summary }
+                    restarts.noteOrderly(reason)
+                    continue
+                case .failed(let told): failure = told
+                }
+            } catch {
+                // What does not even begin is for the user: a wrong address, a directory in use.
+                guard before != nil else { throw error }
+                failure = error
+            }
+            guard let wait = restarts.wait(after: failure) else {
+                return before!.ended(.failed(failure))
+            }
+            guard pause(nanos: wait, isStopping) else { return before!.ended(.stopped) }
+        }
+    }
+
+    /// Waits; false when the process is asked to stop meanwhile.
+    private func pause(nanos: Int64, _ isStopping: () -> Bool) -> Bool {
+        let end = clock.nanos + nanos
+        while clock.nanos < end {
+            if isStopping() { return false }
+            usleep(UInt32(min(end - clock.nanos, 50_000_000) / 1000) + 1)
+        }
+        return !isStopping()
+    }
+
+    /// One life of the job: from the last committed checkpoint to its end or its first failure.
+    private func live(
+        _ progress: inout ProgressLine, _ lag: LagFigures, _ isStopping: () -> Bool
+    ) throws(JobFailure) -> Summary {
+        growth = KafkaGrowth()
+        endLife()
         let budget = MemoryBudget(total: plan.settings.memoryBytes)
-        let workers = options.workers ?? plan.settings.workers ?? JobRunner.cores
         let transactions = try JobTransactions(plan: plan)
         defer { transactions.close() }
+        let job = try open(budget, transactions)
+        EngineMetrics.register(job, in: registry, clock: clock)
+        try serve(job, lag)
+        try plan.remember()
+        progress.begin(now: clock.nanos)
+        let began = clock.nanos
+        try job.start()
+        var outcome: Job.Outcome?
+        var notice = StoreNotice()
+        var checkpoints = 0
+        while outcome == nil {
+            outcome = job.wait(nanos: 50_000_000)
+            let report = job.checkpoints
+            if let line = notice.line(report) { Terminal.error(line) }
+            if report.count > checkpoints {
+                checkpoints = report.count
+                restarts.noteProgress()
+            }
+            if isStopping() {
+                job.requestStop()
+                remote?.end(within: JobRunner.remoteSeconds)
+            } else if growth.reason != nil {
+                job.requestStop()
+            }
+            if outcome == nil, !options.isQuiet { progress.show(job, now: clock.nanos) }
+        }
+        let nanos = clock.nanos - began
+        if !options.isQuiet { progress.show(job, now: clock.nanos, isLast: true) }
+        try online?.sync()
+        return Summary(
+            outcome: outcome!,
+            rows: plan.sources.reduce(0) {
+                $0 + JobRunner.sum(job.counters[$1.name] ?? [], .rowsIn)
+            },
+            nanos: nanos, checkpoints: job.checkpoints,
+            figures: job.counters.mapValues { workers in
+                Dictionary(
+                    uniqueKeysWithValues: StepCounters.Figure.allCases.filter {
+                        $0 != .watermarkMicros
+                    }.map {
+                        ($0, JobRunner.sum(workers, $0))
+                    })
+            })
+    }
+
+    /// Opens what the job needs and builds it.
+    private func open(
+        _ budget: MemoryBudget, _ transactions: JobTransactions
+    ) throws(JobFailure) -> Job {
+        let workers = options.workers ?? plan.settings.workers ?? JobRunner.cores
         var stored = DurableStorage.Settings(
             directory: plan.settings.stateDirectory, job: plan.name,
             fingerprint: plan.fingerprint, memoryBytes: budget.state,
@@ -62,7 +187,6 @@ public final class JobRunner {
         stored.archiveScope = CheckpointArchives.scope(job: plan.name)
         let storage = try DurableStorage(stored, transaction: transactions.domain)
         for notice in storage.skipped { Terminal.error("warning: \(notice)\n") }
-        let registry = MetricsRegistry()
         if plan.hasFeatures {
             try OnlineStores.check(plan, isFetched: storage.isFetched)
             let opened = try OnlineStores.openShared(
@@ -73,74 +197,87 @@ public final class JobRunner {
         }
         let graph = GraphBuilder(
             plan: plan, isBounded: options.untilEnd, online: online, domain: transactions.domain,
-            meters: online == nil ? nil : FeatureMeters(registry)
+            meters: online == nil ? nil : FeatureMeters(registry),
+            growth: restarts.isAllowed ? growth : nil
         ).graph()
         var followers: [any CheckpointFollower] = transactions.followers
         if let online { followers.append(SnapshotFollower(online)) }
         let settings = RunSettings(
             workers: workers, batchRows: options.batchRows ?? Limits.batchRows,
             checkpointNanos: plan.settings.checkpointEvery.micros * 1000)
-        let job = try Job(
+        return try Job(
             graph: graph, settings: settings, storage: storage, transaction: transactions.domain,
             followers: followers, clock: clock)
-        EngineMetrics.register(job, in: registry, clock: clock)
-        if options.serves, let online {
-            var serving = try ServingOptions.make(plan.settings)
-            serving.port = options.port ?? plan.settings.servePort
-            serving.style = OnlineStores.style(plan)
-            serving.progress = OnlineStores.progress(plan, counters: job.counters)
-            let writes = WriteQueue(
-                store: online, targets: WriteTargets(of: online.catalog), metrics: registry,
-                style: serving.style)
-            self.writes = writes
-            served = try ServedLogWriter(plan, metrics: registry)
-            pushed = try PushedLogWriter(plan, store: online)
-            serving.served = served?.log
-            let server = FeatureServer(
-                store: online, metrics: registry, options: serving, writes: writes)
-            servedPort = try server.start()
+    }
+
+    /// Begins to serve features, or figures alone where there are none and the file says so.
+    private func serve(_ job: Job, _ lag: LagFigures) throws(JobFailure) {
+        let restarts = restarts
+        registry.reading(
+            "millrace_job_restarts_total",
+            help: "How often the job went on from its last checkpoint in this process.",
+            grows: true
+        ) { Double(restarts.count) }
+        guard options.serves, online != nil || plan.settings.isServed || options.port != nil else {
+            return
+        }
+        // Clients find the next life where they found the one before.
+        let port = servedPort ?? figuresPort ?? options.port ?? plan.settings.servePort
+        lag.register(in: registry) { _ in true }
+        lag.start()
+        guard let online else {
+            let server = try FeatureServer.ofFigures(
+                registry, settings: plan.settings, port: port)
+            figuresPort = try server.start()
             self.server = server
-            if let port = plan.settings.serving.grpcPort {
-                serving.port = port
-                let grpc = GRPCServer(
-                    store: online, metrics: registry, options: serving, writes: writes)
-                let bound = try grpc.start()
-                self.grpc = grpc
-                if port == 0 { Terminal.error("serving gRPC on port \(bound)\n") }
-            }
-            try serveRedis(online, registry)
+            return
         }
-        try plan.remember()
-        let sources = plan.sources.map(\.name)
-        var progress = ProgressLine(sources: sources, json: options.json, now: clock.nanos)
-        let began = clock.nanos
-        try job.start()
-        var outcome: Job.Outcome?
-        var notice = StoreNotice()
-        while outcome == nil {
-            outcome = job.wait(nanos: 50_000_000)
-            if let line = notice.line(job.checkpoints) { Terminal.error(line) }
-            if isStopping() {
-                job.requestStop()
-                remote?.end(within: JobRunner.remoteSeconds)
-            }
-            if outcome == nil, !options.isQuiet { progress.show(job, now: clock.nanos) }
+        var serving = try ServingOptions.make(plan.settings)
+        serving.port = port
+        serving.style = OnlineStores.style(plan)
+        serving.progress = OnlineStores.progress(plan, counters: job.counters)
+        let writes = WriteQueue(
+            store: online, targets: WriteTargets(of: online.catalog), metrics: registry,
+            style: serving.style)
+        self.writes = writes
+        served = try ServedLogWriter(plan, metrics: registry)
+        pushed = try PushedLogWriter(plan, store: online)
+        serving.served = served?.log
+        let server = FeatureServer(
+            store: online, metrics: registry, options: serving, writes: writes)
+        servedPort = try server.start()
+        self.server = server
+        try serveRemoteCalls(online, serving, writes)
+        try serveRedis(online)
+    }
+
+    private func serveRemoteCalls(
+        _ online: OnlineStore, _ serving: FeatureServer.Options, _ writes: WriteQueue
+    ) throws(JobFailure) {
+        guard let port = plan.settings.serving.grpcPort else { return }
+        var serving = serving
+        serving.port = port
+        let grpc = GRPCServer(
+            store: online, metrics: registry, options: serving, writes: writes)
+        let bound = try grpc.start()
+        self.grpc = grpc
+        if port == 0 { Terminal.error("serving gRPC on port \(bound)\n") }
+    }
+
+    private func serveRedis(_ online: OnlineStore) throws(JobFailure) {
+        guard let server = try RESPServing.server(plan, online: online, metrics: registry) else {
+            return
         }
-        let nanos = clock.nanos - began
-        if !options.isQuiet { progress.show(job, now: clock.nanos, isLast: true) }
-        try online?.sync()
-        return Summary(
-            outcome: outcome!,
-            rows: sources.reduce(0) { $0 + JobRunner.sum(job.counters[$1] ?? [], .rowsIn) },
-            nanos: nanos, checkpoints: job.checkpoints,
-            figures: job.counters.mapValues { workers in
-                Dictionary(
-                    uniqueKeysWithValues: StepCounters.Figure.allCases.filter {
-                        $0 != .watermarkMicros
-                    }.map {
-                        ($0, JobRunner.sum(workers, $0))
-                    })
-            })
+        redisPort = try server.start()
+        redis = server
+    }
+
+    /// Lets go of what the life before has left open. It served until now: what it wrote after its last
+    /// checkpoint is told apart when the store is opened again.
+    private func endLife() {
+        stopServing()
+        online = nil
+        registry = MetricsRegistry()
     }
 
     /// Stops serving: no new request, those under way are answered.
@@ -161,16 +298,6 @@ public final class JobRunner {
         try? online?.sync()
         remote?.close()
         remote = nil
-    }
-
-    private func serveRedis(
-        _ online: OnlineStore, _ registry: MetricsRegistry
-    ) throws(JobFailure) {
-        guard let server = try RESPServing.server(plan, online: online, metrics: registry) else {
-            return
-        }
-        redisPort = try server.start()
-        redis = server
     }
 
     private static func sum(_ workers: [StepCounters], _ figure: StepCounters.Figure) -> Int64 {

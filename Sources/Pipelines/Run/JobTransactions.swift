@@ -14,7 +14,8 @@ struct JobTransactions {
         var followers: [KafkaOffsetFollower] = []
         for connection in plan.connections {
             guard case .kafka(let bootstrap, let properties) = connection.kind else { continue }
-            let address = KafkaConnection(bootstrap: bootstrap, planned: properties)
+            let address = KafkaConnection(
+                bootstrap: bootstrap, planned: properties, outage: connection.outageLimit)
             let group = JobTransactions.group(of: plan, on: connection.name)
             if group.marker != nil {
                 precondition(domain == nil, "the planner allows one cluster")

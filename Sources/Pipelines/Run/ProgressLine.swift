@@ -21,6 +21,12 @@ struct ProgressLine {
         lastNanos = now
     }
 
+    /// A job begins, perhaps after another one: its figures start from nothing.
+    mutating func begin(now: Int64) {
+        lastRows = 0
+        lastNanos = now
+    }
+
     /// Shows where the job stands, if it is time to.
     mutating func show(_ job: Job, now: Int64, isLast: Bool = false) {
         show([job], shares: nil, now: now, isLast: isLast)

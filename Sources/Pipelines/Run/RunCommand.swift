@@ -45,7 +45,7 @@ public enum RunCommand {
                     .environment, "a job in shares has no results of its own to show or serve",
                     at: "run", remedy: "leave out --show and --keep-serving, or remove shares")
             }
-            let failure = try ShareRunner(plan: plan, options: options).run {
+            let failure = try ShareSession(plan: plan, options: options).run {
                 StopSignal.isRaised
             }
             return failure.map { report($0, options) } ?? 0

@@ -1,3 +1,5 @@
+import StreamRuntime
+
 /// How `millrace run` was asked to run.
 public struct RunOptions: Sendable {
     /// Pipelines to run, with what they read; empty for all.
@@ -22,14 +24,17 @@ public struct RunOptions: Sendable {
     public var isQuiet: Bool
     /// The name this process has among those of a job in shares, the same after a restart; nil for none.
     public var instance: String?
+    /// When the job is started again after a failure; nil for what the file says.
+    public var restart: RestartPolicy.Settings?
 
     /// The options of a run; what is left out is as the file says.
     public init(
         only: [String] = [], untilEnd: Bool = false, keepServing: Bool = false, show: Bool = false,
         workers: Int? = nil, batchRows: Int? = nil, port: Int? = nil, serves: Bool = true,
         json: Bool = false, isQuiet: Bool = false,
-        instance: String? = nil
+        instance: String? = nil, restart: RestartPolicy.Settings? = nil
     ) {
+        self.restart = restart
         self.only = only
         self.untilEnd = untilEnd
         self.keepServing = keepServing

@@ -35,9 +35,18 @@ struct SinkFactory {
         _ sink: PlannedSink, topic: String, registry: PlannedRegistry?
     ) throws(JobFailure) -> any RecordEncoder {
         if let message = sink.message, let descriptor = message.protobuf {
+            let name = message.option("message") ?? ""
+            var frame: [UInt8] = []
+            if message.option("framing") == ProtobufRecordDecoder.Framing.confluent.rawValue,
+                let registry
+            {
+                let id = try SchemaRegistry(registry.settings).register(
+                    descriptor, message: name, subject: "\(topic)-value")
+                frame = descriptor.frame(of: name, id: id)
+            }
             do throws(ProtobufMismatch) {
                 return try ProtobufRecordEncoder(
-                    schema: sink.schema, message: message.option("message") ?? "", of: descriptor)
+                    schema: sink.schema, message: name, of: descriptor, frame: frame)
             } catch {
                 throw JobFailure(
                     .sink, "\(error.field): \(error.reason)", at: "topic \(topic)",
@@ -88,7 +97,9 @@ struct SinkFactory {
                     policy: sink.onError)
             case .kafka(let bootstrap, let properties):
                 return try KafkaSink(
-                    KafkaConnection(bootstrap: bootstrap, planned: properties), topic: topic,
+                    KafkaConnection(
+                        bootstrap: bootstrap, planned: properties, outage: connection.outageLimit),
+                    topic: topic,
                     encoder: encoder, schema: sink.schema, key: keys, policy: sink.onError)
             case .files:
                 preconditionFailure("the planner refuses topics on a files connection")

@@ -6,10 +6,14 @@ struct SourceFactory {
     private let plan: JobPlan
     private let isBounded: Bool
     private let share: ShareContext?
+    private let growth: KafkaGrowth?
 
     /// A factory for the sources of `plan`; bounded ones end at what is there when they are opened. With
-    /// `share` they have that share's partitions.
-    init(plan: JobPlan, isBounded: Bool, share: ShareContext? = nil) {
+    /// `share` they have that share's partitions. Topics that get more partitions are told to `growth`.
+    init(
+        plan: JobPlan, isBounded: Bool, share: ShareContext? = nil, growth: KafkaGrowth? = nil
+    ) {
+        self.growth = growth
         self.share = share
         self.plan = plan
         self.isBounded = isBounded
@@ -39,16 +43,20 @@ struct SourceFactory {
                 return try EmbeddedLog(root: root).source(topic, bounded: isBounded)
             case .kafka(let bootstrap, let properties):
                 return try KafkaSource(
-                    KafkaConnection(bootstrap: bootstrap, planned: properties), topic: topic,
-                    bounded: isBounded)
+                    KafkaConnection(
+                        bootstrap: bootstrap, planned: properties, outage: connection.outageLimit),
+                    topic: topic, bounded: isBounded, growth: growth)
             case .files:
                 preconditionFailure("the planner refuses topics on a files connection")
             }
         case .files(let path):
-            let isCSV = source.format.kind == .csv
-            return FileSource(
-                path: path,
-                layout: isCSV ? .csv(DecoderFactory.dialect(source.format)) : .lines)
+            let layout: FileLayout =
+                switch source.format.kind {
+                case .csv: .csv(DecoderFactory.dialect(source.format))
+                case .avro: .avro
+                default: .lines
+                }
+            return FileSource(path: path, layout: layout)
         }
     }
 }
@@ -103,6 +111,7 @@ enum DecoderFactory {
 
     /// Where the schemas of a source's Avro records are.
     private static func framing(_ source: PlannedSource) -> AvroFraming {
+        if case .files = source.location { return .file }
         if let text = source.format.option("schema") {
             guard let schema = try? AvroSchema(json: text) else {
                 preconditionFailure("the planner has read the schema")
@@ -164,9 +173,18 @@ extension String {
 
 extension KafkaConnection {
     /// The connection that a pipelines file describes.
-    init(bootstrap: String, planned properties: [PlannedConnection.Property]) {
+    ///
+    /// - Parameter outage: how long all brokers may be gone; nil for the usual time.
+    init(
+        bootstrap: String, planned properties: [PlannedConnection.Property],
+        outage: Duration? = nil
+    ) {
         self.init(
             bootstrap: bootstrap,
             properties: Dictionary(properties.map { ($0.name, $0.value) }) { $1 })
+        guard let outage else { return }
+        outageMillis = Int(outage.micros / 1000)
+        // No request is worth a longer wait than the outage it would find out about.
+        requestMillis = min(requestMillis, max(outageMillis, 1000))
     }
 }

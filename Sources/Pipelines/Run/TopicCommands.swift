@@ -1,3 +1,4 @@
+import Connectors
 import Glibc
 import StreamRuntime
 
@@ -30,23 +31,38 @@ public struct TopicCommands {
     }
 
     /// Shows one topic, a line for each partition, or as one JSON object.
+    ///
+    /// - Parameter group: a consumer group whose committed offsets and lag are shown, on a cluster.
     public func describe(
-        _ topic: String, json: Bool = false, to line: Line
+        _ topic: String, group: String? = nil, json: Bool = false, to line: Line
     ) throws(JobFailure) {
         let found = try store.listing(of: topic)
-        if json { return try line(Array(TopicCommands.json(found).compact.utf8)) }
-        var rows = [["partition", "oldest", "end", "records", "bytes", "retention"]]
+        var lags: [Int: KafkaLag.Partition] = [:]
+        if let group {
+            for lag in try store.lag(of: topic, group: group) { lags[Int(lag.partition)] = lag }
+        }
+        if json {
+            return try line(Array(TopicCommands.json(found, group: group, lags).compact.utf8))
+        }
+        let heads = group == nil ? [] : ["committed", "lag"]
+        var rows = [["partition", "oldest", "end", "records"] + heads + ["bytes", "retention"]]
         for partition in found.partitions {
-            rows.append([
-                "\(partition.number)", "\(partition.oldest)", "\(partition.end)",
-                "\(partition.end - partition.oldest)",
-                partition.size.map { "\($0.bytes)" } ?? "-", found.retention,
-            ])
+            let lag = lags[partition.number]
+            let cells = [lag?.committed.map { "\($0)" } ?? "-", lag.map { "\($0.records)" } ?? "-"]
+            rows.append(
+                [
+                    "\(partition.number)", "\(partition.oldest)", "\(partition.end)",
+                    "\(partition.end - partition.oldest)",
+                ] + cells.prefix(heads.count) + [
+                    partition.size.map { "\($0.bytes)" } ?? "-", found.retention,
+                ])
         }
         for text in TopicCommands.table(rows) { try line(Array(text.utf8)) }
     }
 
-    private static func json(_ topic: TopicListing) -> JSONText {
+    private static func json(
+        _ topic: TopicListing, group: String? = nil, _ lags: [Int: KafkaLag.Partition] = [:]
+    ) -> JSONText {
         let partitions = topic.partitions.map { partition in
             var members: [(String, JSONText)] = [
                 ("partition", .integer(partition.number)),
@@ -56,13 +72,18 @@ public struct TopicCommands {
                 members.append(("bytes", .integer(size.bytes)))
                 members.append(("segments", .integer(size.segments)))
             }
+            if let lag = lags[partition.number] {
+                members.append(("committed", lag.committed.map { .integer(Int($0)) } ?? .null))
+                members.append(("lag", .integer(Int(lag.records))))
+            }
             return JSONText.object(members)
         }
-        return JSONText.object([
-            ("topic", .string(topic.name)), ("records", .integer(Int(topic.records))),
-            ("bytes", topic.bytes.map { .integer($0) } ?? .null),
-            ("partitions", .array(partitions)), ("retention", .string(topic.retention)),
-        ])
+        return JSONText.object(
+            [
+                ("topic", .string(topic.name)), ("records", .integer(Int(topic.records))),
+                ("bytes", topic.bytes.map { .integer($0) } ?? .null),
+                ("partitions", .array(partitions)), ("retention", .string(topic.retention)),
+            ] + (group.map { [("group", .string($0))] } ?? []))
     }
 
     // MARK: create

@@ -20,6 +20,11 @@ public protocol TopicStore {
         _ topic: String, partitions: Int, settings: [String: String]
     ) throws(JobFailure) -> Bool
 
+    /// Where a consumer group stands in the topic's partitions.
+    ///
+    /// - Throws: where there are no consumer groups.
+    func lag(of topic: String, group: String) throws(JobFailure) -> [KafkaLag.Partition]
+
     /// What appends records to a topic that exists.
     func appender(to topic: String) throws(JobFailure) -> any TopicAppender
 
@@ -161,6 +166,15 @@ private final class EmbeddedAppender: TopicAppender {
     func commit() throws(JobFailure) { try writer.commit() }
 }
 
+extension TopicStore {
+    /// Only a cluster has consumer groups.
+    public func lag(of topic: String, group: String) throws(JobFailure) -> [KafkaLag.Partition] {
+        throw JobFailure(
+            .environment, "an embedded topic has no consumer groups", at: place,
+            remedy: "leave the group out; \"millrace checkpoints inspect\" shows positions")
+    }
+}
+
 /// The topics of a Kafka cluster.
 public struct KafkaTopics: TopicStore {
     private let connection: KafkaConnection
@@ -230,6 +244,11 @@ public struct KafkaTopics: TopicStore {
     /// What appends records to a topic that exists.
     public func appender(to topic: String) throws(JobFailure) -> any TopicAppender {
         ClusterAppender(try KafkaAppender(connection, topic: topic))
+    }
+
+    /// Where a consumer group stands in the topic's partitions.
+    public func lag(of topic: String, group: String) throws(JobFailure) -> [KafkaLag.Partition] {
+        try KafkaLag(connection, group: group).partitions(of: topic)
     }
 
     /// The cluster's brokers.

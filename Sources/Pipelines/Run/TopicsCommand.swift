@@ -23,10 +23,25 @@ public struct TopicsCommand {
     }
 
     /// `topics describe`.
-    public func describe(_ topic: String, json: Bool) -> Int32 {
+    ///
+    /// - Parameter group: whose lag is shown; nil for the job's, where it reads the topic from a cluster.
+    public func describe(_ topic: String, group: String?, json: Bool) -> Int32 {
         run { (store) throws(JobFailure) in
-            try TopicCommands(store).describe(topic, json: json, to: Terminal.line)
+            try TopicCommands(store).describe(
+                topic, group: group ?? jobGroup(reading: topic, store), json: json,
+                to: Terminal.line)
         }
+    }
+
+    /// The group of the file's job, when the job reads the topic from a cluster.
+    private func jobGroup(reading topic: String, _ store: any TopicStore) -> String? {
+        guard store is KafkaTopics, case .success(let plan) = PlanReader.read(path: file) else {
+            return nil
+        }
+        let isRead = plan.sources.contains {
+            if case .topic(_, topic) = $0.location { true } else { false }
+        }
+        return isRead ? plan.group : nil
     }
 
     /// `topics create`; settings are written "name=value".

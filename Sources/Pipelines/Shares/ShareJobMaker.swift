@@ -39,10 +39,12 @@ struct ShareJobMaker: Sendable {
     /// - Returns: nil when the share is no longer wanted.
     func make(isWanted: () -> Bool) throws(JobFailure) -> ShareJob.Running? {
         guard try isEntitled(isWanted) else { return nil }
+        // Topics may have got more partitions since the process began.
+        if let problem = try topics.problems().first { throw problem }
         let domain = try KafkaTransactionDomain(
             address,
             KafkaTransactionDomain.Settings(
-                name: "\(plan.group).\(share)", group: committed,
+                name: "\(plan.group).\(share)", group: plan.group(ofShare: share),
                 checkpointMillis: Int(plan.settings.checkpointEvery.micros / 1000)),
             membership: group)
         do throws(JobFailure) {
@@ -78,19 +80,5 @@ struct ShareJobMaker: Sendable {
             checkpointNanos: plan.settings.checkpointEvery.micros * 1000)
         return try Job(
             graph: graph, settings: settings, storage: storage, transaction: domain, clock: clock)
-    }
-
-    /// What the share's transactions commit: the offsets of its partitions. A share that reads none
-    /// leaves its mark at its own partition of the topic of shares.
-    private var committed: KafkaGroup {
-        var topics: [String: String] = [:]
-        for source in plan.sources {
-            if case .topic(_, let topic) = source.location { topics[source.name] = topic }
-        }
-        for repartition in plan.repartitions { topics[repartition.name] = repartition.topic }
-        var group = KafkaGroup(
-            name: plan.group, share: share, topics: topics, marker: plan.sharesTopic)
-        group.markerPartition = Int32(share)
-        return group
     }
 }

@@ -18,11 +18,17 @@ final class ShareRunner {
     private var decision: ShareProtocol
     private var jobs: [Int: ShareJob] = [:]
     private var pauses: [Int: Int64] = [:]
+    /// How long a share that has failed is to wait at least.
+    private var waits: [Int: Int64] = [:]
     private var failures: [Int: JobFailure] = [:]
     private var left: (Bool, failure: JobFailure?) = (false, nil)
     private var rowsBefore: Int64 = 0
     private var nextForgetting: Int64
     private let watch: ShareWatch?
+    private let figures: ShareFigures
+    private var restarts: [Int: JobRestarts] = [:]
+    /// Shares whose present job is among the figures.
+    private var told: Set<Int> = []
 
     /// How long the group is given to say that a share is another's, and a share to get well.
     private let pauseNanos: Int64
@@ -31,20 +37,25 @@ final class ShareRunner {
 
     /// - Precondition: the plan has shares.
     init(
-        plan: JobPlan, options: RunOptions, clock: any Clock = SystemClock()
+        plan: JobPlan, options: RunOptions, clock: any Clock = SystemClock(),
+        figures: ShareFigures? = nil
     ) throws(JobFailure) {
         guard let shares = plan.settings.shares,
-            case .kafka(let bootstrap, let properties)? = plan.sharesConnection?.kind
+            let connection = plan.sharesConnection,
+            case .kafka(let bootstrap, let properties) = connection.kind
         else { preconditionFailure("the planner refuses shares without a Kafka source") }
         self.plan = plan
         self.options = options
         self.shares = shares
         self.clock = clock
-        address = KafkaConnection(bootstrap: bootstrap, planned: properties)
+        self.figures = figures ?? ShareFigures(clock: clock)
+        address = KafkaConnection(
+            bootstrap: bootstrap, planned: properties, outage: connection.outageLimit)
         topics = try ShareTopics(plan, at: address)
         group = try KafkaShareGroup(
             address, group: plan.group, topic: plan.sharesTopic, instance: options.instance)
-        decision = ShareProtocol(isBounded: options.untilEnd)
+        // How often a share may fail is for the restarts to say, which know the time.
+        decision = ShareProtocol(isBounded: options.untilEnd, attemptsMax: .max)
         let heartbeat = address.properties["heartbeat.interval.ms"].flatMap { Int64($0) } ?? 3000
         pauseNanos = max(heartbeat * 2, 1000) * 1_000_000
         nextForgetting = clock.nanos + ShareRunner.forgettingNanos
@@ -60,9 +71,13 @@ final class ShareRunner {
 
     /// Runs until it is asked to stop, or to the end of the input.
     ///
-    /// - Parameter isStopping: asked a few times a second.
+    /// - Parameters:
+    ///   - isStopping: asked a few times a second.
+    ///   - begun: called once the process is about to join.
     /// - Returns: why the process must end with an error, if it must.
-    func run(isStopping: () -> Bool) throws(JobFailure) -> JobFailure? {
+    func run(
+        isStopping: () -> Bool, begun: () throws(JobFailure) -> Void = {}
+    ) throws(JobFailure) -> JobFailure? {
         try Directories.make(plan.settings.stateDirectory)
         try topics.prepare()
         try plan.remember()
@@ -71,6 +86,7 @@ final class ShareRunner {
                 "note: without checkpoints: {store: …} shares move only between processes with one "
                     + "state directory\n")
         }
+        try begun()
         try group.join()
         var progress = ProgressLine(
             sources: plan.sources.map(\.name), json: options.json, now: clock.nanos)
@@ -83,6 +99,7 @@ final class ShareRunner {
                     try act(on: .stopAsked)
                 }
                 try look()
+                figures.note(owned: decision.owned)
                 watch?.look(owned: decision.owned, now: clock.nanos)
                 forget()
                 show(&progress)
@@ -91,6 +108,7 @@ final class ShareRunner {
             // Without the group nobody may write on: others may have the shares.
             for job in jobs.values { job.abandon() }
             while jobs.values.contains(where: { $0.ended == nil }) { usleep(10_000) }
+            figures.note(owned: [])
             group.leave()
             throw error
         }
@@ -121,9 +139,13 @@ final class ShareRunner {
     /// Looks which jobs have ended or got on, and which pauses are over.
     private func look() throws(JobFailure) {
         for (share, job) in jobs.sorted(by: { $0.key < $1.key }) {
-            if job.hasProgressed() { decision.noteProgress(of: share) }
+            if job.hasProgressed() { restarts[share]?.noteProgress() }
+            if let running = job.job, told.insert(share).inserted {
+                figures.add(running, of: job)
+            }
             guard let (outcome, isFenced) = job.ended else { continue }
             jobs[share] = nil
+            told.remove(share)
             try act(on: .ended(share: share, ending(outcome, isFenced, share)))
         }
         for (share, until) in pauses where clock.nanos >= until {
@@ -140,12 +162,26 @@ final class ShareRunner {
         case .stopped: return .stopped
         case .failed(let failure):
             failures[share] = failure
-            if decision.owned.contains(share), !options.isQuiet {
+            // Of a share that is another's by now nobody wants to know how it ended here.
+            guard decision.owned.contains(share) else { return isFenced ? .fenced : .restartable }
+            if !failure.isRestartable, !options.isQuiet {
                 Terminal.error("share \(share): \(failure)\n")
             }
-            if isFenced { return .fenced }
-            return failure.recovery == .stopAndAsk ? .failed : .restartable
+            guard let wait = restarts(of: share).wait(after: failure, evenIf: isFenced) else {
+                return .failed
+            }
+            waits[share] = wait
+            return isFenced ? .fenced : .restartable
         }
+    }
+
+    private func restarts(of share: Int) -> JobRestarts {
+        if let known = restarts[share] { return known }
+        let made = JobRestarts(
+            plan.settings.restart, of: "share \(share)", options: options, clock: clock)
+        restarts[share] = made
+        figures.add(made, share: share)
+        return made
     }
 
     private func act(on event: ShareProtocol.Event) throws(JobFailure) {
@@ -157,7 +193,8 @@ final class ShareRunner {
             case .stop(let share): jobs[share]?.stop()
             case .abandon(let share): jobs[share]?.abandon()
             case .release(let shares): try group.release(shares.map { Int32($0) })
-            case .pause(let share): pauses[share] = clock.nanos + pauseNanos
+            case .pause(let share):
+                pauses[share] = clock.nanos + max(pauseNanos, waits.removeValue(forKey: share) ?? 0)
             case .leave(let failed): left = (true, failed.flatMap { failures[$0] })
             }
         }

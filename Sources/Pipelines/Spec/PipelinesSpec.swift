@@ -58,6 +58,10 @@ struct JobSpec: Sendable {
     var shares: Located<Int>?
     var featureLog: FeatureLogSpec?
     var servedSample: PlannedServedSample?
+    /// Whether there is a `serve`.
+    var isServed = false
+    var restartAttempts: Int?
+    var restartWithin: Duration?
 }
 
 /// `job: feature_log:`.
@@ -91,6 +95,7 @@ struct ConnectionSpec: Sendable {
     let name: Located<String>
     let kind: PlannedConnection.Kind
     var registry: PlannedRegistry?
+    var outageLimit: Duration?
 }
 
 /// What becomes of what cannot be used.

@@ -62,14 +62,14 @@ struct SpecReader {
         }
         job.servedSample = node["serve"]?["log"].flatMap(servedSample)
         job.featureLog = node["feature_log"].map(featureLog)
+        job.isServed = node["serve"] != nil
+        job.restartAttempts = node["restart"]?["attempts"]?.integer
+        job.restartWithin = node["restart"]?["within"]?.duration
+        refuseZero(node["restart"]?["within"], "failures are counted within no time", "10m")
         job.shares = node["shares"].flatMap { shares in
             shares.integer.map { Located(value: $0, position: shares.position) }
         }
-        if let every = node["checkpoints"]?["every"], every.duration == .zero {
-            diagnostics.report(
-                .badDuration, "checkpoints cannot be 0s apart", at: every.position,
-                fix: "write a duration such as 10s")
-        }
+        refuseZero(node["checkpoints"]?["every"], "checkpoints cannot be 0s apart", "10s")
         return job
     }
 
@@ -113,6 +113,14 @@ struct SpecReader {
         }
     }
 
+    /// Tells of a duration that must be longer than none.
+    private func refuseZero(_ node: SpecNode?, _ problem: String, _ example: String) {
+        guard let node, node.duration == .zero else { return }
+        diagnostics.report(
+            .badDuration, problem, at: node.position,
+            fix: "write a duration such as \(example)")
+    }
+
     private func store(_ node: SpecNode) -> PlannedStore? {
         let address = node["s3"] ?? node
         guard let text = address.text else { return nil }
@@ -146,9 +154,12 @@ struct SpecReader {
         } else {
             return nil
         }
+        let limit = node["kafka"]?["outage_limit"]
+        refuseZero(limit, "brokers cannot be gone for 0s: a request takes longer", "5m")
         return ConnectionSpec(
             name: entry.name, kind: kind,
-            registry: node["kafka"]?["registry"].flatMap(SpecReader.registry))
+            registry: node["kafka"]?["registry"].flatMap(SpecReader.registry),
+            outageLimit: limit?.duration)
     }
 
     private static func registry(_ node: SpecNode) -> PlannedRegistry? {

@@ -10,6 +10,12 @@ public protocol CheckpointTransaction: AnyObject, Sendable {
     /// commit any more, and what it had begun is committed or aborted for good.
     func lastCommitted() throws(JobFailure) -> CommittedCheckpoint?
 
+    /// The same question once more, when the first answer cannot be right: a checkpoint is known to have
+    /// been committed, and `lastCommitted` knew of none.
+    ///
+    /// Another instance that began at the same time may have committed its first ones meanwhile.
+    func lastCommittedAgain() throws(JobFailure) -> CommittedCheckpoint?
+
     /// The job goes on after `checkpoint` (0: from the beginning): its next one is the one after it.
     ///
     /// Called once, after `lastCommitted` and before any sink is opened.
@@ -26,6 +32,9 @@ public protocol CheckpointTransaction: AnyObject, Sendable {
 }
 
 extension CheckpointTransaction {
+    /// Nothing else than before.
+    public func lastCommittedAgain() throws(JobFailure) -> CommittedCheckpoint? { nil }
+
     /// Nothing to do for a transaction that does not number its epochs.
     public func resume(after checkpoint: Int64) {}
 }

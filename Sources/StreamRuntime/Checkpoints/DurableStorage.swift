@@ -72,10 +72,21 @@ public final class DurableStorage: JobStorage {
                 $0, scope: settings.archiveScope, job: settings.job, retained: settings.retained,
                 usesClaims: transaction == nil)
         }
-        let last = try transaction?.lastCommitted()
+        var last = try transaction?.lastCommitted()
+        let found: CheckpointStore.Found
+        do throws(JobFailure) {
+            found = try DurableStorage.find(
+                checkpoints, shared, hasTransaction: transaction != nil, committed: last)
+        } catch {
+            // What the broker has forgotten it may only not have known yet.
+            guard last == nil, error.kind == .checkpoint,
+                let later = try transaction?.lastCommittedAgain()
+            else { throw error }
+            last = later
+            found = try DurableStorage.find(
+                checkpoints, shared, hasTransaction: true, committed: later)
+        }
         committed = Mutex(last?.checkpoint ?? 0)
-        let found = try DurableStorage.find(
-            checkpoints, shared, hasTransaction: transaction != nil, committed: last)
         if let manifest = found.manifest { try shared?.remember(manifest) }
         guard let decisions = EpochDecisions(bytes: found.manifest?.decisions ?? []) else {
             throw JobFailure(

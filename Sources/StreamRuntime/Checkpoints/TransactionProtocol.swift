@@ -27,6 +27,8 @@ public struct TransactionProtocol: Hashable, Sendable {
         case initialized(Producer)
         /// The broker's answer: the checkpoint whose transaction was committed last.
         case told(CommittedCheckpoint?)
+        /// The answer cannot be right: more is known to have been committed.
+        case doubted
         /// State was restored as of this checkpoint, 0 for none.
         case resumed(after: Int64)
         /// A sink has rows of this epoch.
@@ -137,6 +139,9 @@ public struct TransactionProtocol: Hashable, Sendable {
         case (.asking, .told(let committed)):
             phase = .restoring
             return .restore(committed)
+        case (.restoring, .doubted):
+            phase = .asking
+            return .ask
         case (.restoring, .resumed(let checkpoint)):
             phase = .running
             last = checkpoint

@@ -304,4 +304,16 @@ public struct CheckpointReport: Sendable {
     /// Since when, on the job's clock, the shared store does not take the checkpoint under way; nil
     /// when it does.
     public var failingSinceNanos: Int64?
+
+    /// The report of a job that went on as another one: sums where there are sums, else the later one's.
+    public func followed(by later: CheckpointReport) -> CheckpointReport {
+        var both = later.count > 0 ? later : self
+        both.count = count + later.count
+        both.longestPauseNanos = max(longestPauseNanos, later.longestPauseNanos)
+        both.totalNanos = totalNanos + later.totalNanos
+        both.failures = failures + later.failures
+        both.lastFailure = later.lastFailure ?? lastFailure
+        both.failingSinceNanos = later.failingSinceNanos
+        return both
+    }
 }

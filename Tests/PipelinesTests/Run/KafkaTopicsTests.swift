@@ -26,6 +26,15 @@ private final class Cluster {
         try? FileManager.default.removeItem(atPath: directory)
     }
 
+    var connection: KafkaConnection { KafkaConnection(bootstrap: broker.bootstrap) }
+
+    /// A source's position at `offset`, as checkpoints keep it.
+    static func position(_ offset: Int64) -> [UInt8] {
+        [offset, Int64.min].flatMap { word in
+            withUnsafeBytes(of: word.littleEndian) { Array($0) }
+        }
+    }
+
     func produce(_ topic: String, _ text: String) throws -> Int {
         var ends: [Int32] = [0, 0]
         #expect(pipe(&ends) == 0)
@@ -63,6 +72,23 @@ private final class Cluster {
             "1               0    3        3      -  all",
             "2               0    1        1      -  all",
         ])
+    // A group's lag is what it has not committed; what it never read is all there is.
+    try KafkaGroupRecord(
+        cluster.connection, KafkaGroup(name: "g", topics: ["o": "orders"])
+    ).accept(
+        CommittedCheckpoint(checkpoint: 1, manifest: "1-x"),
+        positions: ["o/1": Cluster.position(2)])
+    let lagging = try cluster.lines { try $0.describe("orders", group: "g", to: $1) }
+    #expect(
+        lagging == [
+            "partition  oldest  end  records  committed  lag  bytes  retention",
+            "0               0    0        0          -    0      -  all",
+            "1               0    3        3          2    1      -  all",
+            "2               0    1        1          -    1      -  all",
+        ])
+    let told = try cluster.lines { try $0.describe("orders", group: "g", json: true, to: $1) }
+    #expect(told[0].contains("\"committed\": 2, \"lag\": 1"), "\(told)")
+    #expect(told[0].contains("\"group\": \"g\""), "\(told)")
     let listed = try cluster.lines { try $0.list(to: $1) }
     #expect(listed[1] == "orders           3        4      -  all")
 

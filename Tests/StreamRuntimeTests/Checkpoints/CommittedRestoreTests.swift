@@ -11,12 +11,24 @@ private final class FakeTransaction: CheckpointTransaction {
         var log: [String] = []
         /// What the next commits do: nil succeeds.
         var failures: [Failure?] = []
+        /// The next question is answered as if nothing had been committed.
+        var forgetsOnce = false
     }
     enum Failure { case before, after }
     let state = Mutex(State())
 
     func lastCommitted() throws(JobFailure) -> CommittedCheckpoint? {
-        state.withLock { $0.committed }
+        state.withLock { state in
+            defer { state.forgetsOnce = false }
+            return state.forgetsOnce ? nil : state.committed
+        }
+    }
+
+    func lastCommittedAgain() throws(JobFailure) -> CommittedCheckpoint? {
+        state.withLock { state in
+            state.log.append("again")
+            return state.committed
+        }
     }
 
     func commit(
@@ -161,6 +173,17 @@ private final class NumberSink: Sink {
         try FileManager.default.removeItem(atPath: scratch.path + "/numbers/checkpoints/1")
         error = #expect(throws: JobFailure.self) { _ = try run() }
         #expect(error?.problem.contains("no longer knows which checkpoint") == true)
+    }
+
+    @Test func `an answer that cannot be right is asked for once more`() throws {
+        #expect(try run().outcome == .finished)
+        transaction.state.withLock { $0.forgetsOnce = true }
+        let again = try run()
+        #expect(again.restored == 1 && again.outcome == .finished)
+        #expect(transaction.state.withLock { $0.log.count { $0 == "again" } } == 1)
+        // Who knows better is not asked twice.
+        #expect(try run().restored == 2)
+        #expect(transaction.state.withLock { $0.log.count { $0 == "again" } } == 1)
     }
 
     @Test(arguments: ["gone", "damaged", "another"])
