@@ -14,8 +14,8 @@ struct Millrace: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Run.self, Validate.self, Plan.self, Lookup.self, Keys.self, TrainingSetCommandLine.self,
-            Audit.self, Topics.self, Checkpoints.self,
+            Run.self, Validate.self, Plan.self, Lookup.self, Features.self, Keys.self,
+            TrainingSetCommandLine.self, Audit.self, Topics.self, Checkpoints.self,
             Generate.self, Replay.self, Replays.self, Verify.self, Promote.self, Archive.self,
             VerifyReplayCommand.self, ReplayWorkerCommand.self,
         ])

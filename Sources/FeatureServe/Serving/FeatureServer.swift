@@ -29,6 +29,8 @@ public final class FeatureServer: Sendable {
         public var access = AccessRules.open
         /// The files of TLS; nil for none.
         public var tls: TLSServer.Files?
+        /// The definitions behind what is served.
+        public var registry = RegistryPages()
 
         /// The usual options.
         public init() {}
@@ -116,7 +118,9 @@ public final class FeatureServer: Sendable {
                 engine: LookupEngine(
                     store: store, metrics: metrics, style: options.style,
                     served: options.served, now: now),
-                lookups: lookups, writes: writes, materialize: materialize, style: options.style,
+                rank: RankEngine(store: store, metrics: metrics, now: now),
+                registry: options.registry, lookups: lookups, writes: writes,
+                materialize: materialize, style: options.style,
                 metrics: metrics, access: options.access,
                 isHealthy: { [weak listener] in !(listener?.isDraining ?? true) })
         }

@@ -3,10 +3,14 @@ import Glibc
 /// What a request's head says, as far as the server goes by it.
 struct HTTPRequestHead: Equatable {
     enum Method: Equatable { case get, head, post, other }
-    enum Route: Equatable { case lookup, health, metrics, push, write, materialize, unknown }
+    enum Route: Equatable {
+        case lookup, health, metrics, push, write, materialize, rank, registry, unknown
+    }
 
     var method = Method.other
     var route = Route.unknown
+    /// What stands behind the route in the path: a service to rank for, a definition.
+    var name = ""
     /// Bytes up to and including the empty line.
     var length = 0
     var contentLength = 0
@@ -132,6 +136,14 @@ struct HTTPRequestHead: Equatable {
             route = .health
         } else if Self.equals(path, "/metrics") {
             route = .metrics
+        } else if Self.equals(path, "/registry") {
+            route = .registry
+        } else if let rest = Self.rest(path, after: "/registry/") {
+            route = .registry
+            self.name = rest
+        } else if let rest = Self.rest(path, after: "/rank/") {
+            route = .rank
+            self.name = rest
         }
         return isOld
     }
@@ -198,6 +210,19 @@ struct HTTPRequestHead: Equatable {
         guard name.elementsEqual("gzip".utf8) || name.elementsEqual("*".utf8) else { return false }
         guard parts.count == 2 else { return true }
         return parts[1].contains { (0x31...0x39).contains($0) }
+    }
+
+    /// What follows `prefix` in `path`, a name without slashes; nil when the path is another one.
+    private static func rest(
+        _ path: UnsafeBufferPointer<UInt8>, after prefix: StaticString
+    ) -> String? {
+        let length = prefix.utf8CodeUnitCount
+        guard path.count > length, memcmp(path.baseAddress!, prefix.utf8Start, length) == 0 else {
+            return nil
+        }
+        let rest = path[length...]
+        guard rest.allSatisfy({ $0 == 0x5F || isToken($0) }) else { return nil }
+        return String(decoding: rest, as: UTF8.self)
     }
 
     private static func isToken(_ byte: UInt8) -> Bool {

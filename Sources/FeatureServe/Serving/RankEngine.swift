@@ -25,7 +25,8 @@ final class RankEngine: @unchecked Sendable {
     ///
     /// - Returns: the status.
     func answer(
-        service: String, _ body: UnsafeBufferPointer<UInt8>, into answer: ByteArena
+        service: String, _ body: UnsafeBufferPointer<UInt8>, for caller: AccessCaller = .anyone,
+        into answer: ByteArena
     ) -> Int {
         let start = WallClock.monotonicNanos()
         let from = answer.count
@@ -34,6 +35,7 @@ final class RankEngine: @unchecked Sendable {
             let request = try RankRequest(&scanner)
             do throws(LookupProblem) {
                 let plan = try plan(service, request)
+                try caller.checkRead(plan.serving)
                 try rank(plan, request, scanner, into: answer)
                 latency.observe(nanos: WallClock.monotonicNanos() - start)
                 return 200

@@ -54,51 +54,10 @@ struct RequestInput: Sendable {
     func append(
         _ token: JSONToken, of scanner: JSONScanner, to column: Column
     ) throws(LookupProblem) {
-        guard RequestValue.append(token, of: scanner, type: field.type, to: column) else {
+        guard FeatureValueReader.append(token, of: scanner, type: field.type, to: column) else {
             let shown = token.kind == .composite ? "a list or an object" : scanner.text(token)
             throw .invalid(
                 "\(shown.prefix(80)) is not a value of \(field.name), which is \(field.type)")
-        }
-    }
-}
-
-/// Reads what a request says for computed features.
-enum RequestValue {
-    /// Appends the value at `token`; false when it is not one of `type`.
-    static func append(
-        _ token: JSONToken, of scanner: JSONScanner, type: ColumnType, to column: Column
-    ) -> Bool {
-        switch (type, token.kind) {
-        case (_, .null):
-            column.appendNull()
-            return true
-        case (.timestamp, .string):
-            guard let micros = CivilTime.micros(scanner.bytes(token)) else { break }
-            column.append(micros)
-            return true
-        case (.list(let element), .composite):
-            var inner = scanner
-            inner.move(to: Int(token.start))
-            var tokens: [JSONToken] = []
-            do throws(JSONFault) {
-                try inner.array { (inner) throws(JSONFault) in tokens.append(try inner.value()) }
-            } catch {
-                return false
-            }
-            let start = column.children[0].count
-            for token in tokens
-            where !append(token, of: scanner, type: element, to: column.children[0]) {
-                return false
-            }
-            column.appendList(from: start)
-            return true
-        default: break
-        }
-        do throws(LookupProblem) {
-            try JoinKeyReader.append(token, of: scanner, key: Field("", type), to: column)
-            return true
-        } catch {
-            return false
         }
     }
 }

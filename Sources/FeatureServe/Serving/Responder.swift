@@ -12,6 +12,8 @@ final class Responder: @unchecked Sendable {
     private let writes: WriteQueue?
     private let materialize: MaterializeAnswer
     private let style: Compatibility
+    private let rank: RankEngine
+    private let registry: RegistryPages
     private let metrics: MetricsRegistry
     private let access: AccessRules
     private let isHealthy: @Sendable () -> Bool
@@ -19,12 +21,14 @@ final class Responder: @unchecked Sendable {
     private let body = ByteArena(capacity: 1 << 14)
 
     init(
-        engine: LookupEngine, lookups: SlowLookups, writes: WriteQueue?,
-        materialize: MaterializeAnswer,
-        style: Compatibility, metrics: MetricsRegistry,
-        access: AccessRules = .open, isHealthy: @escaping @Sendable () -> Bool
+        engine: LookupEngine, rank: RankEngine, registry: RegistryPages, lookups: SlowLookups,
+        writes: WriteQueue?, materialize: MaterializeAnswer, style: Compatibility,
+        metrics: MetricsRegistry, access: AccessRules = .open,
+        isHealthy: @escaping @Sendable () -> Bool
     ) {
         self.engine = engine
+        self.rank = rank
+        self.registry = registry
         self.lookups = lookups
         self.writes = writes
         self.materialize = materialize
@@ -75,6 +79,8 @@ final class Responder: @unchecked Sendable {
             if let writes { return writes.submit(kind, json: request, for: caller, on: loop) }
             LookupProblem.noWrites.append(to: body, style: style)
             status = LookupProblem.noWrites.status(style)
+        case (.rank, .post):
+            status = rank.answer(service: head.name, request, for: caller, into: body)
         case (.health, .get), (.health, .head):
             status = isHealthy() ? 200 : 503
             type = nil
@@ -83,6 +89,7 @@ final class Responder: @unchecked Sendable {
                 JSONText.append(status == 200 ? "Healthy" : "Not healthy", to: body)
             }
         case (.metrics, .get) where !caller.isAdmin, (.metrics, .head) where !caller.isAdmin,
+            (.registry, .get) where !caller.isAdmin, (.registry, .head) where !caller.isAdmin,
             (.materialize, .post) where !caller.isAdmin:
             status = LookupProblem.notAdmin.status
             LookupProblem.notAdmin.append(to: body)
@@ -91,12 +98,22 @@ final class Responder: @unchecked Sendable {
             type = "text/plain; version=0.0.4; charset=utf-8"
             var text = metrics.render()
             text.withUTF8 { if $0.count > 0 { body.append($0.baseAddress!, $0.count) } }
+        case (.registry, .get), (.registry, .head):
+            if var page = registry.page(head.name) {
+                page.withUTF8 { if $0.count > 0 { body.append($0.baseAddress!, $0.count) } }
+            } else {
+                status = 404
+                JSONText.append("{\"detail\":\"Not Found\"}", to: body)
+            }
         case (.unknown, _):
             status = 404
             JSONText.append("{\"detail\":\"Not Found\"}", to: body)
         default:
             status = 405
-            allow = head.route == .health || head.route == .metrics ? "GET, HEAD" : "POST"
+            switch head.route {
+            case .health, .metrics, .registry: allow = "GET, HEAD"
+            default: allow = "POST"
+            }
             JSONText.append("{\"detail\":\"Method Not Allowed\"}", to: body)
         }
         write(

@@ -12,10 +12,10 @@ enum Catalog {
                     name: "connections", shape: connections,
                     meaning: "The places topics and files are in, by name."),
                 KeyShape(
-                    name: "streams", shape: streams, isRequired: true,
+                    name: "streams", shape: streams,
                     meaning: "What is read, by name."),
                 KeyShape(
-                    name: "pipelines", shape: pipelines, isRequired: true,
+                    name: "pipelines", shape: pipelines,
                     meaning: "What happens to rows, by name."),
                 KeyShape(
                     name: "online", shape: online,
@@ -38,7 +38,7 @@ enum Catalog {
                 KeyShape(
                     name: "tests", shape: .text(.any), isLater: true,
                     meaning: "Tests of the pipelines."),
-            ]))
+            ], needsOne: ["pipelines", "feature_views", "on_demand"]))
 
     static let job = Shape.mapping(
         MappingShape(

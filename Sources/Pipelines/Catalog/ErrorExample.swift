@@ -61,7 +61,7 @@ extension ErrorExample {
         on_demand:
           risk:
             request: {amount: double}
-            select: {share: amount / nullif(user_profile.limit_eur, 0)}
+            select: {share: "amount / nullif(user_profile.limit_eur, 0)"}
 
         """
 

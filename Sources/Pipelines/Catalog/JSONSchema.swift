@@ -67,6 +67,9 @@ enum JSONSchema {
         var rules = mapping.oneOf.map {
             JSONText.object([("oneOf", .array($0.map(requires)))])
         }
+        if !mapping.needsOne.isEmpty {
+            rules.append(.object([("anyOf", .array(mapping.needsOne.map(requires)))]))
+        }
         if let rule = mapping.requiredUnless {
             let unless = JSONText.object([
                 ("required", .strings([rule.other])),

@@ -42,6 +42,8 @@ struct MappingShape: Sendable {
     let keys: [KeyShape]
     /// Of each group of keys exactly one must be there.
     var oneOf: [[String]] = []
+    /// At least one of these keys must be there; empty for no such rule.
+    var needsOne: [String] = []
     /// A key that is required unless another one has a certain word.
     var requiredUnless: Exception?
 

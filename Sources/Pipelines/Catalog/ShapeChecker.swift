@@ -113,6 +113,14 @@ struct ShapeChecker {
                 key.missing, "\(place) has no \"\(key.name)\"", at: owner,
                 fix: "add \(key.name): \(ShapeChecker.describe(key.shape))")
         }
+        if !mapping.needsOne.isEmpty,
+            !mapping.needsOne.contains(where: { node.entry($0) != nil })
+        {
+            let words = mapping.needsOne.joined(separator: ", ")
+            diagnostics.report(
+                .missingKey, "\(place) has none of: \(words)", at: owner,
+                fix: "add at least one of: \(words)")
+        }
         for group in mapping.oneOf { checkGroup(group, node, in: place, owner: owner, mapping) }
         if let rule = mapping.requiredUnless, node.entry(rule.key) == nil,
             node[rule.other]?.scalar?.text != rule.word

@@ -59,7 +59,7 @@ enum FileText {
     /// Pipelines files are small; what is larger is something else.
     static let bytesMax = 4 << 20
 
-    static func read(_ path: String) -> Outcome {
+    static func read(_ path: String, bytesMax: Int = bytesMax) -> Outcome {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return .failed(String(cString: strerror(errno))) }
         defer { close(descriptor) }

@@ -63,6 +63,8 @@ public final class JobRunner {
             plan.settings.restart, of: "the job", options: options, clock: clock)
     }
 
+    /// The definitions as the server tells them.
+    private var definitions = RegistryPages()
     /// The port features are served on, once `run` is under way.
     private(set) var servedPort: Int?
     /// The port features are served on in the protocol of Redis, once `run` is under way.
@@ -79,6 +81,7 @@ public final class JobRunner {
     func run(isStopping: () -> Bool) throws(JobFailure) -> Summary {
         try Directories.make(plan.settings.stateDirectory)
         try plan.settlePromotion()
+        try noteDefinitions()
         var progress = ProgressLine(
             sources: plan.sources.map(\.name), json: options.json, now: clock.nanos)
         let lag = try LagFigures(plan)
@@ -108,6 +111,14 @@ public final class JobRunner {
             }
             guard pause(nanos: wait, isStopping) else { return before!.ended(.stopped) }
         }
+    }
+
+    /// Adds what the plan declares and no run has had before to the registry of definitions.
+    private func noteDefinitions() throws(JobFailure) {
+        var log = try RegistryLog(stateDirectory: plan.settings.stateDirectory)
+        let registered = try FeatureRegistry(plan)
+        try log.note(registered, time: clock.nowMicros)
+        definitions = registered.pages(log)
     }
 
     /// Waits; false when the process is asked to stop meanwhile.
@@ -154,6 +165,10 @@ public final class JobRunner {
                 job.requestStop()
             }
             if outcome == nil, !options.isQuiet { progress.show(job, now: clock.nanos) }
+        }
+        // Without anything to read the job is to serve.
+        while outcome == .finished, plan.sources.isEmpty, !options.untilEnd, !isStopping() {
+            usleep(50_000)
         }
         let nanos = clock.nanos - began
         if !options.isQuiet { progress.show(job, now: clock.nanos, isLast: true) }
@@ -234,6 +249,7 @@ public final class JobRunner {
         }
         var serving = try ServingOptions.make(plan.settings)
         serving.port = port
+        serving.registry = definitions
         serving.style = OnlineStores.style(plan)
         serving.progress = OnlineStores.progress(plan, counters: job.counters)
         let writes = WriteQueue(

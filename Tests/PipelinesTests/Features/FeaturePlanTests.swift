@@ -152,7 +152,7 @@ import Testing
             ("over: 1h", "over: 2h", [false, true, false]),
             ("out_of_orderness: 5s", "out_of_orderness: 6s", [false, true, false]),
             (
-                "{name: limit_eur, type: double}", "{name: limit_eur, type: decimal(9,2)}",
+                "{name: limit_eur, type: double}", "{name: limit_eur, type: \"decimal(9,2)\"}",
                 [true, false, false]
             ),
             ("> 3", "> 4", [true, true, false]),
@@ -165,7 +165,7 @@ import Testing
 
     @Test(arguments: [
         // Views.
-        ("from: spending\n    ttl", "ttl", "E107", "has no type"),
+        ("{name: limit_eur, type: double}", "limit_eur", "E107", "has no type"),
         (
             "entity: user\n    features: [{name: city, type: string, default: \"'nowhere'\"}, {name: limit_eur, type: double}]",
             "entity: user", "E107", "neither"

@@ -56,10 +56,10 @@ import Testing
         let file = planned("version: 1\nstreams: {}\npipelnes:\n  a: {from: b}\n")
         #expect(
             Validate.output(file, json: false).text == """
-                pipelines.yaml:1:1: error[E107]: the file has no "pipelines"
+                pipelines.yaml:1:1: error[E107]: the file has none of: pipelines, feature_views, on_demand
                     1 | version: 1
                       | ^
-                  fix: add pipelines: PIPELINE: {from: …}
+                  fix: add at least one of: pipelines, feature_views, on_demand
 
                 pipelines.yaml:2:1: error[E108]: "streams" is empty
                     2 | streams: {}
@@ -70,7 +70,7 @@ import Testing
                     3 | pipelnes:
                       | ^~~~~~~~
                   fix: write "pipelines"; keys: version, job, connections, streams, pipelines, \
-                entities, feature_views, services
+                entities, feature_views, push_sources, on_demand, services
 
                 3 errors in pipelines.yaml
 
