@@ -242,17 +242,17 @@ import Testing
         let results = try #require(ranked["results"] as? [[String: Any]])
         #expect(
             results.compactMap { ($0["keys"] as? [String: String])?["product_id"] } == [
-                "b", "c", "a",
+                "b", "a", "c",
             ])
         // (7 + 1) / (8 + 2) accepted; c was never offered, so half; a costs half of what is allowed more.
         expectClose(
             results.map { $0["score"] as? Double },
             [
-                0.9 * (0.5 * 0.8 + 0.3 * 0.9 + 0.2), 0.9 * (0.5 * 0.5 + 0.3 * 0.9 + 0.2),
-                0.9 * (0.5 * 0.8 + 0.3 * 0.9 + 0.2 * 0.5),
+                0.9 * (0.5 * 0.8 + 0.3 * 0.9 + 0.2), 0.9 * (0.5 * 0.8 + 0.3 * 0.9 + 0.2 * 0.5),
+                0.9 * (0.5 * 0.5 + 0.3 * 0.9 + 0.2),
             ])
         let parts = results.compactMap { $0["parts"] as? [String: Any] }
-        #expect(parts.map { $0["costs_more"] as? Bool } == [false, false, true])
+        #expect(parts.map { $0["costs_more"] as? Bool } == [false, true, false])
     }
 
     @Test func `stock is low above 70 % within four hours, and not at either number itself`() throws
