@@ -69,7 +69,8 @@ struct RawClientTests {
         let answer = try #require(client.receive())
         #expect(Array(answer.body[..<2]) == [0, 35])
         let count = answer.body[2...].prefix(4).reduce(0) { $0 << 8 | Int($1) }
-        #expect(count == API.allCases.count)
+        // A broker that lets everybody in does not offer the two requests of SASL.
+        #expect(count == API.allCases.count - 2)
         #expect(answer.body.count == 6 + 6 * count)
     }
 
