@@ -69,7 +69,7 @@ import Testing
                 pipelines.yaml:3:1: error[E106]: unknown key "pipelnes" in the file
                     3 | pipelnes:
                       | ^~~~~~~~
-                  fix: write "pipelines"; keys: version, job, connections, streams, pipelines, \
+                  fix: write "pipelines"; keys: version, job, connections, streams, pipelines, online, \
                 entities, feature_views, push_sources, on_demand, services
 
                 3 errors in pipelines.yaml
