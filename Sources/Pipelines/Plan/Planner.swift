@@ -93,6 +93,15 @@ final class Planner {
         var spec = spec
         if !only.isEmpty {
             spec = spec.restricted(to: only)
+            // What is computed of views that go with their pipelines goes with them.
+            let kept = Set(spec.featureViews.map(\.name.value))
+            let computed = full.onDemand.filter { view in
+                view.sources.allSatisfy { kept.contains(views[$0.view].name) }
+            }
+            spec.onDemand = spec.onDemand.filter { view in
+                computed.contains { $0.name == view.name.value }
+                    && view.sources.allSatisfy { kept.contains($0.view.value) }
+            }
             full = Planner(spec, diagnostics, file: file, needed: [:], keepsAllFields: true)
             views = full.planAll()
         }
