@@ -146,6 +146,15 @@ public final class JobRunner {
         try plan.remember()
         progress.begin(now: clock.nanos)
         let began = clock.nanos
+        // A file without anything to read is there to serve: there is no job that could end.
+        if plan.sources.isEmpty {
+            while !options.untilEnd, !isStopping() { usleep(50_000) }
+            remote?.end(within: JobRunner.remoteSeconds)
+            try online?.sync()
+            return Summary(
+                outcome: .finished, rows: 0, nanos: clock.nanos - began,
+                checkpoints: job.checkpoints, figures: [:])
+        }
         try job.start()
         var outcome: Job.Outcome?
         var notice = StoreNotice()
@@ -165,10 +174,6 @@ public final class JobRunner {
                 job.requestStop()
             }
             if outcome == nil, !options.isQuiet { progress.show(job, now: clock.nanos) }
-        }
-        // Without anything to read the job is to serve.
-        while outcome == .finished, plan.sources.isEmpty, !options.untilEnd, !isStopping() {
-            usleep(50_000)
         }
         let nanos = clock.nanos - began
         if !options.isQuiet { progress.show(job, now: clock.nanos, isLast: true) }
