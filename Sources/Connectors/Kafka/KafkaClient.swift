@@ -100,6 +100,43 @@ final class KafkaClient: @unchecked Sendable {
         _ = Unmanaged.passRetained(events)
     }
 
+    /// Leaves the consumer's group within `millis`: a close that meets a rebalance can wait for ever in
+    /// librdkafka 2.0, and the session's end does what it would have done.
+    ///
+    /// - Returns: whether the group was told.
+    func closeConsumer(millis: Int64) -> Bool {
+        guard let queue = rd_kafka_queue_new(handle) else { return false }
+        if let error = rd_kafka_consumer_close_queue(handle, queue) {
+            rd_kafka_error_destroy(error)
+            return false
+        }
+        let clock = SystemClock()
+        let until = clock.nanos + millis * 1_000_000
+        while rd_kafka_consumer_closed(handle) == 0, clock.nanos < until {
+            guard let event = rd_kafka_queue_poll(queue, 50) else { continue }
+            if rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE {
+                // Nothing of what is owned is in use any more.
+                KafkaClient.obey(
+                    handle, rd_kafka_event_error(event),
+                    rd_kafka_event_topic_partition_list(event))
+            }
+            rd_kafka_event_destroy(event)
+        }
+        return rd_kafka_consumer_closed(handle) != 0
+    }
+
+    /// Does at once what a cooperative rebalance says.
+    static func obey(
+        _ handle: OpaquePointer?, _ code: rd_kafka_resp_err_t,
+        _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
+    ) {
+        let error =
+            code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS
+            ? rd_kafka_incremental_assign(handle, list)
+            : rd_kafka_incremental_unassign(handle, list)
+        if let error { rd_kafka_error_destroy(error) }
+    }
+
     private static func set(
         _ name: String, _ value: String, _ configuration: OpaquePointer?,
         _ connection: KafkaConnection

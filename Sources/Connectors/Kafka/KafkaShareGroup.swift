@@ -132,39 +132,11 @@ public final class KafkaShareGroup: KafkaMembership {
     /// The client of librdkafka is left to the end of the process: 2.0.2 ends the process by an assertion
     /// when one is destroyed that led the group before it was given anything (librdkafka issue 4312).
     ///
-    /// - Parameter millis: the time for the goodbye; a close that meets a rebalance can wait for ever there,
-    ///   and the session's end does as well.
+    /// - Parameter millis: the time for the goodbye.
     public func leave(millis: Int64 = 5000) {
-        defer { client.abandon() }
         client.events.told.withLock { $0.isLeaving = true }
-        guard let queue = rd_kafka_queue_new(client.handle) else { return }
-        if let error = rd_kafka_consumer_close_queue(client.handle, queue) {
-            rd_kafka_error_destroy(error)
-            return
-        }
-        let clock = SystemClock()
-        let until = clock.nanos + millis * 1_000_000
-        while rd_kafka_consumer_closed(client.handle) == 0, clock.nanos < until {
-            guard let event = rd_kafka_queue_poll(queue, 50) else { continue }
-            if rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE {
-                let list = rd_kafka_event_topic_partition_list(event)
-                let isGiven = rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS
-                KafkaShareGroup.obey(client.handle, isGiven, list)
-            }
-            rd_kafka_event_destroy(event)
-        }
-    }
-
-    /// Does what a rebalance says, when the jobs have ended already.
-    private static func obey(
-        _ client: OpaquePointer?, _ isGiven: Bool,
-        _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
-    ) {
-        let error =
-            isGiven
-            ? rd_kafka_incremental_assign(client, list)
-            : rd_kafka_incremental_unassign(client, list)
-        if let error { rd_kafka_error_destroy(error) }
+        _ = client.closeConsumer(millis: millis)
+        client.abandon()
     }
 
     private func change(
@@ -211,7 +183,7 @@ public final class KafkaShareGroup: KafkaMembership {
         let shares = (0..<Int(list.pointee.cnt)).map { list.pointee.elems[$0].partition }
         let isLeaving = events.told.withLock { $0.isLeaving }
         if isLeaving {
-            obey(client, code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, list)
+            KafkaClient.obey(client, code, list)
             return
         }
         let event: Event =

@@ -74,11 +74,13 @@ public final class KafkaShareWatch: Sendable {
             KafkaShareWatch.poll(visitor.handle, millis: 20)
             left -= 20
         }
+        let wasAssigned = KafkaShareWatch.isAssigned(visitor.handle)
         // Closing alone leaves out the goodbye while something is owned (librdkafka 2.0): the group would
         // wait for the visitor until its session is over.
         rd_kafka_unsubscribe(visitor.handle)
         for _ in 0..<10 { KafkaShareWatch.poll(visitor.handle, millis: 20) }
-        rd_kafka_consumer_close(visitor.handle)
+        // One that was never given anything cannot be destroyed either (librdkafka issue 4312).
+        if !visitor.closeConsumer(millis: 5000) || !wasAssigned { visitor.abandon() }
     }
 
     private static func poll(_ handle: OpaquePointer, millis: Int32) {
