@@ -6,8 +6,7 @@ import StreamRuntime
 /// A column whose values are all there differs from the view's other such columns in its values only, so
 /// statuses and event times are written once per view and copied from then on.
 struct GRPCLookupAnswer {
-    private var statuses: [UInt8] = []
-    private var counts: [Int] = []
+    private var statuses = AnswerStatuses()
     private var tails: [Range<Int>] = []
     private let tailBytes = ByteArena(capacity: 1 << 10)
     private let column = ByteArena(capacity: 1 << 12)
@@ -34,7 +33,7 @@ struct GRPCLookupAnswer {
         }
         ProtoWriter.tag(3, .varint, to: out)
         ProtoWriter.varint(1, to: out)
-        report(plan)
+        statuses.report(plan)
     }
 
     private func writeMetadata(
@@ -58,43 +57,10 @@ struct GRPCLookupAnswer {
         _ plan: ServingPlan, rows: Int, reads: UnsafePointer<ViewRead>, now: Int64
     ) {
         let views = plan.views.count
-        statuses.removeAll(keepingCapacity: true)
-        counts.removeAll(keepingCapacity: true)
-        for _ in 0..<(views * 5) { counts.append(0) }
+        statuses.judge(plan, rows: rows, reads: reads, now: now)
         tails.removeAll(keepingCapacity: true)
         for _ in 0..<views { tails.append(0..<0) }
         tailBytes.count = 0
-        var row = 0
-        while row < rows {
-            var view = 0
-            while view < views {
-                let read = reads[row &* views &+ view]
-                let status: FeatureStatus =
-                    if !read.isPresent {
-                        .notFound
-                    } else if FeatureStatus.isExpired(
-                        eventMicros: read.eventTime,
-                        ttlMicros: plan.views[view].declaration.ttlMicros, nowMicros: now)
-                    {
-                        .outsideMaxAge
-                    } else {
-                        .present
-                    }
-                statuses.append(status.rawValue)
-                counts[view &* 5 &+ Int(status.rawValue)] &+= plan.views[view].columns
-                view &+= 1
-            }
-            row &+= 1
-        }
-    }
-
-    private func report(_ plan: ServingPlan) {
-        for (index, view) in plan.views.enumerated() {
-            for (kind, status) in FeatureStatus.allCases.enumerated() {
-                let count = counts[index * 5 + Int(status.rawValue)]
-                if count != 0 { view.statuses[kind].add(count) }
-            }
-        }
     }
 
     /// A join key's column, PRESENT throughout, with the times of 1970.
@@ -196,9 +162,9 @@ struct GRPCLookupAnswer {
             if reads[at].isPresent,
                 RenderedValues.isNull(blocks.base + reads[at].rendered, index: asked.feature)
             {
-                counts[asked.view &* 5 &+ Int(status)] &-= 1
-                status = FeatureStatus.nullValue.rawValue
-                counts[asked.view &* 5 &+ Int(status)] &+= 1
+                let null = FeatureStatus.nullValue.rawValue
+                statuses.recount(view: asked.view, from: status, to: null)
+                status = null
             }
             arena.base[arena.count] = status
             arena.count &+= 1

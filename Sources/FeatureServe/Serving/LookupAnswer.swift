@@ -7,9 +7,8 @@ import StreamRuntime
 /// A column whose values are all there differs from the view's other such columns in its values
 /// only, so statuses and event times are written once per view and copied from then on.
 struct LookupAnswer {
-    private(set) var statuses: [UInt8] = []
+    private(set) var statuses = AnswerStatuses()
     private var viewTails: [Range<Int>] = []
-    private var counts: [Int] = []
     private var style = Compatibility.millrace
     private var details = true
     /// Whether columns' equal ends are left out, and told of in `repeats`.
@@ -86,7 +85,7 @@ struct LookupAnswer {
         }
         if let extras { write(extras, to: out) }
         JSONText.append("}}", to: out)
-        report(plan)
+        statuses.report(plan)
     }
 
     /// Decides the status of every row in every view.
@@ -94,46 +93,12 @@ struct LookupAnswer {
         _ plan: ServingPlan, rows: Int, reads: UnsafePointer<ViewRead>, now: Int64
     ) {
         let views = plan.views.count
-        statuses.removeAll(keepingCapacity: true)
-        counts.removeAll(keepingCapacity: true)
-        for _ in 0..<(views * 5) { counts.append(0) }
+        statuses.judge(plan, rows: rows, reads: reads, now: now)
         viewTails.removeAll(keepingCapacity: true)
         for _ in 0..<views { viewTails.append(0..<0) }
         if packs {
             lastTails.removeAll(keepingCapacity: true)
             for _ in 0..<views { lastTails.append(0) }
-        }
-        var ttls: [Int64] = []
-        for view in plan.views { ttls.append(view.declaration.ttlMicros) }
-        var row = 0
-        while row < rows {
-            var view = 0
-            while view < views {
-                let read = reads[row &* views &+ view]
-                let status: FeatureStatus =
-                    if !read.isPresent {
-                        read.isCold ? .invalid : .notFound
-                    } else if FeatureStatus.isExpired(
-                        eventMicros: read.eventTime, ttlMicros: ttls[view], nowMicros: now)
-                    {
-                        .outsideMaxAge
-                    } else {
-                        .present
-                    }
-                statuses.append(status.rawValue)
-                counts[view &* 5 &+ Int(status.rawValue)] &+= plan.views[view].columns
-                view &+= 1
-            }
-            row &+= 1
-        }
-    }
-
-    private func report(_ plan: ServingPlan) {
-        for (index, view) in plan.views.enumerated() {
-            for (kind, status) in FeatureStatus.allCases.enumerated() {
-                let count = counts[index * 5 + Int(status.rawValue)]
-                if count != 0 { view.statuses[kind].add(count) }
-            }
         }
     }
 
@@ -298,9 +263,9 @@ struct LookupAnswer {
                 let offsets = UnsafeRawPointer(blocks.base + reads[at].rendered)
                     .assumingMemoryBound(to: UInt32.self)
                 if offsets[column.feature &+ 1] & RenderedView.nullBit != 0 {
-                    counts[column.view &* 5 &+ Int(status)] &-= 1
-                    status = FeatureStatus.nullValue.rawValue
-                    counts[column.view &* 5 &+ Int(status)] &+= 1
+                    let null = FeatureStatus.nullValue.rawValue
+                    statuses.recount(view: column.view, from: status, to: null)
+                    status = null
                 }
             }
             let shown = FeatureStatus(rawValue: status) ?? .invalid
