@@ -7,6 +7,11 @@ enum Catalog {
                 KeyShape(
                     name: "version", shape: .text(.integer(1...1)), isRequired: true,
                     missing: .version, meaning: "The version of the file format: 1."),
+                KeyShape(
+                    name: "include", shape: .list(of: .text(.place), min: 1),
+                    meaning:
+                        "More files, relative to this one: what they declare belongs to the job as if it stood here."
+                ),
                 KeyShape(name: "job", shape: job, meaning: "How the job as a whole runs."),
                 KeyShape(
                     name: "connections", shape: connections,
@@ -38,7 +43,18 @@ enum Catalog {
                 KeyShape(
                     name: "tests", shape: .text(.any), isLater: true,
                     meaning: "Tests of the pipelines."),
-            ], needsOne: ["pipelines", "feature_views", "on_demand"]))
+            ], needsOne: ["pipelines", "feature_views", "on_demand", "include"]))
+
+    /// The keys that only the file given to a command may have.
+    static let entryOnly = ["version", "include", "job", "online"]
+
+    /// A file that another one includes.
+    static var includedFile: Shape {
+        guard case .mapping(var shape) = file else { return file }
+        shape = MappingShape(
+            what: "file", keys: shape.keys.filter { !entryOnly.contains($0.name) })
+        return .mapping(shape)
+    }
 
     static let job = Shape.mapping(
         MappingShape(

@@ -6,6 +6,8 @@ struct ErrorExample: Sendable {
     let right: String
     /// What stands there instead.
     let wrong: String
+    /// The file `shop.yaml`, for mistakes in an included one.
+    var included: String?
 }
 
 extension ErrorExample {
@@ -110,6 +112,9 @@ extension ErrorExample {
         .init(code: .unknownVerb, right: "- filter:", wrong: "- filtre:"),
         .init(code: .badName, right: "topic: items", wrong: "topic: items/new"),
         .init(code: .conflictingKeys, right: "{tumble: 1m}", wrong: "{hop: 1h}"),
+        .init(
+            code: .notIncluded, right: "version: 1", wrong: "version: 1\ninclude: [shop.yaml]",
+            included: "job: {name: shop}\nservices: {checkout: [user_profile]}\n"),
         .init(code: .unknownConnection, right: "connection: local", wrong: "connection: locl"),
         .init(
             code: .unknownInput, right: "items:\n    from: orders", wrong: "items:\n    from: order"

@@ -10,6 +10,25 @@ enum JSONSchema {
             ] + members + [member("$defs", .object([("step", step)]))])
     }
 
+    /// The schema of a file that another one includes: the same parts, some keys left out.
+    static var includedDocument: JSONText {
+        guard case .mapping(let file) = Catalog.includedFile else { return .null }
+        let parts = file.keys.filter { !$0.isLater }.map { key in
+            (
+                key.name,
+                JSONText.object([
+                    ("$ref", .string("pipelines.schema.json#/properties/\(key.name)"))
+                ])
+            )
+        }
+        return .object([
+            ("$schema", .string("https://json-schema.org/draft/2020-12/schema")),
+            ("title", .string("Millrace pipelines file that another one includes")),
+            ("type", .string("object")), ("properties", .object(parts)),
+            ("additionalProperties", .boolean(false)),
+        ])
+    }
+
     static func schema(of shape: Shape) -> JSONText {
         switch shape {
         case .text(let kind): text(kind)

@@ -2,9 +2,11 @@
 struct ShapeChecker {
     let diagnostics: Diagnostics
 
-    /// Checks the whole file.
-    func check(_ root: SpecNode) {
-        check(root, Catalog.file, key: "", in: "the file", owner: Position(line: 1, column: 1))
+    /// Checks a whole file, or one that it includes.
+    func check(_ root: SpecNode, as shape: Shape = Catalog.file) {
+        check(
+            root, shape, key: "", in: "the file",
+            owner: Position(line: 1, column: 1, file: root.position.file))
     }
 
     /// - Parameters:

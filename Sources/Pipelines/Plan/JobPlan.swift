@@ -259,6 +259,8 @@ struct PlannedStep: Equatable, Sendable {
     let verb: String
     /// Where it stands in the file.
     let line: Int
+    /// The file it stands in, when that is an included one.
+    var file: String?
     let operation: StepOperation
     /// The key columns of its input; empty for a step without a key.
     let keys: [Int]
@@ -279,6 +281,9 @@ struct PlannedStep: Equatable, Sendable {
     var changelog: Changelog?
 
     var schema: Schema { outputs[0].schema }
+
+    /// Where it stands, in words.
+    var place: String { (file.map { "\($0), " } ?? "") + "line \(line)" }
 }
 
 /// What a step does, in the words of the file; expressions are compiled again for every worker.

@@ -66,7 +66,7 @@ extension JobPlan {
         if !step.isStateless { facts.append("state \(step.id)") }
         if let former = step.formerId { facts.append("was \(former)") }
         var lines = [
-            "  \(step.verb) (line \(step.line)): \(step.operation.text)",
+            "  \(step.verb) (\(step.place)): \(step.operation.text)",
             "      \(facts.joined(separator: ", ")); from \(step.inputs.map(nodeName).joined(separator: ", "))",
             "      " + result(of: step),
         ]

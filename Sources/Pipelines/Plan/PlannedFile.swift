@@ -2,8 +2,9 @@ import Glibc
 
 /// A pipelines file read, checked and planned: its problems, or its plan.
 struct PlannedFile {
+    /// The file, with those it includes.
     let source: SourceText
-    /// Sorted by line; empty for a file that can run.
+    /// Sorted by file and line; empty for a file that can run.
     let problems: [SpecDiagnostic]
     /// nil when there are problems.
     let plan: JobPlan?
@@ -13,9 +14,14 @@ struct PlannedFile {
     /// Plans `text`, which is called `file` in messages and whose paths are relative to `file`'s directory.
     ///
     /// - Parameter only: the pipelines to plan, with those they read; empty for all.
-    init(file: String, text: String, variables: Variables, only: [String] = []) {
-        source = SourceText(file: file, text: text)
-        let read = SpecFile(source: source, variables: variables)
+    /// - Parameter include: reads an included file by its path.
+    init(
+        file: String, text: String, variables: Variables, only: [String] = [],
+        include: @escaping (String) -> FileText.Outcome = { FileText.read($0) }
+    ) {
+        let read = SpecFile(
+            source: SourceText(file: file, text: text), variables: variables, include: include)
+        source = read.source
         root = read.root
         plan = read.spec.flatMap {
             Planner.plan($0, file: file, only: only, diagnostics: read.diagnostics)

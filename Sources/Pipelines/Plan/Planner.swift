@@ -238,6 +238,10 @@ final class Planner {
         for (position, step) in pipeline.steps.enumerated() {
             rows = stage.plan(step, position: position + 1, rows: rows)
         }
+        let file = pipeline.name.position.file
+        if file > 0, file < spec.files.count {
+            for index in first..<steps.count { steps[index].file = spec.files[file] }
+        }
         if pipeline.isBroken { rows = .broken }
         for target in pipeline.targets {
             planTarget(target, rows: rows, connections: connections, of: name)

@@ -92,7 +92,7 @@ enum StepFactory {
 
     private static func refused(_ step: PlannedStep, _ problem: String) -> JobFailure {
         JobFailure(
-            .step, problem, at: "step \(step.id), line \(step.line)",
+            .step, problem, at: "step \(step.id), \(step.place)",
             remedy: "run millrace validate on the pipelines file")
     }
 }

@@ -97,7 +97,11 @@ struct StepPlanner {
                 diagnostics.report(
                     .repeatedId, "the id \"\(id)\" is already taken",
                     at: step.id?.position ?? step.verb.position,
-                    notes: ["it is first given in line \(there.line)"],
+                    notes: [
+                        "it is first given in "
+                            + planner.spec.lineText(
+                                there, besides: step.id?.position ?? step.verb.position)
+                    ],
                     fix: "give this step an id of its own: it is the address of its state")
             } else {
                 planner.stepIds[id] = step.id?.position ?? step.verb.position

@@ -22,6 +22,7 @@ enum DiagnosticCode: String, CaseIterable, Sendable {
     case unknownVerb = "E117"
     case badName = "E118"
     case conflictingKeys = "E119"
+    case notIncluded = "E120"
 
     case unknownConnection = "E201"
     case unknownInput = "E202"
@@ -82,6 +83,8 @@ extension DiagnosticCode {
         case .unknownVerb: "A step's verb does not exist."
         case .badName: "A name that is not letters, digits and _ (topics also . and -)."
         case .conflictingKeys: "Of several keys exactly one may be given, or one needs another."
+        case .notIncluded:
+            "A key that only the file given to the command may have, in a file that it includes."
         case .unknownConnection: "`connection:` names a connection that is not declared."
         case .unknownInput: "`from:` names neither a stream nor a pipeline."
         case .repeatedId: "Two steps have the same `id`, which is the address of their state."

@@ -33,6 +33,8 @@ struct PipelinesSpec: Sendable {
     var pushSources: [PushSourceSpec] = []
     var onDemand: [OnDemandSpec] = []
     var services: [ServiceSpec] = []
+    /// The files it was read from; the first is the one a command was given.
+    var files: [String] = []
     /// What is declared but could not be read, as "streams/orders": not to be called unknown.
     var unreadable: Set<String> = []
 }
@@ -229,6 +231,12 @@ struct TargetSpec: Sendable {
 }
 
 extension PipelinesSpec {
+    /// A line of one of the files as notes name it, told apart from those of `reader`'s file.
+    func lineText(_ position: Position, besides reader: Position) -> String {
+        position.file == reader.file || position.file >= files.count
+            ? "line \(position.line)" : "\(files[position.file]), line \(position.line)"
+    }
+
     /// The pipelines called `names`, those they read, and the features made of them or of nothing that runs.
     func restricted(to names: [String]) -> PipelinesSpec {
         var kept: Set<String> = []

@@ -47,7 +47,9 @@ enum ScalarPlaces {
         var line: Int
         var column: Int
 
-        var position: Position { Position(line: line, column: column) }
+        var position: Position {
+            Position(line: line, column: column, file: source.ordinal)
+        }
 
         var current: Unicode.Scalar? {
             let scalars = source.line(line)

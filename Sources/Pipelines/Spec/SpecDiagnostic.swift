@@ -10,7 +10,8 @@ struct SpecDiagnostic: Equatable, Sendable {
 
 extension SpecDiagnostic {
     /// The problem as a terminal shows it: place, message, the line with a mark under it, the fix.
-    func rendered(in source: SourceText) -> String {
+    func rendered(in set: SourceText) -> String {
+        let source = set.holder(of: position)
         let line = source.line(position.line)
         let number = String(position.line)
         let gutter = String(repeating: " ", count: max(5 - number.count, 0)) + number
@@ -33,7 +34,7 @@ extension SpecDiagnostic {
     /// The problem as one JSON object.
     func json(in source: SourceText) -> JSONText {
         .object([
-            ("file", .string(source.file)), ("line", .integer(position.line)),
+            ("file", .string(source.holder(of: position).file)), ("line", .integer(position.line)),
             ("column", .integer(position.column)), ("length", .integer(position.length)),
             ("code", .string(code.rawValue)), ("message", .string(message)),
             ("notes", .array(notes.map { .string($0) })), ("fix", .string(fix)),
@@ -60,14 +61,21 @@ final class Diagnostics {
     func hasProblem(at position: Position) -> Bool {
         found.contains {
             $0.position.line == position.line && $0.position.column == position.column
+                && $0.position.file == position.file
         }
     }
 
-    /// All of them by line and column, then code.
+    /// All of them by file, line and column, then code.
     var sorted: [SpecDiagnostic] {
         found.sorted {
-            ($0.position.line, $0.position.column, $0.code.rawValue, $0.message)
-                < ($1.position.line, $1.position.column, $1.code.rawValue, $1.message)
+            (
+                $0.position.file, $0.position.line, $0.position.column, $0.code.rawValue,
+                $0.message
+            )
+                < (
+                    $1.position.file, $1.position.line, $1.position.column, $1.code.rawValue,
+                    $1.message
+                )
         }
     }
 }

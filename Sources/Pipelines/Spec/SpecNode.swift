@@ -105,7 +105,8 @@ struct SpecScalar: Sendable {
         let first = places[min(start, places.count - 1)]
         let last = places[min(max(end - 1, start), places.count - 1)]
         let width = last.line == first.line ? last.column - first.column + 1 : end - start
-        return Position(line: first.line, column: first.column, length: width)
+        return Position(
+            line: first.line, column: first.column, length: width, file: first.file)
     }
 
     /// What plain text stands for, by YAML 1.2's core schema.

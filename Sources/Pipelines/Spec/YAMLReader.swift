@@ -18,8 +18,10 @@ struct YAMLReader {
                 let parser = try Parser(yaml: text)
                 guard let root = try parser.singleRoot() else {
                     diagnostics.report(
-                        .missingKey, "the file is empty", at: Position(line: 1, column: 1),
-                        fix: "begin with \"version: 1\", then streams and pipelines")
+                        .missingKey, "the file is empty", at: place(1, 1),
+                        fix: source.ordinal == 0
+                            ? "begin with \"version: 1\", then streams and pipelines"
+                            : "declare streams or pipelines in it, or do not include it")
                     return nil
                 }
                 return withExtendedLifetime(parser) { node(root, renamed: renamed) }
@@ -29,7 +31,7 @@ struct YAMLReader {
                 }
                 renamed[edited.marker] = Renamed(
                     initial: edited.initial,
-                    position: Position(line: context.mark.line, column: context.mark.column))
+                    position: place(context.mark.line, context.mark.column))
             } catch let error as YamlError {
                 report(error)
                 return nil
@@ -38,6 +40,10 @@ struct YAMLReader {
             }
         }
         return nil
+    }
+
+    private func place(_ line: Int, _ column: Int) -> Position {
+        Position(line: line, column: column, file: source.ordinal)
     }
 
     /// A repeated key whose first character was replaced.
@@ -69,7 +75,7 @@ struct YAMLReader {
 
     private func node(_ yaml: Node, renamed: [String: Renamed]) -> SpecNode {
         let mark = yaml.mark.map { ($0.line, $0.column) } ?? (1, 1)
-        let start = Position(line: mark.0, column: mark.1)
+        let start = place(mark.0, mark.1)
         if yaml.anchor != nil {
             diagnostics.report(
                 .anchor, "anchors and aliases are not part of this file format", at: start,
@@ -141,7 +147,8 @@ struct YAMLReader {
             hasVariables: resolved.hasVariables, unset: resolved.unset, places: places)
         return SpecNode(
             content: .scalar(made),
-            position: Position(line: start.line, column: start.column, length: length))
+            position: Position(
+                line: start.line, column: start.column, length: length, file: source.ordinal))
     }
 
     private func report(_ error: YamlError) {
@@ -160,14 +167,14 @@ struct YAMLReader {
             let line = min(mark.line, source.lineCount)
             let (text, fix) = YAMLReader.explain(problem)
             diagnostics.report(
-                .syntax, text, at: Position(line: line, column: mark.column), fix: fix)
+                .syntax, text, at: place(line, mark.column), fix: fix)
         case .reader(let problem, _, _, _):
             diagnostics.report(
-                .syntax, "the file is not UTF-8 text: \(problem)", at: Position(line: 1, column: 1),
+                .syntax, "the file is not UTF-8 text: \(problem)", at: place(1, 1),
                 fix: "save the file as UTF-8")
         default:
             diagnostics.report(
-                .syntax, "the file cannot be read as YAML", at: Position(line: 1, column: 1),
+                .syntax, "the file cannot be read as YAML", at: place(1, 1),
                 fix: "compare it with the examples in docs/PIPELINES.md")
         }
     }
@@ -178,7 +185,7 @@ struct YAMLReader {
             guard let tab = line.firstIndex(where: { $0 != " " }), line[tab] == "\t" else {
                 return nil
             }
-            return Position(line: number, column: tab + 1)
+            return place(number, tab + 1)
         }
     }
 

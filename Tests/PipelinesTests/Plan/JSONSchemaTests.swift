@@ -13,6 +13,11 @@ import Testing
         try expectDocument("docs/pipelines.schema.json", is: JSONSchema.document.text)
     }
 
+    @Test func `the schema of included files names the parts of the published one`() throws {
+        try expectDocument(
+            "docs/included.schema.json", is: JSONSchema.includedDocument.text)
+    }
+
     @Test func `the schema accepts and rejects what the reader does`() {
         let schema = SchemaValidator(schema: JSONSchema.document.text)
         var cases = ErrorExample.all.map(\.text)

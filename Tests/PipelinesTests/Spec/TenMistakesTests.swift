@@ -56,10 +56,10 @@ import Testing
         let file = planned("version: 1\nstreams: {}\npipelnes:\n  a: {from: b}\n")
         #expect(
             Validate.output(file, json: false).text == """
-                pipelines.yaml:1:1: error[E107]: the file has none of: pipelines, feature_views, on_demand
+                pipelines.yaml:1:1: error[E107]: the file has none of: pipelines, feature_views, on_demand, include
                     1 | version: 1
                       | ^
-                  fix: add at least one of: pipelines, feature_views, on_demand
+                  fix: add at least one of: pipelines, feature_views, on_demand, include
 
                 pipelines.yaml:2:1: error[E108]: "streams" is empty
                     2 | streams: {}
@@ -69,7 +69,7 @@ import Testing
                 pipelines.yaml:3:1: error[E106]: unknown key "pipelnes" in the file
                     3 | pipelnes:
                       | ^~~~~~~~
-                  fix: write "pipelines"; keys: version, job, connections, streams, pipelines, online, \
+                  fix: write "pipelines"; keys: version, include, job, connections, streams, pipelines, online, \
                 entities, feature_views, push_sources, on_demand, services
 
                 3 errors in pipelines.yaml
@@ -78,11 +78,19 @@ import Testing
     }
 }
 
-/// A file planned with no environment.
-func planned(_ text: String, environment: [String: String] = [:]) -> PlannedFile {
+/// A file planned with no environment, and with these files to include.
+func planned(
+    _ text: String, environment: [String: String] = [:], included: [String: String] = [:]
+) -> PlannedFile {
     PlannedFile(
         file: "pipelines.yaml", text: text,
-        variables: Variables(environment: environment, readFile: { _ in nil }))
+        variables: Variables(environment: environment, readFile: { _ in nil }),
+        include: { included[$0].map { .text($0) } ?? .failed("No such file or directory") })
+}
+
+/// The file with a mistake, and the one it includes.
+func planned(_ example: ErrorExample) -> PlannedFile {
+    planned(example.text, included: example.included.map { ["shop.yaml": $0] } ?? [:])
 }
 
 /// Code and place of each problem.
