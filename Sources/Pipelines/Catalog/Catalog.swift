@@ -330,13 +330,11 @@ enum Catalog {
                                         ),
                                     ])),
                             meaning: "A Kafka cluster."),
-                        KeyShape(
-                            name: "http", shape: .text(.any), isLater: true,
-                            meaning: "An HTTP service."),
+                        KeyShape(name: "http", shape: http, meaning: "An HTTP service."),
                         KeyShape(
                             name: "redis", shape: .text(.any), isLater: true,
                             meaning: "A Redis server."),
-                    ], oneOf: [["embedded", "files", "kafka"]]))))
+                    ], oneOf: [["embedded", "files", "kafka", "http"]]))))
 
     static let onError = Shape.either([
         .text(.words(["fail", "drop"])),

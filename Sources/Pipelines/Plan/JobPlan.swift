@@ -108,6 +108,8 @@ struct PlannedConnection: Equatable, Sendable {
         case files(root: String)
         /// A Kafka cluster; `properties` are passed to the client, sorted by name, secrets included.
         case kafka(bootstrap: String, properties: [Property])
+        /// An HTTP service.
+        case http(PlannedHTTP)
     }
 
     /// A client property.

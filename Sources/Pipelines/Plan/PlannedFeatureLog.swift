@@ -44,7 +44,8 @@ extension Planner {
         guard let log = spec.job.featureLog else { return }
         if let named = log.connection, let connection = declared(named), !connection.holdsTopics {
             diagnostics.report(
-                .wrongConnection, "the connection \"\(named.value)\" holds files, not topics",
+                .wrongConnection,
+                "the connection \"\(named.value)\" holds \(connection.holding)",
                 at: named.position, fix: "name one of: \(topicConnections.joined(separator: ", "))")
         }
         let views = spec.featureViews.map(\.name.value)

@@ -10,6 +10,7 @@ extension Planner {
                 case .embedded(let root): .embedded(root: Planner.resolve(root, in: directory))
                 case .files(let root): .files(root: Planner.resolve(root, in: directory))
                 case .kafka: connection.kind
+                case .http(let http): .http(http.resolved(in: directory))
                 }
             return PlannedConnection(
                 name: connection.name.value, kind: kind,
@@ -31,7 +32,8 @@ extension Planner {
             guard let connection = declared(named) else { return nil }
             if !connection.holdsTopics {
                 diagnostics.report(
-                    .wrongConnection, "the connection \"\(named.value)\" holds files, not topics",
+                    .wrongConnection,
+                    "the connection \"\(named.value)\" holds \(connection.holding)",
                     at: named.position,
                     fix: "name one of: \(topicConnections.joined(separator: ", "))")
                 return nil
@@ -229,6 +231,12 @@ extension Planner {
 
 extension PlannedConnection {
     var holdsTopics: Bool {
-        if case .files = kind { false } else { true }
+        switch kind {
+        case .embedded, .kafka: true
+        case .files, .http: false
+        }
     }
+
+    /// What it holds instead of topics, in words.
+    var holding: String { if case .http = kind { "no topics" } else { "files, not topics" } }
 }

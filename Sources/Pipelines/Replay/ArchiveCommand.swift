@@ -118,7 +118,7 @@ public struct ArchiveCommand {
     /// The connection the topic is on.
     private func place(_ plan: JobPlan) throws(JobFailure) -> PlannedConnection {
         let usable = plan.connections.filter {
-            if case .files = $0.kind { false } else { true }
+            $0.holdsTopics
         }
         if let connection {
             if let found = usable.first(where: { $0.name == connection }) { return found }

@@ -102,7 +102,7 @@ extension JobPlan {
                 .environment, problem, at: "--into", remedy: "give the topic another name")
         }
         let usable = connections.filter {
-            if case .files = $0.kind { false } else { true }
+            $0.holdsTopics
         }.map(\.name)
         if words.count == 2 {
             guard usable.contains(words[0]) else {

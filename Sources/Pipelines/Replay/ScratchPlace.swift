@@ -43,7 +43,7 @@ extension JobPlan {
         // One process reads everything again, however many the live job has.
         plan.settings.shares = nil
         // With the registry of the live topics, records have the very bytes they would have there.
-        plan.connections += connections.map {
+        plan.connections += connections.filter(\.holdsTopics).map {
             PlannedConnection(
                 name: ScratchPlace.connection($0.name), kind: .embedded(root: place.topics),
                 registry: $0.registry)

@@ -154,7 +154,7 @@ struct FeatureLogs {
         switch connection?.kind {
         case .embedded(let root): root
         case .kafka(let bootstrap, _): "Kafka at \(bootstrap)"
-        case .files, nil: directory
+        case .files, .http, nil: directory
         }
     }
 }

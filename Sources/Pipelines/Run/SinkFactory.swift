@@ -101,8 +101,8 @@ struct SinkFactory {
                         bootstrap: bootstrap, planned: properties, outage: connection.outageLimit),
                     topic: topic,
                     encoder: encoder, schema: sink.schema, key: keys, policy: sink.onError)
-            case .files:
-                preconditionFailure("the planner refuses topics on a files connection")
+            case .files, .http:
+                preconditionFailure("the planner refuses topics on such a connection")
             }
         }
     }

@@ -46,8 +46,8 @@ struct SourceFactory {
                     KafkaConnection(
                         bootstrap: bootstrap, planned: properties, outage: connection.outageLimit),
                     topic: topic, bounded: isBounded, growth: growth)
-            case .files:
-                preconditionFailure("the planner refuses topics on a files connection")
+            case .files, .http:
+                preconditionFailure("the planner refuses topics on such a connection")
             }
         case .files(let path):
             let layout: FileLayout =

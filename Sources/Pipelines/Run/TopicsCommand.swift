@@ -133,7 +133,7 @@ public struct TopicsCommand {
                 .environment, output.text, at: TopicsCommand.fileMark, remedy: "correct the file")
         }
         let candidates = plan.connections.filter {
-            if case .files = $0.kind { false } else { true }
+            $0.holdsTopics
         }
         let names = candidates.map(\.name).joined(separator: ", ")
         if let connection {
@@ -165,7 +165,7 @@ public struct TopicsCommand {
         case .embedded(let root): return EmbeddedLog(root: root)
         case .kafka(let bootstrap, let properties):
             return try KafkaTopics(KafkaConnection(bootstrap: bootstrap, planned: properties))
-        case .files: preconditionFailure("a files connection has no topics")
+        case .files, .http: preconditionFailure("this connection has no topics")
         }
     }
 }

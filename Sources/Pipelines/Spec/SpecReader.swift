@@ -1,3 +1,4 @@
+import HTTP
 import Redis
 import StreamRuntime
 
@@ -151,6 +152,8 @@ struct SpecReader {
             }
             kind = .kafka(
                 bootstrap: bootstrap, properties: properties.sorted { $0.name < $1.name })
+        } else if let http = node["http"].flatMap(http) {
+            kind = .http(http)
         } else {
             return nil
         }
@@ -160,6 +163,30 @@ struct SpecReader {
             name: entry.name, kind: kind,
             registry: node["kafka"]?["registry"].flatMap(SpecReader.registry),
             outageLimit: limit?.duration)
+    }
+
+    private func http(_ node: SpecNode) -> PlannedHTTP? {
+        guard let url = node["url"], let address = url.text else { return nil }
+        guard address.hasPrefix("http://") || address.hasPrefix("https://") else {
+            diagnostics.report(
+                .badValue, "\"\(address)\" is no address of an HTTP service", at: url.position,
+                fix: "write http://HOST:PORT or https://HOST")
+            return nil
+        }
+        refuseZero(node["timeout"], "a request cannot end within 0s", "30s")
+        refuseZero(node["connect_timeout"], "a connection cannot be made within 0s", "5s")
+        var http = PlannedHTTP(url: address.hasSuffix("/") ? String(address.dropLast()) : address)
+        http.headers = (node["headers"]?.entries ?? []).compactMap { entry in
+            entry.value.text.map { HTTPHeader(entry.key, $0) }
+        }
+        if let timeout = node["timeout"]?.duration { http.timeout = timeout }
+        if let timeout = node["connect_timeout"]?.duration { http.connectTimeout = timeout }
+        http.user = node["user"]?.text
+        http.password = node["password"]?.text
+        http.authorityFile = node["ca_file"]?.text
+        http.certificateFile = node["certificate_file"]?.text
+        http.keyFile = node["key_file"]?.text
+        return http
     }
 
     private static func registry(_ node: SpecNode) -> PlannedRegistry? {
