@@ -20,12 +20,21 @@ enum AccumulatorCatalog {
         case .approximateQuantile:
             return QuantileAccumulator(
                 input: input!, result: call.resultType, quantile: call.parameter ?? 0.5)
-        case .approximateDistinct: return SketchAccumulator()
+        case .approximateDistinct: return SketchAccumulator(staysExact: call.parameter == 1)
         case .list: return ListAccumulator()
         case .all: return TruthAccumulator(isAll: true)
         case .any: return TruthAccumulator(isAll: false)
         case .argumentMinimum: return try argument(call, isLargest: false)
         case .argumentMaximum: return try argument(call, isLargest: true)
+        case .lastOnes: return LastAccumulator(count: Int(call.parameter ?? 1), isLag: false)
+        case .lag: return LastAccumulator(count: Int(call.parameter ?? 1) + 1, isLag: true)
+        case .mostFrequent, .mostFrequentCounted:
+            return FrequencyAccumulator(
+                count: Int(call.parameter ?? 1), value: input!,
+                isCounted: call.function == .mostFrequentCounted)
+        case .decayedAverage: return DecayAccumulator(.average, micros: call.parameter ?? 1)
+        case .decayedSum: return DecayAccumulator(.sum, micros: call.parameter ?? 1)
+        case .decayedCount: return DecayAccumulator(.count, micros: call.parameter ?? 1)
         }
     }
 

@@ -27,6 +27,20 @@ public enum AggregateFunction: String, CaseIterable, Sendable {
     /// Two arguments: the first one where the second is smallest.
     case argumentMinimum
     case argumentMaximum
+    /// The last `parameter` arguments in row order, nulls included.
+    case lastOnes
+    /// The argument of the row that is `parameter` rows before the last one.
+    case lag
+    /// The `parameter` most frequent arguments.
+    case mostFrequent
+    /// The `parameter` most frequent arguments and how often each came.
+    case mostFrequentCounted
+    /// The mean of the argument, each weighted by e to the power of its age over `parameter` microseconds.
+    case decayedAverage
+    /// The sum of the argument with the same weights.
+    case decayedSum
+    /// The sum of the weights.
+    case decayedCount
 
     /// The name a user writes.
     public var name: String {
@@ -50,6 +64,13 @@ public enum AggregateFunction: String, CaseIterable, Sendable {
         case .any: "bool_or"
         case .argumentMinimum: "arg_min"
         case .argumentMaximum: "arg_max"
+        case .lastOnes: "last_k"
+        case .lag: "lag"
+        case .mostFrequent: "approx_top_k"
+        case .mostFrequentCounted: "top_k"
+        case .decayedAverage: "ewma"
+        case .decayedSum: "decayed_sum"
+        case .decayedCount: "decayed_count"
         }
     }
 }
@@ -64,7 +85,7 @@ public struct AggregateCall: Sendable {
     public let isDistinct: Bool
     /// Only rows for which this is true count.
     public let filter: CompiledExpression?
-    /// The quantile of `approximateQuantile`.
+    /// The quantile of `approximateQuantile`, the number of values or rows, or the time of the decay.
     public let parameter: Double?
     /// The type of the result.
     public let resultType: ColumnType

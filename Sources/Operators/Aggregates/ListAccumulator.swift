@@ -9,7 +9,7 @@ import StreamRuntime
 struct ListAccumulator: Accumulator {
     /// Rows of one list: with 100 bytes each a list stays under 2 MiB.
     static let elementsMax: Int64 = 16_384
-    private static let head = 36
+    static let head = 36
 
     var fixedBytes: Int { 8 }
     var blobs: Int { 1 }
@@ -17,7 +17,6 @@ struct ListAccumulator: Accumulator {
 
     func update(_ rows: AggregateRows, _ range: Range<Int>, at place: AccumulatorPlace) {
         let arena = ByteArena()
-        let order = rows.order
         for row in range where rows.counts(row) {
             let entry = rows.entries[row]
             place.words(entry)[0] &+= 1
@@ -25,18 +24,41 @@ struct ListAccumulator: Accumulator {
                 place.resize(entry, to: 0)
                 continue
             }
-            arena.count = 0
-            ValueBytes.append(rows.arguments.columns[0], row, to: arena)
-            let start = place.bytes(entry).count
-            let base = place.resize(entry, to: start + ListAccumulator.head + arena.count)
-            let at = UnsafeMutableRawPointer(base + start)
-            at.storeBytes(of: order.eventTimes.int64s[row], as: Int64.self)
-            (at + 8).storeBytes(of: order.origins.int64s[row], as: Int64.self)
-            (at + 16).storeBytes(of: order.offsets.int64s[row], as: Int64.self)
-            (at + 24).storeBytes(of: order.elements?.int64s[row] ?? 0, as: Int64.self)
-            (at + 32).storeBytes(of: UInt32(arena.count), as: UInt32.self)
-            memcpy(at + ListAccumulator.head, arena.base, arena.count)
+            ListAccumulator.append(row, of: rows, to: entry, at: place, arena)
         }
+    }
+
+    /// Appends the argument of `row` and its place to the blob.
+    static func append(
+        _ row: Int, of rows: AggregateRows, to entry: StateEntry, at place: AccumulatorPlace,
+        _ arena: ByteArena
+    ) {
+        let order = rows.order
+        arena.count = 0
+        ValueBytes.append(rows.arguments.columns[0], row, to: arena)
+        let start = place.bytes(entry).count
+        let base = place.resize(entry, to: start + head + arena.count)
+        let at = UnsafeMutableRawPointer(base + start)
+        at.storeBytes(of: order.eventTimes.int64s[row], as: Int64.self)
+        (at + 8).storeBytes(of: order.origins.int64s[row], as: Int64.self)
+        (at + 16).storeBytes(of: order.offsets.int64s[row], as: Int64.self)
+        (at + 24).storeBytes(of: order.elements?.int64s[row] ?? 0, as: Int64.self)
+        (at + 32).storeBytes(of: UInt32(arena.count), as: UInt32.self)
+        memcpy(at + head, arena.base, arena.count)
+    }
+
+    /// The elements of a blob, in the order they lie there.
+    static func elements(_ blob: UnsafeBufferPointer<UInt8>) -> [Element] {
+        guard let start = blob.baseAddress else { return [] }
+        let base = UnsafeRawPointer(start)
+        var elements: [Element] = []
+        var at = 0
+        while at < blob.count {
+            let element = Element(base + at)
+            elements.append(element)
+            at += element.size
+        }
+        return elements
     }
 
     func merge(_ source: StateEntry, into target: StateEntry, at place: AccumulatorPlace) {
@@ -55,14 +77,20 @@ struct ListAccumulator: Accumulator {
         _ source: StateEntry, from target: StateEntry, at place: AccumulatorPlace
     ) -> Bool { place.words(source)[0] == 0 }
 
-    private struct Element {
+    /// An element as the blob holds it.
+    struct Element {
         let time: Int64
         let origin: Int64
         let offset: UInt64
         let element: Int64
         let value: UnsafePointer<UInt8>
+        /// Where the element begins, and how many bytes it takes.
+        let start: UnsafeRawPointer
+        let size: Int
 
         init(_ at: UnsafeRawPointer) {
+            start = at
+            size = ListAccumulator.head + Int((at + 32).loadUnaligned(as: UInt32.self))
             time = at.loadUnaligned(as: Int64.self)
             origin = (at + 8).loadUnaligned(as: Int64.self)
             offset = (at + 16).loadUnaligned(as: UInt64.self)
@@ -91,15 +119,7 @@ struct ListAccumulator: Accumulator {
                 }
                 continue
             }
-            let blob = place.bytes(entries[slot])
-            let base = UnsafeRawPointer(blob.baseAddress!)
-            var elements: [Element] = []
-            var at = 0
-            while at < blob.count {
-                elements.append(Element(base + at))
-                let length = (base + at + 32).loadUnaligned(as: UInt32.self)
-                at += ListAccumulator.head + Int(length)
-            }
+            var elements = ListAccumulator.elements(place.bytes(entries[slot]))
             elements.sort { $0.precedes($1) }
             let start = column.children[0].count
             for element in elements {

@@ -4,12 +4,20 @@ import StreamRuntime
 /// `approx_count_distinct`: a HyperLogLog sketch over the stable key hash, exact up to 128 values.
 ///
 /// - Shape: the words of a `WordSet` of hashes; word 2 is 1 once the blob holds 4,096 registers instead.
-/// - Note: the standard error is 1.6 %. The same values give the same result in any order.
+/// - Note: the standard error is 1.6 %. The same values give the same result in any order. A result above
+///   128 is an estimate, one up to 128 is exact.
 /// - Source: Ertl, "New cardinality estimation algorithms for HyperLogLog sketches", 2017, algorithm 6.
 struct SketchAccumulator: Accumulator {
     private static let precision: Int64 = 12
     private static let registers = 1 << 12
-    private static let exactLimit: Int64 = 128
+    static let exactLimit: Int64 = 128
+    /// The standard error of a sketch, of its estimate: 1.04 / sqrt(4,096).
+    static let relativeError = 1.04 / 64
+
+    /// Whether the hashes are kept however many there are, so that each can be taken out again.
+    private let staysExact: Bool
+
+    init(staysExact: Bool = false) { self.staysExact = staysExact }
 
     var fixedBytes: Int { WordSet.fixedBytes + 8 }
     var blobs: Int { 1 }
@@ -29,12 +37,14 @@ struct SketchAccumulator: Accumulator {
         for row in range where rows.counts(row) { insert(hashes[row], rows.entries[row], place) }
     }
 
-    private func insert(_ hash: Int64, _ entry: StateEntry, _ place: AccumulatorPlace) {
+    private func insert(
+        _ hash: Int64, times: Int64 = 1, _ entry: StateEntry, _ place: AccumulatorPlace
+    ) {
         let words = place.words(entry)
         if words[2] == 0 {
             let set = set(entry, place)
-            set.insert(hash)
-            if set.count <= SketchAccumulator.exactLimit { return }
+            set.insert(hash, times: times)
+            if staysExact || set.count <= SketchAccumulator.exactLimit { return }
             return thicken(entry, place)
         }
         SketchAccumulator.raise(place.mutableBytes(entry), hash)
@@ -65,7 +75,9 @@ struct SketchAccumulator: Accumulator {
 
     func merge(_ source: StateEntry, into target: StateEntry, at place: AccumulatorPlace) {
         if place.words(source)[2] == 0 {
-            set(source, place).forEach { hash, _ in insert(hash, target, place) }
+            set(source, place).forEach { hash, times in
+                insert(hash, times: times, target, place)
+            }
             return
         }
         if place.words(target)[2] == 0 { thicken(target, place) }
@@ -79,6 +91,10 @@ struct SketchAccumulator: Accumulator {
     func subtract(
         _ source: StateEntry, from target: StateEntry, at place: AccumulatorPlace
     ) -> Bool {
+        if place.words(source)[2] == 0, place.words(target)[2] == 0 {
+            set(target, place).subtract(set(source, place))
+            return true
+        }
         let words = place.words(source)
         return words[0] == 0 && words[1] == 0 && words[2] == 0
     }
@@ -91,7 +107,11 @@ struct SketchAccumulator: Accumulator {
             if place.words(entries[slot])[2] == 0 {
                 column.append(set(entries[slot], place).count)
             } else {
-                column.append(SketchAccumulator.estimate(place.bytes(entries[slot])))
+                // There are registers only when more values than that have come.
+                column.append(
+                    max(
+                        SketchAccumulator.estimate(place.bytes(entries[slot])),
+                        SketchAccumulator.exactLimit + 1))
             }
         }
     }

@@ -62,7 +62,9 @@ enum AggregateBinder {
         "arg_min": .argumentMinimum, "argmin": .argumentMinimum, "min_by": .argumentMinimum,
         "arg_max": .argumentMaximum, "argmax": .argumentMaximum, "max_by": .argumentMaximum,
         "count_if": .count, "countif": .count, "string_agg": .list, "group_concat": .list,
-        "listagg": .list,
+        "listagg": .list, "last_k": .lastOnes, "lag": .lag, "top_k": .mostFrequentCounted,
+        "approx_top_k": .mostFrequent, "ewma": .decayedAverage, "decayed_sum": .decayedSum,
+        "decayed_count": .decayedCount,
     ]
 
     /// Every name an aggregate has.
@@ -93,8 +95,14 @@ enum AggregateBinder {
         let joiner = try rewrite(call, &arguments, &filter, binder)
         try checkCount(call, function, arguments.count, at: range)
         var parameter: Double?
-        if function == .approximateQuantile {
-            parameter = try quantile(arguments.removeLast())
+        switch function {
+        case .approximateQuantile: parameter = try quantile(arguments.removeLast())
+        case .lag where arguments.count == 1: parameter = 1
+        case .lastOnes, .lag, .mostFrequent, .mostFrequentCounted:
+            parameter = try AggregateParameters.number(arguments.removeLast(), function)
+        case .decayedAverage, .decayedSum, .decayedCount:
+            parameter = try AggregateParameters.decay(arguments.removeLast())
+        default: break
         }
         let made = AggregateCall(
             function: function,
@@ -174,7 +182,10 @@ enum AggregateBinder {
             switch function {
             case .count:
                 call.name == "count" && !call.isDistinct ? 0...1 : (call.isDistinct ? 1...1 : 0...0)
-            case .approximateQuantile, .argumentMinimum, .argumentMaximum: 2...2
+            case .approximateQuantile, .argumentMinimum, .argumentMaximum, .lastOnes,
+                .mostFrequent, .mostFrequentCounted, .decayedAverage, .decayedSum:
+                2...2
+            case .lag: 1...2
             default: 1...1
             }
         guard wanted.contains(count) else {
@@ -216,8 +227,9 @@ enum AggregateBinder {
             try require(type.isNumeric, "numbers")
             if case .decimal(_, let scale) = type { return .decimal(precision: 38, scale: scale) }
             return type == .int64 ? .decimal(precision: 38, scale: 0) : .float64
+        case .decayedCount: return .float64
         case .average, .varianceSample, .variancePopulation, .deviationSample,
-            .deviationPopulation:
+            .deviationPopulation, .decayedAverage, .decayedSum:
             try require(type.isNumeric, "numbers")
             return .float64
         case .approximateQuantile:
@@ -237,8 +249,9 @@ enum AggregateBinder {
                     at: arguments[1].syntax.range)
             }
             return type
-        case .first, .last, .anyValue: return type
-        case .list: return .list(type)
+        case .first, .last, .anyValue, .lag: return type
+        case .list, .lastOnes, .mostFrequent: return .list(type)
+        case .mostFrequentCounted: return .list(FrequencyAccumulator.counted(type))
         }
     }
 

@@ -199,7 +199,26 @@ extension Parser {
             kind: .choice(operand, branches, otherwise: otherwise), range: start..<end)
     }
 
+    /// `struct_pack(name := value, …)`, behind its bracket.
+    private mutating func pack(_ token: Token) throws(ExpressionError) -> Syntax {
+        var fields: [(name: String, value: Syntax)] = []
+        repeat {
+            switch take().kind {
+            case .word(let name), .quotedName(let name):
+                try expect(symbol: ":")
+                try expect(symbol: "=")
+                fields.append((name, try expression(0)))
+            default:
+                at -= 1
+                throw unexpected("a field name, as in struct_pack(name := value)")
+            }
+        } while accept(symbol: ",")
+        try expect(symbol: ")")
+        return Syntax(kind: .structure(fields), range: token.range.lowerBound..<end)
+    }
+
     private mutating func call(_ word: String, _ token: Token) throws(ExpressionError) -> Syntax {
+        if word.lowercased() == "struct_pack" { return try pack(token) }
         var isStar = false
         let isDistinct = accept(word: "distinct")
         var arguments: [Syntax] = []

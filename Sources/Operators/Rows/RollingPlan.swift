@@ -55,8 +55,7 @@ final class RollingWidth {
             }
             let bound = RollingWidth.bind(call, columns, filter)
             switch call.function {
-            case .minimum, .maximum, .first, .last, .anyValue, .argumentMinimum, .argumentMaximum,
-                .approximateDistinct:
+            case .minimum, .maximum, .first, .last, .anyValue, .argumentMinimum, .argumentMaximum:
                 others.append((index, bound))
             default: invertible.append((index, bound))
             }
@@ -82,7 +81,10 @@ final class RollingWidth {
             function: call.function, arguments: arguments, isDistinct: call.isDistinct,
             filter: filter.map {
                 CompiledExpression(text: "filter", node: ColumnNode(index: $0, type: .bool))
-            }, parameter: call.parameter, resultType: call.resultType, text: call.text)
+            },
+            // The log has every row of the window anyway: distinct values are counted exactly.
+            parameter: call.function == .approximateDistinct ? 1 : call.parameter,
+            resultType: call.resultType, text: call.text)
     }
 }
 

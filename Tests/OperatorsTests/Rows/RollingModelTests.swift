@@ -45,6 +45,8 @@ import Testing
                 ("d", "count(distinct card)"), ("lo", "min(amount)"), ("hi", "max(card)"),
                 ("f", "sum(price)"), ("l", "last(card)"),
                 ("big", "count(*) filter (where amount > 50)"),
+                ("k", "last_k(card, 3)"), ("g", "lag(card)"), ("t", "approx_top_k(card, 2)"),
+                ("ad", "approx_count_distinct(card)"),
             ]
         }
         let names = select.map(\.0)
@@ -119,15 +121,29 @@ import Testing
         value?.description ?? "null"
     }
 
+    private static func list(_ items: some Sequence<String>) -> String {
+        "[" + items.joined(separator: ", ") + "]"
+    }
+
     /// The results over a window, whose rows are in the order in which they were processed.
     private static func results(_ window: [Row]) -> [String] {
         let amounts = window.compactMap(\.amount)
+        let cards = window.sorted {
+            ($0.time, $0.origin, $0.offset) < ($1.time, $1.origin, $1.offset)
+        }.map(\.card)
+        let frequent = Dictionary(grouping: cards) { $0 }.sorted {
+            ($1.value.count, $0.key) < ($0.value.count, $1.key)
+        }
         let last = window.max { ($0.time, $0.origin, $0.offset) < ($1.time, $1.origin, $1.offset) }
         return [
             "\(window.count)", text(amounts.isEmpty ? nil : amounts.reduce(0, +)),
             "\(Set(window.map(\.card)).count)", text(amounts.min()), text(window.map(\.card).max()),
             text(window.isEmpty ? nil : window.map(\.price).reduce(0, +)),
             text(last?.card), "\(amounts.count { $0 > 50 })",
+            cards.isEmpty ? "null" : list(cards.suffix(3)),
+            cards.count < 2 ? "null" : cards[cards.count - 2],
+            cards.isEmpty ? "null" : list(frequent.prefix(2).map(\.key)),
+            "\(Set(cards).count)",
         ]
     }
 }

@@ -26,7 +26,16 @@ extension FunctionCatalogue {
             "Aggregates, in the select of `aggregate` and `rolling`, each with `filter (where …)`: `count(*)`, `count(x)`,",
             "`count(distinct x)`, `count_if`, `sum`, `avg`, `min`, `max`, `first`, `last`, `any_value`, `stddev_samp`, `stddev_pop`,",
             "`var_samp`, `var_pop`, `approx_quantile(x, q)`, `approx_count_distinct`, `list`, `string_agg(x, separator)`, `bool_and`,",
-            "`bool_or`, `arg_min(x, by)`, `arg_max(x, by)`.",
+            "`bool_or`, `arg_min(x, by)`, `arg_max(x, by)`; and these, which DuckDB has otherwise or not:",
+            "",
+            "| aggregate | meaning |", "|---|---|",
+            "| `last_k(x, k)` | The list of the last k values in the order of rows, oldest first, nulls included; k up to 1,024. |",
+            "| `lag(x, n)` | The value n rows before the last one, 1 if not given; null when there is none. In a `rolling` step that counts the row itself: the value of the row before it. |",
+            "| `approx_top_k(x, k)` | The list of the k most frequent values, most frequent first, of equally frequent ones the smaller first. The counts are exact. |",
+            "| `top_k(x, k)` | The same with the counts: a list of `{value, count}`. |",
+            "| `ewma(x, tau)` | The mean where each value weighs e^(-age / tau) and its age is its event time's distance from the newest row's; `tau` is an interval. |",
+            "| `decayed_sum(x, tau)`, `decayed_count(tau)` | The sum of the values, or of the rows, with the same weights. |",
+            "| `approx_count_distinct(x)` | Exact up to 128 different values, above that a HyperLogLog sketch of 4,096 registers; `distinct_error` of the result is its standard error. In a `rolling` step without `grain` always exact. |",
         ]
         for (title, functions) in groups {
             lines += [

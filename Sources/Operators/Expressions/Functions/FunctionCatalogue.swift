@@ -1,12 +1,15 @@
 /// Every scalar function, by group, in the order the documentation lists them.
 enum FunctionCatalogue {
     nonisolated(unsafe) static let groups: [(title: String, functions: [ScalarFunction])] = [
-        ("Conditions", ConditionFunctions.all), ("Numbers", NumericFunctions.all),
+        ("Conditions", ConditionFunctions.all),
+        ("Numbers", NumericFunctions.all + FeatureFunctions.numbers),
         ("Text", TextFunctions.all), ("Patterns", PatternFunctions.all),
         ("Encodings and digests", EncodingFunctions.all),
         ("Likeness", LikenessFunctions.all),
-        ("Dates and times", TimeFunctions.all), ("Lists and structs", ListFunctions.all),
+        ("Dates and times", TimeFunctions.all + FeatureFunctions.times),
+        ("Lists and structs", ListFunctions.all),
         ("JSON", JSONFunctions.all), ("Places and hashes", GeoFunctions.all),
+        ("Cells of the globe", GeohashFunctions.all), ("Networks", NetworkFunctions.all),
         ("Tours", TourFunctions.all),
     ]
 
