@@ -211,32 +211,10 @@ public final class Rolling: StreamRuntime.Operator {
     /// The rows ordered so that each key comes once in every round; nil when there is one round only.
     /// `rounds` are the ends of the rounds.
     private func rowsByRound(_ count: Int, _ rounds: inout [Int]) -> [Int32]? {
-        var turns = [Int](repeating: 0, count: count)
-        var sizes: [Int] = []
-        for row in 0..<count {
-            let words = words(row)
-            let turn = Int(words[3])
-            words[3] &+= 1
-            turns[row] = turn
-            if turn == sizes.count { sizes.append(0) }
-            sizes[turn] += 1
-        }
-        for row in 0..<count { words(row)[3] = 0 }
-        if sizes.count <= 1 { return nil }
-        var starts: [Int] = []
-        var end = 0
-        rounds = []
-        for size in sizes {
-            starts.append(end)
-            end += size
-            rounds.append(end)
-        }
-        var order = [Int32](repeating: 0, count: count)
-        for row in 0..<count {
-            order[starts[turns[row]]] = Int32(row)
-            starts[turns[row]] += 1
-        }
-        return order
+        let made = KeyRounds(count) { self.words($0) + 3 }
+        if made.ends.count <= 1 { return nil }
+        rounds = made.ends
+        return made.order
     }
 
     // MARK: rows out

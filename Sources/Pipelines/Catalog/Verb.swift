@@ -118,6 +118,11 @@ extension Verb {
                     KeyShape(
                         name: "delay", shape: .text(.duration),
                         meaning: "How much later than it happened a row is seen by others."),
+                    KeyShape(
+                        name: "grain", shape: .text(.duration),
+                        meaning:
+                            "Keeps a key's rows only as the sums of stretches of this length: a window then begins at the start of one."
+                    ),
                 ]), isStateful: true,
             meaning: "Each row with results over the rows of its key in the time up to it.",
             example:

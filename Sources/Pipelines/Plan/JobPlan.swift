@@ -334,6 +334,8 @@ struct RollingShape: Equatable, Sendable {
     let includesSelf: Bool
     /// How much later a row becomes visible to others than it happened.
     let delay: Duration
+    /// The length of the tiles that rows are kept in; nil when every row is kept.
+    let grain: Duration?
 }
 
 /// Where rows leave the job; several steps may feed one sink.

@@ -251,6 +251,7 @@ extension StepOperation {
                 + shape.widths.map { StepOperation.text($0.items) }.joined(separator: ", ")
                 + (shape.includesSelf ? "" : ", without the row itself")
                 + (shape.delay == .zero ? "" : ", seen after \(shape.delay.text)")
+                + (shape.grain.map { ", in tiles of \($0.text)" } ?? "")
         case .rebatch(let size, let linger):
             "up to \(size) rows" + (linger.map { " or \($0.text)" } ?? "")
         }

@@ -41,6 +41,11 @@ enum StepFactory {
             for width in shape.widths {
                 widths.append((over: width.over, plan: try aggregates(width.items, step)))
             }
+            if let grain = shape.grain {
+                return try TiledRolling(
+                    schema: schema, keys: step.keys, widths: widths, grain: grain,
+                    includesSelf: shape.includesSelf, onError: onError)
+            }
             return try Rolling(
                 schema: schema, keys: step.keys, widths: widths, includesSelf: shape.includesSelf,
                 delay: shape.delay, onError: onError)

@@ -141,6 +141,7 @@ extension StepPlanner {
     func rolling(
         _ rolling: RollingBody, _ rows: PlannedRows, _ keys: [Int], _ by: [String]
     ) -> Draft? {
+        checkGrain(rolling)
         // The types do not depend on the width: errors are told once.
         let results = aggregates(rolling.items, rows, keys: by)
         var fields = rows.schema.fields
@@ -171,12 +172,38 @@ extension StepPlanner {
         var draft = Draft(
             operation: .rolling(
                 RollingShape(
-                    widths: widths, includesSelf: rolling.includesSelf, delay: rolling.delay)),
+                    widths: widths, includesSelf: rolling.includesSelf, delay: rolling.delay,
+                    grain: rolling.grain?.value)),
             schema: Schema(fields),
             use: ColumnUse.passing(count, always: Set(keys).union(results.columns)),
             poisoned: poisoned, isStateless: false, needsOrder: true, partitioning: by)
         draft.canFail = true
         draft.use.outputs += (count..<fields.count).map { _ in [] }
         return draft
+    }
+
+    /// Tiles of one width at most: a late row looks through all of them.
+    private static let tilesMax: Int64 = 10_000
+
+    private func checkGrain(_ rolling: RollingBody) {
+        guard let grain = rolling.grain else { return }
+        func refuse(_ problem: String, _ fix: String) {
+            diagnostics.report(.badWindow, problem, at: grain.position, fix: fix)
+        }
+        if rolling.delay != .zero {
+            refuse(
+                "a rolling step with a grain cannot have a delay",
+                "leave one of them out: the beginning of a delayed window is exact")
+        } else if let width = rolling.widths.first(where: { $0.value < grain.value }) {
+            refuse(
+                "a window of \(width.value.text) is shorter than a grain of \(grain.value.text)",
+                "put widths below the grain into a rolling step of their own")
+        } else if let width = rolling.widths.first(where: {
+            $0.value.micros / grain.value.micros > StepPlanner.tilesMax
+        }) {
+            refuse(
+                "\(width.value.text) has more than \(StepPlanner.tilesMax) grains of \(grain.value.text)",
+                "choose a longer grain")
+        }
     }
 }

@@ -169,12 +169,15 @@ struct PipelineReader {
             positive(width, "over").map { Located(value: $0, position: width.position) }
         }
         guard !widths.isEmpty, widths.count == written.count else { return nil }
+        let grain = node["grain"].flatMap { grain in
+            positive(grain, "grain").map { Located(value: $0, position: grain.position) }
+        }
         return .rolling(
             RollingBody(
                 widths: widths, labels: written.compactMap(\.text),
                 items: node["select"].map(items) ?? [],
                 includesSelf: node["include_self"]?.text != "false",
-                delay: node["delay"]?.duration ?? .zero))
+                delay: node["delay"]?.duration ?? .zero, grain: grain))
     }
 
     private func positive(_ node: SpecNode?, _ key: String) -> Duration? {

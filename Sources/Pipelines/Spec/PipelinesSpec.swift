@@ -207,6 +207,7 @@ struct RollingBody: Sendable {
     let items: [SpecItem]
     let includesSelf: Bool
     let delay: Duration
+    let grain: Located<Duration>?
 }
 
 /// Somewhere to write to.
