@@ -41,8 +41,8 @@ enum Catalog {
                         "Named sets of features; an entry is VIEW, VIEW:FEATURE or VIEW: [FEATURE, …]."
                 ),
                 KeyShape(
-                    name: "tests", shape: .text(.any), isLater: true,
-                    meaning: "Tests of the pipelines."),
+                    name: "tests", shape: tests,
+                    meaning: "What `millrace test` checks of the pipelines."),
             ], needsOne: ["pipelines", "feature_views", "on_demand", "include"]))
 
     /// The keys that only the file given to a command may have.

@@ -115,6 +115,21 @@ extension ErrorExample {
         .init(
             code: .notIncluded, right: "version: 1", wrong: "version: 1\ninclude: [shop.yaml]",
             included: "job: {name: shop}\nservices: {checkout: [user_profile]}\n"),
+        .init(
+            code: .testForm, right: "version: 1",
+            wrong:
+                "version: 1\ntests:\n  - name: a large order is told of\n    given: [{at: noon, orders: [{amount: 200}]}]\n    expect: {large: [{amount: 200}]}"
+        ),
+        .init(
+            code: .notInTest, right: "version: 1",
+            wrong:
+                "version: 1\ntests:\n  - name: a large order is told of\n    given: [{at: \"12:00:00\", orders: [{amuont: 200}]}]\n    expect: {large: [{amount: 200}]}"
+        ),
+        .init(
+            code: .testValue, right: "version: 1",
+            wrong:
+                "version: 1\ntests:\n  - name: a large order is told of\n    given: [{at: \"12:00:00\", orders: [{amount: 200}]}]\n    expect: {large: [{amount: much}]}"
+        ),
         .init(code: .unknownConnection, right: "connection: local", wrong: "connection: locl"),
         .init(
             code: .unknownInput, right: "items:\n    from: orders", wrong: "items:\n    from: order"

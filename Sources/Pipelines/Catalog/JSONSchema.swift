@@ -46,6 +46,10 @@ enum JSONSchema {
                 ] + (table.min > 0 ? [("minProperties", .integer(table.min))] : []))
         case .either(let shapes): .object([("anyOf", .array(shapes.map(schema)))])
         case .step: .object([("$ref", .string("#/$defs/step"))])
+        case .anything:
+            .object([
+                ("type", .strings(["string", "number", "boolean", "array", "object"]))
+            ])
         }
     }
 

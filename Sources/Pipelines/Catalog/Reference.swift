@@ -9,6 +9,7 @@ enum Reference {
             ("pipelines", Catalog.pipelines), ("to", Catalog.target),
             ("entities", Catalog.entities), ("feature_views", Catalog.featureViews),
             ("push_sources", Catalog.pushSources), ("on_demand", Catalog.onDemand),
+            ("tests", Catalog.tests),
         ]
         for (title, shape) in parts { text += "### \(title)\n\n" + table(shape) + "\n" }
         text += "### format\n\n| format | options | meaning |\n|---|---|---|\n"
@@ -57,7 +58,7 @@ enum Reference {
         case .table(let table): return rows(table.value, prefix: prefix)
         case .either(let shapes): return shapes.map { rows($0, prefix: prefix) }.joined()
         case .list(let item, _): return rows(item, prefix: prefix)
-        case .text, .step: return ""
+        case .text, .step, .anything: return ""
         }
     }
 
@@ -65,7 +66,7 @@ enum Reference {
     private static func isTopLevel(_ key: String) -> Bool {
         [
             "job", "connections", "streams", "fields", "format", "pipelines", "entities",
-            "feature_views", "services", "push_sources", "on_demand", "to", "steps",
+            "feature_views", "services", "push_sources", "on_demand", "to", "steps", "tests",
         ].contains(key)
     }
 
@@ -87,6 +88,7 @@ enum Reference {
                 + (table.what.hasSuffix("y") ? table.what.dropLast() + "ies" : table.what + "s")
         case .either(let shapes): shapes.map(value).joined(separator: ", or ")
         case .step: "step"
+        case .anything: "anything"
         }
     }
 

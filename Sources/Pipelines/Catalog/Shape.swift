@@ -10,6 +10,8 @@ indirect enum Shape: Sendable {
     case either([Shape])
     /// A mapping with one verb.
     case step
+    /// Whatever is written; checked when what it depends on is known.
+    case anything
 }
 
 /// What a scalar may hold.

@@ -61,7 +61,7 @@ struct ShapeChecker {
                 check(entry.value, table.value, key: entry.key, in: inner, owner: entry.keyPosition)
             }
         case .step: checkStep(node, in: place)
-        case .either: break
+        case .either, .anything: break
         }
     }
 
@@ -77,7 +77,8 @@ struct ShapeChecker {
                 if let found = fitting(candidate, node) { return found }
             }
             return nil
-        case (.text, .scalar), (.list, .list), (.mapping, .mapping), (.table, .mapping), (.step, _):
+        case (.text, .scalar), (.list, .list), (.mapping, .mapping), (.table, .mapping), (.step, _),
+            (.anything, _):
             return shape
         default: return nil
         }
@@ -225,6 +226,7 @@ struct ShapeChecker {
             "\(table.what.uppercased().replacing(" ", with: "_")): \(describe(table.value))"
         case .either(let shapes): shapes.map(describe).joined(separator: ", or ")
         case .step: "- VERB: …"
+        case .anything: "a value"
         }
     }
 }

@@ -33,7 +33,7 @@ final class Planner {
     var beingPlanned: [String] = []
     var stepIds: [String: Position] = [:]
 
-    private init(
+    init(
         _ spec: PipelinesSpec, _ diagnostics: Diagnostics, file: String,
         needed: [String: Set<String>]?, keepsAllFields: Bool = false
     ) {
@@ -112,7 +112,7 @@ final class Planner {
         return projected.finish(finalViews)
     }
 
-    private func planAll() -> [PlannedFeatureView] {
+    func planAll() -> [PlannedFeatureView] {
         planConnections()
         checkNames()
         for stream in spec.streams { planStream(stream) }
@@ -133,11 +133,12 @@ final class Planner {
             checkServedViews()
             checkDestinations()
             checkShares()
+            checkTests(views)
         }
         return views
     }
 
-    private func finish(_ views: [PlannedFeatureView]) -> JobPlan {
+    func finish(_ views: [PlannedFeatureView]) -> JobPlan {
         let entities = spec.entities.map {
             PlannedEntity(name: $0.name.value, keys: $0.keys.map(\.value), notes: $0.notes)
         }

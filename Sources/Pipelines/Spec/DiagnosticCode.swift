@@ -23,6 +23,7 @@ enum DiagnosticCode: String, CaseIterable, Sendable {
     case badName = "E118"
     case conflictingKeys = "E119"
     case notIncluded = "E120"
+    case testForm = "E121"
 
     case unknownConnection = "E201"
     case unknownInput = "E202"
@@ -41,6 +42,7 @@ enum DiagnosticCode: String, CaseIterable, Sendable {
     case notShared = "E215"
     case wrongFormat = "E216"
     case schemaFile = "E220"
+    case notInTest = "E230"
 
     case expression = "E301"
     case notBoolean = "E302"
@@ -56,6 +58,7 @@ enum DiagnosticCode: String, CaseIterable, Sendable {
     case changelog = "E312"
     case featureType = "E313"
     case badDefault = "E314"
+    case testValue = "E330"
 }
 
 extension DiagnosticCode {
@@ -85,6 +88,10 @@ extension DiagnosticCode {
         case .conflictingKeys: "Of several keys exactly one may be given, or one needs another."
         case .notIncluded:
             "A key that only the file given to the command may have, in a file that it includes."
+        case .testForm: "A step or an expectation of a test is written wrongly."
+        case .notInTest:
+            "A test names a stream, field, pipeline, column, topic or view that there is not."
+        case .testValue: "A value in a test does not fit the type of its field or column."
         case .unknownConnection: "`connection:` names a connection that is not declared."
         case .unknownInput: "`from:` names neither a stream nor a pipeline."
         case .repeatedId: "Two steps have the same `id`, which is the address of their state."

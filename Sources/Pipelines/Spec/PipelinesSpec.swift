@@ -33,6 +33,7 @@ struct PipelinesSpec: Sendable {
     var pushSources: [PushSourceSpec] = []
     var onDemand: [OnDemandSpec] = []
     var services: [ServiceSpec] = []
+    var tests: [TestSpec] = []
     /// The files it was read from; the first is the one a command was given.
     var files: [String] = []
     /// What is declared but could not be read, as "streams/orders": not to be called unknown.

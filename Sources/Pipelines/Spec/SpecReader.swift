@@ -21,6 +21,7 @@ struct SpecReader {
         spec.pushSources = entries(root, "push_sources").compactMap(features.pushSource)
         spec.onDemand = entries(root, "on_demand").compactMap(features.onDemand)
         spec.services = entries(root, "services").compactMap(features.service)
+        spec.tests = TestReader(diagnostics: diagnostics).read(root["tests"])
         note("connections", root, spec.connections.map(\.name.value), &spec)
         note("streams", root, spec.streams.map(\.name.value), &spec)
         note("entities", root, spec.entities.map(\.name.value), &spec)

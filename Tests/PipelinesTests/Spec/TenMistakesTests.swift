@@ -70,7 +70,7 @@ import Testing
                     3 | pipelnes:
                       | ^~~~~~~~
                   fix: write "pipelines"; keys: version, include, job, connections, streams, pipelines, online, \
-                entities, feature_views, push_sources, on_demand, services
+                entities, feature_views, push_sources, on_demand, services, tests
 
                 3 errors in pipelines.yaml
 

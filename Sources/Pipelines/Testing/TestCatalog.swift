@@ -1,0 +1,163 @@
+import FeatureServe
+import StreamRuntime
+
+/// What tests may name, with its types: made from a whole plan.
+struct TestCatalog {
+    /// A stream as tests give it records.
+    struct Stream {
+        let format: PlannedFormat
+        let fields: [PlannedField]
+        let timeField: String
+        /// Whether its records are in files.
+        let isFiles: Bool
+
+        func field(_ name: String) -> PlannedField? { fields.first { $0.name == name } }
+    }
+
+    /// What a lookup is asked and answers.
+    struct Asked {
+        /// A feature, and the stored or on-demand view it is of.
+        struct Feature {
+            let view: String
+            let field: Field
+        }
+
+        /// Keys of entities, then fields of requests.
+        var inputs: [Field] = []
+        var features: [Feature] = []
+
+        /// The feature that `name` means: FEATURE, VIEW:FEATURE or VIEW__FEATURE.
+        func feature(_ name: String) -> Feature? {
+            features.first {
+                "\($0.view):\($0.field.name)" == name || "\($0.view)__\($0.field.name)" == name
+            } ?? features.first { $0.field.name == name }
+        }
+    }
+
+    /// What an expectation is about.
+    enum Target {
+        /// The rows of a stream, a pipeline or a route.
+        case rows(String, Schema)
+        /// The records of a topic that the job writes.
+        case topic(String, Schema)
+        /// What a lookup answers: of a view, an on-demand view or a service.
+        case lookup(String, Asked)
+    }
+
+    private(set) var streams: [String: Stream] = [:]
+    /// Of streams, pipelines and routes.
+    private(set) var rows: [String: Schema] = [:]
+    /// Names that could not be planned: not to be called unknown.
+    private(set) var broken: Set<String> = []
+    private(set) var topics: [String: Schema] = [:]
+    private(set) var lookups: [String: Asked] = [:]
+    /// The views that can be pushed to, and push sources, by name.
+    private(set) var pushed: [String: PlannedFeatureView] = [:]
+    private(set) var entities: [PlannedEntity] = []
+
+    init(
+        _ planner: Planner, views: [PlannedFeatureView], onDemand: [PlannedOnDemand],
+        services: [PlannedService]
+    ) {
+        for source in planner.sources {
+            let isFiles = if case .files = source.location { true } else { false }
+            streams[source.name] = Stream(
+                format: source.format, fields: source.fields,
+                timeField: source.schema.fields[source.timeColumn].name, isFiles: isFiles)
+        }
+        for (name, planned) in planner.names {
+            if planned.rows.isBroken {
+                broken.insert(name)
+            } else {
+                rows[name] = planned.rows.schema
+            }
+        }
+        for sink in planner.sinks {
+            if case .topic(_, let topic, _, _) = sink.target { topics[topic] = sink.schema }
+        }
+        entities = planner.spec.entities.map {
+            PlannedEntity(name: $0.name.value, keys: $0.keys.map(\.value), notes: $0.notes)
+        }
+        for view in views {
+            lookups[view.name] = asked([view.name], views, onDemand)
+            pushed[view.name] = view
+        }
+        for view in onDemand { lookups[view.name] = asked([view.name], views, onDemand) }
+        for service in services {
+            var asked = asked(service.features.map(\.view), views, onDemand)
+            asked.features = asked.features.filter { feature in
+                service.features.contains {
+                    $0.view == feature.view && $0.feature == feature.field.name
+                }
+            }
+            lookups[service.name] = asked
+        }
+        for source in planner.pushSources { pushed[source.name] = views[source.view] }
+        let planned = Set(lookups.keys)
+        let declared =
+            planner.spec.featureViews.map(\.name.value) + planner.spec.onDemand.map(\.name.value)
+            + planner.spec.services.map(\.name.value)
+        broken.formUnion(declared.filter { !planned.contains($0) })
+        broken.formUnion(
+            planner.spec.unreadable.map { String($0.split(separator: "/", maxSplits: 1)[1]) })
+    }
+
+    private func asked(
+        _ names: [String], _ views: [PlannedFeatureView], _ onDemand: [PlannedOnDemand]
+    ) -> Asked {
+        var asked = Asked()
+        var seen: Set<String> = []
+        func input(_ field: Field) {
+            if !asked.inputs.contains(where: { $0.name == field.name }) {
+                asked.inputs.append(field)
+            }
+        }
+        for name in names where seen.insert(name).inserted {
+            if let view = views.first(where: { $0.name == name }) {
+                entities[view.entity].keys.forEach(input)
+                asked.features += view.features.map { .init(view: name, field: $0) }
+            } else if let view = onDemand.first(where: { $0.name == name }) {
+                for source in view.sources {
+                    entities[views[source.view].entity].keys.forEach(input)
+                }
+                view.request.map(\.field).forEach(input)
+                asked.features += view.features.map { .init(view: name, field: $0) }
+            }
+        }
+        return asked
+    }
+
+    // MARK: names
+
+    /// What may be expected of, for advice.
+    var targetNames: [String] {
+        rows.keys.sorted() + lookups.keys.sorted() + topics.keys.sorted().map { "topic:\($0)" }
+    }
+
+    /// What the name of an expectation means; a reason when it means nothing, or two things.
+    func target(_ name: String) -> Result<Target, TargetProblem> {
+        for (prefix, kind) in [("topic:", 0), ("pipeline:", 1), ("view:", 2), ("service:", 2)]
+        where name.hasPrefix(prefix) {
+            let bare = String(name.dropFirst(prefix.count))
+            switch kind {
+            case 0: if let schema = topics[bare] { return .success(.topic(bare, schema)) }
+            case 1: if let schema = rows[bare] { return .success(.rows(bare, schema)) }
+            default: if let asked = lookups[bare] { return .success(.lookup(bare, asked)) }
+            }
+            return .failure(broken.contains(bare) ? .broken : .unknown)
+        }
+        switch (rows[name], lookups[name]) {
+        case (.some, .some): return .failure(.ambiguous)
+        case (let schema?, nil): return .success(.rows(name, schema))
+        case (nil, let asked?): return .success(.lookup(name, asked))
+        case (nil, nil):
+            let base = name.split(separator: ".").first.map(String.init) ?? name
+            return .failure(broken.contains(base) ? .broken : .unknown)
+        }
+    }
+
+    /// Why a name is not what an expectation can be about.
+    enum TargetProblem: Error {
+        case unknown, ambiguous, broken
+    }
+}
