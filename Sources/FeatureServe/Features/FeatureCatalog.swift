@@ -73,6 +73,14 @@ public struct FeatureCatalog: Sendable {
                     "feature \"\(feature.name)\" cannot have the type \(feature.type)",
                     "feature view \(view.name)", "select the parts of it that are scalars or lists")
             }
+            if let geo = view.geo {
+                for name in [geo.latitude, geo.longitude]
+                where !view.features.contains(Field(name, .float64)) {
+                    throw Self.wrong(
+                        "\"\(name)\" is no double among the features", "feature view \(view.name)",
+                        "let geo name two features of type double")
+                }
+            }
             guard places[view.name] == nil else {
                 throw Self.wrong(
                     "feature view \"\(view.name)\" is declared twice", "feature_views", "rename one"

@@ -16,14 +16,19 @@ public struct FeatureView: Hashable, Sendable {
     public let source: String?
     /// What people say about it.
     public let notes: DefinitionNotes
+    /// Which features say where the entities are; nil when lookups by place are not wanted.
+    public let geo: GeoColumns?
     /// The hash of what decides its values.
     public let definition: DefinitionHash
 
     /// A view called `name` of `features` of `entity`, current for `ttlMicros`.
-    public init(name: String, entity: String, features: [Field], ttlMicros: Int64 = 0) {
+    public init(
+        name: String, entity: String, features: [Field], ttlMicros: Int64 = 0,
+        geo: GeoColumns? = nil
+    ) {
         self.init(
             name: name, entity: entity, definitions: features.map { FeatureDefinition($0) },
-            ttlMicros: ttlMicros)
+            ttlMicros: ttlMicros, geo: geo)
     }
 
     /// A view called `name` of the features `definitions` of `entity`.
@@ -31,7 +36,8 @@ public struct FeatureView: Hashable, Sendable {
     /// - Parameter plan: canonical text of what computes the values; nil when they are pushed.
     public init(
         name: String, entity: String, definitions: [FeatureDefinition], ttlMicros: Int64 = 0,
-        source: String? = nil, plan: String? = nil, notes: DefinitionNotes = DefinitionNotes()
+        source: String? = nil, plan: String? = nil, notes: DefinitionNotes = DefinitionNotes(),
+        geo: GeoColumns? = nil
     ) {
         self.name = name
         self.entity = entity
@@ -40,6 +46,7 @@ public struct FeatureView: Hashable, Sendable {
         self.ttlMicros = ttlMicros
         self.source = source
         self.notes = notes
+        self.geo = geo
         let columns = features.map { "\($0.name): \($0.type)" }.joined(separator: "\n")
         definition = DefinitionHash(
             of: "view \(name)\nof \(entity)\n\(columns)\n\(plan ?? "pushed")")

@@ -104,6 +104,7 @@ extension OnlineShard {
                 row.set(
                     slot: view.slot, view.version, payload: $0.baseAddress, length: $0.count)
             }
+            notePlace(row, slot: view.slot, hash: hash, key, keyLength, now: view.version.eventTime)
             byteCount += row.bytes(slot: view.slot) - before
         }
         return true
@@ -153,6 +154,7 @@ extension OnlineShard {
         _ = OlderVersion.free(row.slots[slot].older)
         row.slots[slot].older = nil
         row.set(slot: slot, .none, payload: nil, length: 0)
+        if !geo.isEmpty { geo[slot]?.remove(hash: hash, key: key, keyLength: keyLength) }
         byteCount += row.bytes(slot: slot) - before
         markDirty(row)
         return held

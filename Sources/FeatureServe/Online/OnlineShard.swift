@@ -23,6 +23,8 @@ final class OnlineShard: @unchecked Sendable {
     let features: [[Field]]
     private let epochs: StoreEpochs
     private let histories: [ViewHistory?]
+    /// Where the entities are, by slot; nil where no view says.
+    let geo: [GeoPart?]
 
     private var entries: UnsafeMutablePointer<Entry>
     private var mask = 63
@@ -51,10 +53,11 @@ final class OnlineShard: @unchecked Sendable {
 
     init(
         features: [[Field]], codec: OnlineRowCodec, rows: any OnlineRows, budget: Int,
-        histories: [ViewHistory?]
+        histories: [ViewHistory?], geo: [GeoIndex?] = []
     ) {
         self.features = features
         self.histories = histories
+        self.geo = geo.contains { $0 != nil } ? geo.map { $0.map(GeoPart.init) } : []
         views = features.count
         self.codec = codec
         epochs = codec.epochs
@@ -122,6 +125,12 @@ final class OnlineShard: @unchecked Sendable {
         row.header.pointee.isReferenced = true
         markDirty(row)
         if byteCount > limit { try relieve() }
+        if isReplaced, !geo.isEmpty {
+            geo[slot]?.write(
+                hash: hash, key: key, keyLength: keyLength,
+                payload: version.state == .value ? payload : nil, eventTime: version.eventTime,
+                now: version.visibleTime)
+        }
         if isReplaced, let history = histories[slot] {
             try history.append(
                 key: key, keyLength: keyLength, version, payload: payload, length: length)

@@ -85,6 +85,7 @@ public final class OnlineStore: Sendable {
             try rows.put(batch, durable: true)
         }
         for table in tables { try load(table) }
+        for table in tables { try findPlaces(table) }
     }
 
     private func load(_ table: OnlineTable) throws(JobFailure) {

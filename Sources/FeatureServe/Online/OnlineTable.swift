@@ -9,6 +9,8 @@ final class OnlineTable: Sendable {
     let views: [FeatureView]
     let codec: OnlineRowCodec
     private let shards: [OnlineShard]
+    /// Where the entities are, by the views' slots; nil where no view says.
+    let geo: [GeoIndex?]
 
     /// What is kept of each view's past; nil where nothing is.
     let histories: [ViewHistory?]
@@ -21,10 +23,13 @@ final class OnlineTable: Sendable {
         self.histories = histories
         self.views = views
         self.codec = codec
+        let geo = views.map { view in view.geo.map { GeoIndex($0, of: view) } }
+        self.geo = geo
         shards = (0..<OnlineTable.shardCount).map { _ in
             OnlineShard(
                 features: views.map(\.features), codec: codec, rows: rows,
-                budget: max(budget / OnlineTable.shardCount, 4096), histories: histories)
+                budget: max(budget / OnlineTable.shardCount, 4096), histories: histories,
+                geo: geo)
         }
     }
 

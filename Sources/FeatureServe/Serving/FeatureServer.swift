@@ -85,6 +85,20 @@ public final class FeatureServer: Sendable {
                 "millrace_history_trimmed", help: "Past versions of values trimmed since the start."
             ) { Double(store.histories.reduce(0) { $0 + $1.figures.removed }) }
         }
+        for (view, index) in store.geo {
+            let labels = [("feature_view", view)]
+            metrics.reading(
+                "millrace_geo_entities", help: "Entities that can be found by their place.",
+                labels: labels
+            ) { Double(index.entityCount) }
+            metrics.reading(
+                "millrace_geo_bytes", help: "Memory of the index of places.", labels: labels
+            ) { Double(index.byteCount) }
+            metrics.reading(
+                "millrace_geo_left_out",
+                help: "Times an entity found no room in the index of places.", labels: labels
+            ) { Double(index.leftOutCount) }
+        }
         for view in store.catalog.views {
             metrics.reading(
                 "feast_feature_freshness_seconds",

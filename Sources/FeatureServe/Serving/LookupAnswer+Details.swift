@@ -11,6 +11,8 @@ struct LookupExtras {
     var applied: Bool?
     /// Whether the deadline came before all values were there; nil when there was none.
     var isOverdue: Bool?
+    /// Whose features they are, when a place was asked about.
+    var near: NearRows?
 }
 
 extension LookupAnswer {
@@ -87,6 +89,22 @@ extension LookupAnswer {
         }
     }
 
+    /// Appends the column of distances; they are about no event.
+    func writeDistances(_ near: NearRows, to out: ByteArena) {
+        func list(_ name: StaticString, _ value: (NearRows.Row) -> Void) {
+            JSONText.append(name, to: out)
+            for (row, entry) in near.rows.enumerated() {
+                if row > 0 { JSONText.append(",", to: out) }
+                value(entry)
+            }
+            JSONText.append("]", to: out)
+        }
+        list(",{\"values\":[") { JSONText.append(number: $0.miles, to: out) }
+        list(",\"statuses\":[") { _ in JSONText.append("\"PRESENT\"", to: out) }
+        list(",\"event_timestamps\":[") { _ in JSONText.append(LookupAnswer.epoch, to: out) }
+        JSONText.append("}", to: out)
+    }
+
     /// What was given in the place of a current value.
     private static func degraded(
         _ status: UInt8, _ column: ServingPlan.OutputColumn
@@ -116,6 +134,12 @@ extension LookupAnswer {
         if let applied = extras.applied {
             JSONText.append(",\"wait_for\":{\"applied\":", to: out)
             JSONText.append(applied ? "true}" : "false}", to: out)
+        }
+        if let near = extras.near {
+            JSONText.append(",\"near\":{\"found\":", to: out)
+            JSONText.append(integer: Int64(near.rows.count), to: out)
+            JSONText.append(",\"complete\":", to: out)
+            JSONText.append(near.isComplete ? "true}" : "false}", to: out)
         }
         if let isOverdue = extras.isOverdue {
             JSONText.append(",\"deadline_exceeded\":", to: out)

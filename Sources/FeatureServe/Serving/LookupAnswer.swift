@@ -28,12 +28,15 @@ struct LookupAnswer {
         omitted = 0
     }
 
+    /// A column of no rows.
+    private static let nothing: StaticString =
+        ",{\"values\":[],\"statuses\":[],\"event_timestamps\":[]}"
     /// Padded as arenas are.
     private static let absent: StaticString = "null            "
     /// Twelve bytes and padding.
     private static let columnStart: StaticString = ",{\"values\":[    "
     private var aged: UInt8 { FeatureStatus.outsideMaxAge.rawValue }
-    private static let epoch: StaticString = "\"1970-01-01T00:00:00Z\""
+    static let epoch: StaticString = "\"1970-01-01T00:00:00Z\""
 
     /// Appends the body for `rows` entities to `out`.
     ///
@@ -55,6 +58,10 @@ struct LookupAnswer {
         }
         let columns = out.count
         for column in plan.columns {
+            if rows == 0 {
+                JSONText.append(LookupAnswer.nothing, to: out)
+                continue
+            }
             if column.isComputed {
                 writeComputed(computed[column.view], column.feature, rows: rows, to: out)
                 continue
@@ -67,6 +74,7 @@ struct LookupAnswer {
                 to: out)
             JSONText.append("}", to: out)
         }
+        if let near = extras?.near { writeDistances(near, to: out) }
         if columns == first {
             // Nothing stands before the first column, so its comma goes.
             out.base[first] = 0x20
@@ -77,6 +85,10 @@ struct LookupAnswer {
             JSONText.append(",", to: out)
         }
         append(plan.columnNames, to: out)
+        if extras?.near != nil {
+            JSONText.append(",", to: out)
+            JSONText.append(string: NearRequest.distance, to: out)
+        }
         JSONText.append("]", to: out)
         if wantsViewNames {
             JSONText.append(",\"feature_view_metadata\":[", to: out)

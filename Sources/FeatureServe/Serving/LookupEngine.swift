@@ -8,15 +8,15 @@ import StreamRuntime
 final class LookupEngine: @unchecked Sendable {
     let store: OnlineStore
     private let metrics: MetricsRegistry
-    private let now: @Sendable () -> Int64
+    let now: @Sendable () -> Int64
     private let style: Compatibility
     private let latency: Histogram
     private let served: ServedLog?
 
-    private var request = LookupRequest()
+    var request = LookupRequest()
     private var plans: [Int64: ServingPlan] = [:]
     var keyColumns: [Column] = []
-    private var keyTypes: [ColumnType] = []
+    var keyTypes: [ColumnType] = []
     var reads: UnsafeMutablePointer<ViewRead>
     private var readCapacity = 64
     let key = ByteArena(capacity: 256)
@@ -142,18 +142,15 @@ final class LookupEngine: @unchecked Sendable {
         _ plan: ServingPlan, _ scanner: JSONScanner, _ stage: LookupStage, start: Int64,
         into answer: ByteArena
     ) throws(LookupProblem) -> LookupDeferral? {
-        guard request.hasEntities, let first = request.keys.first else {
-            throw .invalid("\"entities\" must map each join key to a list of values")
-        }
-        let rows = first.count
-        for list in request.keys where list.count != rows {
-            throw .invalid("All entity rows must have the same columns.")
-        }
-        guard rows > 0, rows <= LookupEngine.rowsMax else {
-            throw .invalid(
-                rows == 0 ? "The lists of keys are empty" : "At most 65536 entity rows at a time")
-        }
-        try readKeys(plan, scanner, rows: rows)
+        var time = now()
+        found = nil
+        let rows =
+            if let near = request.options?.near {
+                try findKeys(near, plan, scanner, caller: stage.caller, now: time)
+            } else {
+                try countRows()
+            }
+        if found == nil { try readKeys(plan, scanner, rows: rows) }
         let wanted = rows * plan.views.count
         if wanted > readCapacity {
             reads.deallocate()
@@ -161,7 +158,6 @@ final class LookupEngine: @unchecked Sendable {
             reads = .allocate(capacity: readCapacity)
         }
         blocks.count = 0
-        var time = now()
         var extras: LookupExtras?
         var isWhole = true
         if let options = request.options {
@@ -175,6 +171,7 @@ final class LookupEngine: @unchecked Sendable {
             isWhole = try read(options, plan, stage, rows: rows, now: time, into: &made)
             time = options.asOf ?? time
             made.isOverdue = options.deadlineMillis.map { _ in !isWhole }
+            made.near = found
             extras = made
         } else {
             isWhole = try readGroups(plan, rows: rows, fetches: stage.fetches)
@@ -185,7 +182,7 @@ final class LookupEngine: @unchecked Sendable {
         writer.packs =
             stage.packs && rows >= LookupAnswer.packedRowsMin && extras?.details.isEmpty ?? true
         var computed: [ComputedFeatures] = []
-        if !plan.computed.isEmpty {
+        if !plan.computed.isEmpty, rows > 0 {
             computed = try compute(plan, scanner, rows: rows, now: time)
         }
         writer.write(
@@ -194,6 +191,21 @@ final class LookupEngine: @unchecked Sendable {
             details: stage.details || !style.hidesDetails, extras: extras, store: store,
             to: answer)
         return nil
+    }
+
+    private func countRows() throws(LookupProblem) -> Int {
+        guard request.hasEntities, let first = request.keys.first else {
+            throw .invalid("\"entities\" must map each join key to a list of values")
+        }
+        let rows = first.count
+        for list in request.keys where list.count != rows {
+            throw .invalid("All entity rows must have the same columns.")
+        }
+        guard rows > 0, rows <= LookupEngine.rowsMax else {
+            throw .invalid(
+                rows == 0 ? "The lists of keys are empty" : "At most 65536 entity rows at a time")
+        }
+        return rows
     }
 
     /// The on-demand parts of the answer, out of what the request says and what was read.
@@ -206,11 +218,13 @@ final class LookupEngine: @unchecked Sendable {
                 inputs.append(keyColumns[key])
                 continue
             }
+            if let found, input.field == NearRequest.field {
+                inputs.append(found.miles)
+                continue
+            }
             let given = request.keys.last { isEqual(scanner.bytes($0.name), input.nameBytes) }
             inputs.append(
-                try input.column(
-                    given.map { request.values[$0.first..<($0.first + $0.count)] }, of: scanner,
-                    rows: rows))
+                try input.column(given.map { values($0, rows: rows) }, of: scanner, rows: rows))
         }
         return plan.computed.map { view in
             view.compute(
@@ -220,7 +234,9 @@ final class LookupEngine: @unchecked Sendable {
     }
 
     /// Positions in the plan's join keys, in the order the request names them.
-    private var keyOrder: [Int] = []
+    var keyOrder: [Int] = []
+    /// What the request's place led to.
+    var found: NearRows?
 
     private func readKeys(
         _ plan: ServingPlan, _ scanner: JSONScanner, rows: Int
@@ -311,7 +327,7 @@ final class LookupEngine: @unchecked Sendable {
         }
     }
 
-    private func isEqual(_ left: UnsafeBufferPointer<UInt8>, _ right: [UInt8]) -> Bool {
+    func isEqual(_ left: UnsafeBufferPointer<UInt8>, _ right: [UInt8]) -> Bool {
         left.count == right.count && !right.isEmpty
             && memcmp(left.baseAddress!, right, right.count) == 0
     }

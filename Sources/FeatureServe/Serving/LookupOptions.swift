@@ -4,7 +4,7 @@ import StreamRuntime
 ///
 /// - Shape: members of the request beside Feast's: `include` (a list of details), `as_of` (a time),
 ///   `consistency` (`latest` or `snapshot`), `wait_for` (`topic`, `partition`, `offset`,
-///   `deadline_ms`), `deadline_ms`. Documented in `docs/FEAST.md`.
+///   `deadline_ms`), `deadline_ms`, `near` (`view`, `latitude`, `longitude`, `miles`, `limit`). Documented in `docs/FEAST.md`.
 struct LookupOptions: Equatable {
     /// Further columns of the answer.
     struct Details: OptionSet, Equatable {
@@ -41,6 +41,8 @@ struct LookupOptions: Equatable {
     var asOf: Int64?
     var wantsSnapshot = false
     var wait: Wait?
+    /// Whose features are asked for, when that is those near a place.
+    var near: NearRequest?
     /// Milliseconds after which an answer must be there, whatever it lacks.
     var deadlineMillis: Int64?
 
@@ -61,6 +63,12 @@ struct LookupOptions: Equatable {
             }
         } else if Self.matches(name, "wait_for") {
             try scanWait(&scanner)
+        } else if Self.matches(name, "near") {
+            if scanner.peek() == 0x7B {
+                near = try NearRequest(&scanner)
+            } else if try scanner.value().kind != .null {
+                throw scanner.fault("near is not an object")
+            }
         } else if Self.matches(name, "deadline_ms") {
             deadlineMillis = try Self.millis(&scanner)
         } else {

@@ -9,11 +9,13 @@ struct RankAnswer {
     private let computed: [ComputedFeatures]
     private let rows: Int
     private let now: Int64
+    private let near: NearRows?
 
     init(
         plan: RankPlan, keys: [Column], reads: UnsafePointer<ViewRead>, blocks: ByteArena,
-        computed: [ComputedFeatures], rows: Int, now: Int64
+        computed: [ComputedFeatures], rows: Int, now: Int64, near: NearRows? = nil
     ) {
+        self.near = near
         self.plan = plan
         self.keys = keys
         self.reads = reads
@@ -43,6 +45,10 @@ struct RankAnswer {
             JSONText.append(",\"candidate\":", to: out)
             JSONText.append(integer: Int64(row), to: out)
             writeKeys(row, to: out)
+            if let near {
+                JSONText.append(",\"distance_miles\":", to: out)
+                JSONText.append(number: near.rows[row].miles, to: out)
+            }
             JSONText.append(",\"score\":", to: out)
             let score = computed[plan.score.view]
             _ = FeatureText.append(score.columns[plan.score.feature], row, to: out)

@@ -32,11 +32,11 @@ final class RankEngine: @unchecked Sendable {
         let from = answer.count
         var scanner = JSONScanner(body)
         do throws(JSONFault) {
-            let request = try RankRequest(&scanner)
+            var request = try RankRequest(&scanner)
             do throws(LookupProblem) {
                 let plan = try plan(service, request)
                 try caller.checkRead(plan.serving)
-                try rank(plan, request, scanner, into: answer)
+                try rank(plan, &request, scanner, caller, into: answer)
                 latency.observe(nanos: WallClock.monotonicNanos() - start)
                 return 200
             } catch {
@@ -69,15 +69,23 @@ final class RankEngine: @unchecked Sendable {
     }
 
     private func rank(
-        _ plan: RankPlan, _ request: RankRequest, _ scanner: JSONScanner, into answer: ByteArena
+        _ plan: RankPlan, _ request: inout RankRequest, _ scanner: JSONScanner,
+        _ caller: AccessCaller, into answer: ByteArena
     ) throws(LookupProblem) {
+        let time = now()
+        var found: (table: Int, rows: NearRows)?
+        if let near = request.near {
+            guard caller.mayRead(near.view) else { throw .forbidden("read", near.view) }
+            found = try store.near(near, now: time)
+            request.take(found: found!.rows.rows.count)
+        }
         let rows = request.count
         guard rows <= LookupEngine.rowsMax else { throw .invalid("At most 65536 candidates") }
-        guard rows > 0 else {
+        guard rows > 0 || found != nil else {
             throw .invalid("No candidates: give \"candidates\" a list of objects with their keys")
         }
         let serving = plan.serving
-        let keys = try keyColumns(serving, request, scanner)
+        let keys = try keyColumns(serving, request, scanner, found)
         let reads = UnsafeMutablePointer<ViewRead>.allocate(
             capacity: max(1, rows * serving.views.count))
         defer { reads.deallocate() }
@@ -86,29 +94,42 @@ final class RankEngine: @unchecked Sendable {
         for input in serving.inputs {
             if let joinKey = input.joinKey {
                 inputs.append(keys[joinKey])
+            } else if let found, input.field == NearRequest.field {
+                inputs.append(found.rows.miles)
             } else {
                 inputs.append(try column(input, request, scanner))
             }
         }
-        let time = now()
-        let computed = serving.computed.map { view in
-            view.compute(
-                inputs, reads: reads, viewCount: serving.views.count, blocks: blocks, rows: rows,
-                now: time)
-        }
-        let order = plan.order(computed, rows: rows)
+        let computed =
+            rows == 0
+            ? []
+            : serving.computed.map { view in
+                view.compute(
+                    inputs, reads: reads, viewCount: serving.views.count, blocks: blocks,
+                    rows: rows,
+                    now: time)
+            }
+        let order = rows == 0 ? [] : plan.order(computed, rows: rows)
         RankAnswer(
             plan: plan, keys: keys, reads: reads, blocks: blocks, computed: computed, rows: rows,
-            now: time
+            now: time, near: found?.rows
         ).write(
             order, top: request.top ?? plan.ranking.top, parts: request.wantsParts, to: answer)
     }
 
     private func keyColumns(
-        _ plan: ServingPlan, _ request: RankRequest, _ scanner: JSONScanner
+        _ plan: ServingPlan, _ request: RankRequest, _ scanner: JSONScanner,
+        _ found: (table: Int, rows: NearRows)?
     ) throws(LookupProblem) -> [Column] {
         var columns: [Column] = []
-        for joinKey in plan.joinKeys {
+        let near = try found.map { found throws(LookupProblem) in
+            try NearKeys.columns(found.rows, of: store.tables[found.table], in: plan)
+        }
+        for (part, joinKey) in plan.joinKeys.enumerated() {
+            if let column = near?.first(where: { $0.part == part })?.column {
+                columns.append(column)
+                continue
+            }
             let alias = String(decoding: joinKey.aliasBytes, as: UTF8.self)
             guard let tokens = request.tokens(joinKey.field.name) ?? request.tokens(alias) else {
                 throw .noJoinKey(joinKey.field.name, entity: joinKey.entity)

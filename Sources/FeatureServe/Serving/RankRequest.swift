@@ -11,6 +11,8 @@ struct RankRequest {
     private(set) var score: String?
     private(set) var top: Int?
     private(set) var wantsParts = false
+    /// Whose candidates are those near a place.
+    private(set) var near: NearRequest?
     private var hasCandidates = false
 
     /// Reads the whole document; unknown members are checked and ignored.
@@ -45,6 +47,12 @@ struct RankRequest {
                     throw scanner.fault("top is not a whole number above zero")
                 }
                 top = value
+            case "near":
+                if scanner.peek() == 0x7B {
+                    near = try NearRequest(&scanner)
+                } else if try scanner.value().kind != .null {
+                    throw scanner.fault("near is not an object")
+                }
             case "parts":
                 let token = try scanner.value()
                 guard token.kind == .yes || token.kind == .no else {
@@ -66,6 +74,9 @@ struct RankRequest {
             }
             columns = columnar
             count = lengths[0]
+        }
+        if near != nil, hasCandidates || !columnar.isEmpty {
+            throw scanner.fault("near finds the candidates: leave candidates and entities out")
         }
     }
 
@@ -89,6 +100,9 @@ struct RankRequest {
             columns[name] = column + Array(repeating: nil, count: count - column.count)
         }
     }
+
+    /// Takes as many candidates as were found.
+    mutating func take(found: Int) { count = found }
 
     /// The tokens of `name`, one for each candidate; nil when neither they nor the request say it.
     func tokens(_ name: String) -> [JSONToken?]? {

@@ -54,6 +54,7 @@ final class ServingPlan: Sendable {
     let inputs: [RequestInput]
     /// The names of the columns as JSON strings with commas between, and those of the views as objects.
     let columnNames: [UInt8]
+    let outputNames: [String]
     let viewNames: [UInt8]
     let latency: Histogram
 
@@ -148,6 +149,7 @@ final class ServingPlan: Sendable {
         self.views = views
         self.columns = columns
         columnNames = ServingPlan.joined(names)
+        outputNames = names
         viewNames = ServingPlan.joined(shownViews, open: "{\"name\":", close: "}")
         latency = metrics.histogram(
             "feast_feature_server_request_latency_seconds",

@@ -46,6 +46,24 @@ extension Catalog {
                 degrade,
             ] + notes))
 
+    /// Where a view's entities are.
+    static let geo = Shape.mapping(
+        MappingShape(
+            what: "geo",
+            keys: [
+                KeyShape(
+                    name: "latitude", shape: .text(.name), isRequired: true,
+                    meaning: "A feature of type double: degrees north."),
+                KeyShape(
+                    name: "longitude", shape: .text(.name), isRequired: true,
+                    meaning: "A feature of type double: degrees east."),
+                KeyShape(
+                    name: "entities", shape: .text(.integer(1...100_000_000)),
+                    meaning:
+                        "The most entities that can be found, 1,000,000 when not given; some 100 bytes of memory each."
+                ),
+            ]))
+
     static let featureViews = Shape.table(
         TableShape(
             what: "feature view", key: .name,
@@ -68,6 +86,11 @@ extension Catalog {
                             name: "history", shape: .text(.duration),
                             meaning:
                                 "How far back lookups may ask (as_of); past versions are kept for that long."
+                        ),
+                        KeyShape(
+                            name: "geo", shape: geo,
+                            meaning:
+                                "Which features say where the entities are: lookups then find those near a place."
                         ),
                         KeyShape(
                             name: "features",

@@ -11,7 +11,8 @@ enum FeatureCatalogs {
             FeatureView(
                 name: view.name, entity: entities[view.entity].name,
                 definitions: view.definitions, ttlMicros: view.ttl?.micros ?? 0,
-                source: view.from, plan: lineage.canonicalText(of: view), notes: view.notes)
+                source: view.from, plan: lineage.canonicalText(of: view), notes: view.notes,
+                geo: view.geo)
         }
         var onDemand: [OnDemandView] = []
         for view in plan.onDemand { onDemand.append(try made(view, plan, views)) }

@@ -25,6 +25,8 @@ struct PlannedFeatureView: Equatable, Sendable {
     let ttl: Duration?
     /// How long past versions are kept; nil = not at all.
     var history: Duration?
+    /// Which features say where the entities are; nil = nobody looks for them by place.
+    var geo: GeoColumns?
     var notes = DefinitionNotes()
 
     var features: [Field] { definitions.map(\.field) }

@@ -68,7 +68,7 @@ extension Planner {
         return PlannedFeatureView(
             name: view.name.value, entity: entity, from: nil, keyColumns: [], featureColumns: [],
             definitions: definitions, ttl: view.ttl == .zero ? nil : view.ttl,
-            history: view.history, notes: view.notes)
+            history: view.history, geo: planGeo(view, definitions), notes: view.notes)
     }
 
     private func checkIsFeature(_ name: String, _ type: ColumnType, at position: Position) {
@@ -162,7 +162,35 @@ extension Planner {
         return PlannedFeatureView(
             name: view.name.value, entity: entity, from: from.value, keyColumns: keyColumns,
             featureColumns: featureColumns, definitions: definitions,
-            ttl: view.ttl == .zero ? nil : view.ttl, history: view.history, notes: view.notes)
+            ttl: view.ttl == .zero ? nil : view.ttl, history: view.history,
+            geo: planGeo(view, definitions), notes: view.notes)
+    }
+
+    /// The features that say where the entities are.
+    private func planGeo(
+        _ view: FeatureViewSpec, _ definitions: [FeatureDefinition]
+    ) -> GeoColumns? {
+        guard let geo = view.geo else { return nil }
+        for name in [geo.latitude, geo.longitude] {
+            guard let feature = definitions.first(where: { $0.name == name.value }) else {
+                diagnostics.report(
+                    .unknownColumn,
+                    "\"\(view.name.value)\" has no feature \"\(name.value)\" to be found by",
+                    at: name.position,
+                    fix: NearestWord.advice(
+                        name.value, among: definitions.map(\.name), what: "features"))
+                continue
+            }
+            if feature.type != .float64 {
+                diagnostics.report(
+                    .featureType, "\"\(name.value)\" is not degrees", at: name.position,
+                    notes: ["types: \(name.value) is \(feature.type)"],
+                    fix: "cast it in a select: cast(\(name.value) as double)")
+            }
+        }
+        return GeoColumns(
+            latitude: geo.latitude.value, longitude: geo.longitude.value,
+            entitiesMax: geo.entitiesMax ?? GeoColumns.usualEntitiesMax)
     }
 
     /// The features with their defaults and what they fall back to.

@@ -28,8 +28,16 @@ struct FeatureReader {
         return FeatureViewSpec(
             name: entry.name, entity: entity, from: node["from"]?.located,
             ttl: node["ttl"]?.duration, history: node["history"]?.duration,
+            geo: node["geo"].flatMap(geo),
             features: node["features"]?.items.compactMap(feature),
             degrade: node["degrade"].flatMap(degrade), notes: notes(node))
+    }
+
+    private func geo(_ node: SpecNode) -> GeoSpec? {
+        guard let latitude = node["latitude"]?.located, let longitude = node["longitude"]?.located
+        else { return nil }
+        return GeoSpec(
+            latitude: latitude, longitude: longitude, entitiesMax: node["entities"]?.integer)
     }
 
     private func feature(_ node: SpecNode) -> FeatureSpec? {

@@ -28,10 +28,20 @@ struct FeatureViewSpec: Sendable {
     let ttl: Duration?
     /// How long past versions are kept.
     var history: Duration?
+    /// Which features say where the entities are.
+    var geo: GeoSpec?
     /// nil = every column that is not a key.
     let features: [FeatureSpec]?
     var degrade: Located<[Degradation]>?
     var notes = DefinitionNotes()
+}
+
+/// What `geo:` of a feature view says.
+struct GeoSpec: Sendable {
+    let latitude: Located<String>
+    let longitude: Located<String>
+    /// The most entities that are kept findable.
+    let entitiesMax: Int?
 }
 
 /// An entry of `push_sources:`.
