@@ -61,7 +61,7 @@ let package = Package(
         .target(
             name: "FeatureServe",
             dependencies: [
-                "StreamRuntime", "RocksDB", "Codecs", "Redis", "CDigest", "CTLS",
+                "StreamRuntime", "RocksDB", "Codecs", "Redis", "CDigest", "CPlatform", "CTLS",
                 .product(name: "NIOHTTP2", package: "swift-nio-http2"),
                 .product(name: "NIOHPACK", package: "swift-nio-http2"),
             ] + nio,

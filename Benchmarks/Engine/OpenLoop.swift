@@ -6,16 +6,26 @@ final class OpenLoop {
     /// What came back.
     struct Result {
         var latency = LatencyHistogram()
-        /// Answers by status.
-        var statuses: [Int: Int] = [:]
+        /// The same without requests that were under way or due while the client itself stood still, because
+        /// the machine gave its core to something else: the server is charged for its own time only.
+        var undisturbed = LatencyHistogram()
+        /// How long the client stood still in all.
+        var stoodNanos = 0
+        /// Answers that were 200, and others by status.
+        var fine = 0
+        var others: [Int: Int] = [:]
         /// Answers in which a value is marked as not known.
         var unknown = 0
         var seconds = 0.0
 
         var rate: Int { Int(Double(latency.count) / max(seconds, 1e-9)) }
         var text: String {
-            let other = statuses.filter { $0.key != 200 }.map { "\($0.value) × \($0.key)" }
+            let other = others.sorted { $0.key < $1.key }.map { "\($0.value) × \($0.key)" }
             return "\(rate) requests/s, \(latency.text)"
+                + (stoodNanos > 0
+                    ? "; without \(stoodNanos / 1_000_000) ms in which the client stood still: "
+                        + "p99 \(LatencyHistogram.millis(undisturbed.quantile(0.99))), p99.9 \(LatencyHistogram.millis(undisturbed.quantile(0.999))) ms"
+                    : "")
                 + (other.isEmpty ? "" : ", NOT 200: \(other.joined(separator: ", "))")
         }
     }
@@ -37,6 +47,8 @@ final class OpenLoop {
     private var buffers: [UnsafeMutablePointer<UInt8>] = []
     private var polled: [pollfd] = []
     private static let bufferBytes = 1 << 20
+    /// What no answer takes to be read: a gap this long was not the client's doing.
+    private static let standstillNanos = 1_000_000
 
     /// A client of the server at `port` that sends `requests` in turn over so many connections.
     init?(port: Int, requests: [[UInt8]], connections count: Int) {
@@ -75,8 +87,16 @@ final class OpenLoop {
         var sent = 0
         var next = seed
         var idle = Array(connections.indices)
+        var last = start
+        var stoodUntil = 0
         while true {
             let now = nanos()
+            if now - last > OpenLoop.standstillNanos {
+                result.stoodNanos += now - last
+                // What had piled up by then is still being worked off for about as long again.
+                stoodUntil = now + (now - last)
+            }
+            last = now
             if now >= end + 2_000_000_000 || (now >= end && idle.count == connections.count) {
                 break
             }
@@ -101,8 +121,14 @@ final class OpenLoop {
             for index in polled.indices where polled[index].revents != 0 {
                 if receive(index) {
                     idle.append(index)
-                    result.latency.add(nanos: nanos() - connections[index].due)
-                    result.statuses[connections[index].status, default: 0] += 1
+                    let taken = nanos() - connections[index].due
+                    result.latency.add(nanos: taken)
+                    if now >= stoodUntil { result.undisturbed.add(nanos: taken) }
+                    if connections[index].status == 200 {
+                        result.fine += 1
+                    } else {
+                        result.others[connections[index].status, default: 0] += 1
+                    }
                     if connections[index].isUnknown { result.unknown += 1 }
                 }
             }
@@ -123,19 +149,27 @@ final class OpenLoop {
         let all = connections[index].have
         if connections[index].wanted == .max {
             guard let head = OpenLoop.find("\r\n\r\n", in: buffer, all) else { return false }
-            let text = String(
-                decoding: UnsafeBufferPointer(start: buffer, count: head), as: UTF8.self)
-            connections[index].status = Int(text.dropFirst(9).prefix(3)) ?? 0
-            let length = text.split(separator: "content-length: ").last.flatMap {
-                Int($0.prefix { $0.isNumber })
-            }
-            connections[index].wanted = head + 4 + (length ?? 0)
+            connections[index].status = OpenLoop.number(buffer + 9, 3)
+            let field = OpenLoop.find("content-length: ", in: buffer, head)
+            connections[index].wanted =
+                head + 4 + (field.map { OpenLoop.number(buffer + $0 + 16, head - $0 - 16) } ?? 0)
         }
         guard connections[index].have >= connections[index].wanted else { return false }
         if looksForUnknown, OpenLoop.find("\"INVALID\"", in: buffer, all) != nil {
             connections[index].isUnknown = true
         }
         return true
+    }
+
+    /// The digits at `base`, as far as they go.
+    private static func number(_ base: UnsafeMutablePointer<UInt8>, _ count: Int) -> Int {
+        var value = 0
+        var at = 0
+        while at < count, base[at] >= 0x30, base[at] <= 0x39 {
+            value = value * 10 + Int(base[at] - 0x30)
+            at += 1
+        }
+        return value
     }
 
     private static func find(

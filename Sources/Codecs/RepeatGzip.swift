@@ -92,14 +92,14 @@ public final class RepeatGzip {
         count &+= 1
     }
 
+    /// Puts up to 48 bits; eight bytes must be reserved.
     private func put(bits value: UInt64, _ width: UInt64) {
         bits |= value &<< bitCount
         bitCount &+= width
-        while bitCount >= 8 {
-            put(UInt8(truncatingIfNeeded: bits))
-            bits &>>= 8
-            bitCount &-= 8
-        }
+        UnsafeMutableRawPointer(base + count).storeBytes(of: bits.littleEndian, as: UInt64.self)
+        count &+= Int(bitCount &>> 3)
+        bits &>>= bitCount & ~7
+        bitCount &= 7
     }
 
     /// Stores the literals of `range` and returns the sum with them.
@@ -110,7 +110,7 @@ public final class RepeatGzip {
         var at = range.lowerBound
         repeat {
             let length = min(range.upperBound - at, RepeatGzip.storedMax)
-            reserve(length + 16)
+            reserve(length + 24)
             let ends = isLast && at + length == range.upperBound
             put(bits: ends ? 1 : 0, 3)
             if bitCount > 0 { put(bits: 0, 8 - bitCount) }
@@ -128,7 +128,7 @@ public final class RepeatGzip {
 
     /// A block of references, all the same distance back.
     private func refer(distance: Int, length: Int) {
-        reserve(16 + length / RepeatGzip.matchMax * 4)
+        reserve(24 + length / RepeatGzip.matchMax * 4)
         put(bits: 2, 3)
         // The distance's code: its two highest bits and how many are below them, which follow as they are.
         let offset = distance - 1
@@ -139,7 +139,13 @@ public final class RepeatGzip {
             code = 2 * extra + UInt64(offset) &>> extra
         }
         let far = RepeatGzip.reversed(code, 5) | (UInt64(offset) & ((1 << extra) - 1)) &<< 5
+        // The longest reference is a code of eight bits, then the distance.
+        let longest = RepeatGzip.reversed(0xC5, 8) | far &<< 8
         var left = length
+        while left >= RepeatGzip.matchMax + 3 {
+            put(bits: longest, 13 + extra)
+            left -= RepeatGzip.matchMax
+        }
         while left > 0 {
             // No reference is shorter than three.
             let part =

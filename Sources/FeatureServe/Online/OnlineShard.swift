@@ -446,6 +446,21 @@ final class OnlineShard: @unchecked Sendable {
         return nil
     }
 
+    /// Where a hash begins to be looked for.
+    @inline(__always) func entryPlace(_ hash: Int64) -> UnsafeRawPointer {
+        UnsafeRawPointer(entries + (Int(truncatingIfNeeded: hash) & mask))
+    }
+
+    /// A row in memory with that hash: the key's own, but for one in 2^64.
+    @inline(__always) func likely(_ hash: Int64) -> OnlineRow? {
+        var index = Int(truncatingIfNeeded: hash) & mask
+        while let base = entries[index].row {
+            if entries[index].hash == hash { return OnlineRow(at: base, views: views) }
+            index = (index &+ 1) & mask
+        }
+        return nil
+    }
+
     /// The key's row, from memory or from rest; the lock is let go while the disk is read.
     @inline(__always)
     func fetch(

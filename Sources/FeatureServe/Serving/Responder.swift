@@ -59,7 +59,7 @@ final class Responder: @unchecked Sendable {
         var status = 200
         var allow: StaticString?
         var type: StaticString? = "application/json"
-        var isPacked = false
+        var packed: UnsafeBufferPointer<UInt8>?
         switch (head.route, head.method) {
         case (.lookup, .post):
             var stage = LookupStage.prompt
@@ -69,7 +69,7 @@ final class Responder: @unchecked Sendable {
             switch engine.attempt(request, stage, into: body) {
             case .answered(let given):
                 status = given
-                isPacked = pack()
+                packed = pack()
             case .deferred(let deferral):
                 return lookups.finish(
                     Array(request), deferral, engine: engine, stage: stage, on: loop)
@@ -117,20 +117,17 @@ final class Responder: @unchecked Sendable {
             JSONText.append("{\"detail\":\"Method Not Allowed\"}", to: body)
         }
         write(
-            status, type: type, allow: allow, isPacked: isPacked, keepsAlive: keepsAlive,
+            status, type: type, allow: allow, packed: packed, keepsAlive: keepsAlive,
             sendsBody: head.method != .head, into: &output)
         return nil
     }
 
-    /// Makes gzip of a body from which repetitions were left out; false for a whole one.
-    private func pack() -> Bool {
+    /// Gzip of a body from which repetitions were left out; nil for a whole one.
+    private func pack() -> UnsafeBufferPointer<UInt8>? {
         let repeats = engine.repeats
-        guard !repeats.isEmpty else { return false }
-        let packed = packer.encode(
+        guard !repeats.isEmpty else { return nil }
+        return packer.encode(
             UnsafeBufferPointer(start: body.base, count: body.count), repeats: repeats)
-        body.count = 0
-        body.append(packed.baseAddress!, packed.count)
-        return true
     }
 
     /// Appends an answer that was waited for; nil for work that was given up.
@@ -190,10 +187,12 @@ final class Responder: @unchecked Sendable {
 
     private func write(
         _ status: Int, type: StaticString?, allow: StaticString?, retryAfter: Int64? = nil,
-        isPacked: Bool = false, keepsAlive: Bool, sendsBody: Bool, into output: inout ByteBuffer
+        packed: UnsafeBufferPointer<UInt8>? = nil, keepsAlive: Bool, sendsBody: Bool,
+        into output: inout ByteBuffer
     ) {
         answers[status]?.add()
-        output.reserveCapacity(minimumWritableBytes: body.count + 256)
+        let length = packed?.count ?? body.count
+        output.reserveCapacity(minimumWritableBytes: length + 256)
         if status == 200 {
             output.writeStaticString("HTTP/1.1 200 OK")
         } else {
@@ -203,7 +202,7 @@ final class Responder: @unchecked Sendable {
             output.writeStaticString("\r\ncontent-type: ")
             output.writeStaticString(type)
         }
-        if isPacked { output.writeStaticString("\r\ncontent-encoding: gzip") }
+        if packed != nil { output.writeStaticString("\r\ncontent-encoding: gzip") }
         if let allow {
             output.writeStaticString("\r\nallow: ")
             output.writeStaticString(allow)
@@ -212,13 +211,14 @@ final class Responder: @unchecked Sendable {
         if let retryAfter { output.writeString("\r\nretry-after: \(retryAfter)") }
         if !keepsAlive { output.writeStaticString("\r\nconnection: close") }
         output.writeStaticString("\r\ncontent-length: ")
-        let length = body.count
+        let end = body.count
         JSONText.append(integer: Int64(length), to: body)
-        let digits = body.count - length
-        output.writeBytes(UnsafeRawBufferPointer(start: body.base + length, count: digits))
+        output.writeBytes(UnsafeRawBufferPointer(start: body.base + end, count: body.count - end))
         output.writeStaticString("\r\n\r\n")
         if sendsBody {
-            output.writeBytes(UnsafeRawBufferPointer(start: body.base, count: length))
+            output.writeBytes(
+                UnsafeRawBufferPointer(
+                    packed ?? UnsafeBufferPointer(start: body.base, count: length)))
         }
     }
 
