@@ -2,7 +2,7 @@ import StreamRuntime
 
 /// `and` and `or` in three-valued logic; the right side counts only where the left does not decide.
 final class ConnectiveNode: ExpressionNode {
-    private let isAnd: Bool
+    let isAnd: Bool
 
     init(isAnd: Bool, _ left: ExpressionNode, _ right: ExpressionNode) {
         self.isAnd = isAnd

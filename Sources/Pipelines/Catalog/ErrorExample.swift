@@ -145,6 +145,11 @@ extension ErrorExample {
         .init(
             code: .undeclaredPolicy, right: "    on_error: {dead_letter: orders.rejected}\n",
             wrong: ""),
+        .init(
+            code: .process, right: "- filter: amount > 100",
+            wrong:
+                "- process: {id: seen, by: user_id, state: {seen: int64}, on: [{set: {sen: 1}, emit: {user_id: user_id}}]}"
+        ),
         .init(code: .repeatedName, right: "  items:\n    from", wrong: "  orders:\n    from"),
         .init(
             code: .ambiguousConnection,

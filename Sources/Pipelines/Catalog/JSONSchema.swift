@@ -136,6 +136,11 @@ enum JSONSchema {
             .object([
                 ("type", .strings(["string", "number", "boolean"])), ("minLength", .integer(1)),
             ])
+        case .expressionOrNull:
+            .object([
+                ("type", .strings(["string", "number", "boolean", "null"])),
+                ("minLength", .integer(1)),
+            ])
         case .place, .type: .object([("type", .string("string")), ("minLength", .integer(1))])
         case .name: orVariable(SpecScalars.namePattern)
         case .template: orVariable(SpecScalars.templatePattern)

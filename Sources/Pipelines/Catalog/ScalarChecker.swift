@@ -7,7 +7,8 @@ struct ScalarChecker {
     /// Checks the value of `key`.
     func check(_ node: SpecNode, _ kind: TextKind, key: String, in place: String) {
         guard let scalar = node.scalar else { return }
-        let takesVariables = kind != .expression && kind != .type
+        let takesVariables =
+            kind != .expression && kind != .expressionOrNull && kind != .type
         if takesVariables, let unset = scalar.unset.first {
             let name = unset.name
             diagnostics.report(
@@ -51,7 +52,7 @@ struct ScalarChecker {
                 code, message, at: position, fix: fix ?? "write \(kind.description)")
         }
         switch kind {
-        case .any, .expression: break
+        case .any, .expression, .expressionOrNull: break
         case .place:
             if !isText { bad(.badValue, "\"\(text)\" is not a path or an address") }
         case .name, .template, .reference, .topic:

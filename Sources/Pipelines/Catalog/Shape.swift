@@ -32,6 +32,8 @@ enum TextKind: Equatable, Sendable {
     case boolean
     case type
     case expression
+    /// An expression, or null written without quotes.
+    case expressionOrNull
     case words([String])
     /// `value`, `key`, `timestamp`, `offset`, `partition` or `header:NAME`.
     case fieldOrigin
@@ -100,6 +102,7 @@ extension TextKind {
         case .boolean: "true or false"
         case .type: "a type such as int64 or decimal(12,2)"
         case .expression: "an expression"
+        case .expressionOrNull: "an expression, or null"
         case .words(let words): words.joined(separator: ", ")
         case .fieldOrigin: "value, key, timestamp, offset, partition or header:NAME"
         }

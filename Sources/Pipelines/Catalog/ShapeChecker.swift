@@ -16,7 +16,7 @@ struct ShapeChecker {
     private func check(
         _ node: SpecNode, _ shape: Shape, key: String, in place: String, owner: Position
     ) {
-        if node.isNull, node.scalar?.isQuoted != true {
+        if node.isNull, node.scalar?.isQuoted != true, !ShapeChecker.takesNull(shape) {
             diagnostics.report(
                 .wrongKind,
                 key.isEmpty ? "\(place) is empty" : "\(named(key, in: place)) has no value",
@@ -68,6 +68,10 @@ struct ShapeChecker {
     /// A key and what it is in; a part of the file itself has no need of that.
     private func named(_ key: String, in place: String) -> String {
         key == place ? "\"\(key)\"" : "\"\(key)\" in \(place)"
+    }
+
+    private static func takesNull(_ shape: Shape) -> Bool {
+        if case .text(.expressionOrNull) = shape { true } else { false }
     }
 
     private func fitting(_ shape: Shape, _ node: SpecNode) -> Shape? {

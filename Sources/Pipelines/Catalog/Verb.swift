@@ -145,6 +145,7 @@ extension Verb {
                 "A row for each batch of a key's rows: the key, batch_id, size, items, first_event_time, last_event_time.",
             example:
                 "- rebatch: {id: batches, by: [retailer_id, campaign_id], size: 50, linger: 2s}"),
+        process,
         later("join", "Puts rows of two streams together."),
         later("top", "Keeps the best rows of a group."),
         later("match", "Finds patterns of rows."),
@@ -166,7 +167,7 @@ extension Verb {
     private static let expressions = Shape.table(
         TableShape(what: "column", key: .name, value: .text(.expression)))
 
-    private static func by(isEmptyAllowed: Bool = false) -> KeyShape {
+    static func by(isEmptyAllowed: Bool = false) -> KeyShape {
         KeyShape(
             name: "by",
             shape: .either([
@@ -176,7 +177,7 @@ extension Verb {
                 + (isEmptyAllowed ? "; [] puts all rows together." : "."))
     }
 
-    private static func stateful(_ what: String, _ keys: [KeyShape]) -> Shape {
+    static func stateful(_ what: String, _ keys: [KeyShape]) -> Shape {
         .mapping(statefulMapping(what, keys))
     }
 

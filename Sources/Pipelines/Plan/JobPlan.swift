@@ -1,4 +1,5 @@
 import Connectors
+import Operators
 import Redis
 import StreamRuntime
 
@@ -304,6 +305,8 @@ enum StepOperation: Equatable, Sendable {
     case rolling(RollingShape)
     /// At most `size` rows a batch; given out after `linger` of event time at the latest.
     case rebatch(size: Int, linger: Duration?)
+    /// A state machine for each key.
+    case process(ProcessSpec)
 }
 
 /// A column to be, and the expression that makes it.

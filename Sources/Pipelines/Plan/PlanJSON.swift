@@ -254,6 +254,7 @@ extension StepOperation {
                 + (shape.grain.map { ", in tiles of \($0.text)" } ?? "")
         case .rebatch(let size, let linger):
             "up to \(size) rows" + (linger.map { " or \($0.text)" } ?? "")
+        case .process(let spec): spec.text
         }
     }
 

@@ -73,6 +73,7 @@ struct PlannedProvenance {
                 guard step.inputSchema.index(of: item.text) != nil else { return nil }
                 before = item.text
             }
+        case .process: return nil
         case .filter, .unnest, .route, .deduplicate, .latest, .rebatch: break
         }
         return step.inputs.lazy.compactMap { window(before, $0.from) }.first

@@ -31,6 +31,12 @@ enum StepFactory {
                 order: try compile(order, step), stalePort: stalePort, onError: onError)
         case .rebatch(let size, let linger):
             return Rebatch(schema: schema, keys: step.keys, size: size, linger: linger)
+        case .process(let spec):
+            let (program, problems) = ProcessProgram.compile(spec, input: schema, keys: step.keys)
+            guard let program else {
+                throw refused(step, problems.first?.error.message ?? "the step cannot be made")
+            }
+            return KeyedProcess(program: program, onError: onError)
         case .aggregate(let window, let items, let lateness, let latePort):
             return try Operators.AggregateSpec(
                 window: self.window(window), plan: try aggregates(items, step),

@@ -27,7 +27,7 @@ extension StepPlanner {
             } else {
                 return
             }
-        case .unnest, .route, .deduplicate, .rolling, .rebatch:
+        case .unnest, .route, .deduplicate, .rolling, .rebatch, .process:
             problem = "\(step.verb.value) cannot follow rows that are changed and deleted later"
             fix =
                 "read the stream without changelog, which makes each change a row of its own that stays"

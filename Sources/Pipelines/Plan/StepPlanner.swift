@@ -26,6 +26,8 @@ struct StepPlanner {
         var partitioning: [String]?
         /// By what the rows that come out are spread over shares, unless a repartition decides it.
         var spread: PlannedSpread?
+        /// Whether the columns of the key may hold something else in the rows that come out.
+        var losesKey = false
 
         /// A side output; its rows are the step's input rows.
         struct Side {
@@ -52,7 +54,8 @@ struct StepPlanner {
             : planner.repartition(of: step, id: id, ordinal: ordinal, rows: rows, by: by)
         let moved: PlannedSpread? = repartition == nil ? nil : .hash(by)
         // The rows of a keyed step are where its key is: its own columns are among those that come out.
-        let spread = moved ?? (draft.isStateless ? draft.spread : rows.spread)
+        let kept = moved ?? (draft.isStateless ? draft.spread : rows.spread)
+        let spread = draft.losesKey ? nil : kept
         var outputs = [PlannedPort(name: "main", schema: draft.schema)]
         for side in draft.sides {
             let from = PlannedRows(
@@ -177,6 +180,7 @@ struct StepPlanner {
         case .rolling(let rolling): return self.rolling(rolling, rows, keys, by)
         case .rebatch(let size, let linger):
             return rebatch(size: size, linger: linger, rows, keys, by, step)
+        case .process(let body): return process(body, rows, keys, by)
         }
     }
 

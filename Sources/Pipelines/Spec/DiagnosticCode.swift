@@ -59,6 +59,7 @@ enum DiagnosticCode: String, CaseIterable, Sendable {
     case featureType = "E313"
     case badDefault = "E314"
     case testValue = "E330"
+    case process = "E350"
 }
 
 extension DiagnosticCode {
@@ -121,6 +122,7 @@ extension DiagnosticCode {
         case .expression: "An expression cannot be read, or its types do not fit."
         case .changelog:
             "Rows that are changed and deleted later come to what cannot follow that."
+        case .process: "The state, timers and entries of a process step do not fit each other."
         case .notBoolean: "A condition that is not true or false."
         case .unequalInputs: "The inputs of a union have different columns or types."
         case .notAKey: "A column whose type cannot be a key or part of one."

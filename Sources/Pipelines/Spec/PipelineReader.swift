@@ -64,7 +64,7 @@ struct PipelineReader {
 
     private func step(_ node: SpecNode) -> StepSpec? {
         guard node.entries.count == 1, let entry = node.entries.first,
-            let action = action(entry.key, entry.value)
+            let action = action(entry)
         else { return nil }
         // Elsewhere these are names of columns.
         let isStateful = Verb.named(entry.key)?.isStateful ?? false
@@ -75,8 +75,9 @@ struct PipelineReader {
             action: action)
     }
 
-    private func action(_ verb: String, _ node: SpecNode) -> StepSpec.Action? {
-        switch verb {
+    private func action(_ step: SpecNode.Entry) -> StepSpec.Action? {
+        let node = step.value
+        switch step.key {
         case "filter": return node.expression.map { .filter($0) }
         case "select": return .select(items(node))
         case "extend": return .extend(items(node))
@@ -102,11 +103,12 @@ struct PipelineReader {
             return node["size"]?.integer.map {
                 .rebatch(size: $0, linger: node["linger"]?.duration)
             }
+        case "process": return process(node, verb: step.name)
         default: return nil
         }
     }
 
-    private func items(_ node: SpecNode) -> [SpecItem] {
+    func items(_ node: SpecNode) -> [SpecItem] {
         node.entries.compactMap { entry in
             entry.value.expression.map { SpecItem(name: entry.name, expression: $0) }
         }

@@ -176,6 +176,7 @@ struct StepSpec: Sendable {
         case aggregate(AggregateBody)
         case rolling(RollingBody)
         case rebatch(size: Int, linger: Duration?)
+        case process(ProcessBody)
     }
 
     let verb: Located<String>

@@ -316,7 +316,11 @@ extension SpecNode {
 
     /// A scalar as an expression: its text as written, without variables.
     var expression: SpecExpression? {
-        scalar.map { SpecExpression(scalar: $0, position: position, text: $0.raw) }
+        scalar.map {
+            let isNothing = isNull && $0.raw.isEmpty
+            return SpecExpression(
+                scalar: $0, position: position, text: isNothing ? "null" : $0.raw)
+        }
     }
 }
 

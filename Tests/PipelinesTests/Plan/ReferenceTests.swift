@@ -86,12 +86,13 @@ import Testing
                   - aggregate: {id: f, by: user, window: {hop: 1h, every: 1m}, select: {n: max(n)}, late: drop}
                   - aggregate: {id: g, by: user, window: {session: 1m}, select: {n: count(distinct n)}, late: drop}
                   - aggregate: {id: h, by: [], window: {cumulate: 1h, every: 1m}, select: {n: max(n)}, late: drop}
+                  - process: {id: j, by: n, state: {c: {type: int64, initial: 0}}, on: [{set: {c: c + 1}, emit: {n: n, c: c}}], ttl: 1d}
                   - aggregate: {id: i, by: n, window: none, select: {rows: count(*)}}
                 to: {topic: out}
             """)
         #expect(file.problems.map { $0.rendered(in: file.source) } == [])
         let plan = try #require(file.plan)
-        #expect(plan.steps.count == 15)
+        #expect(plan.steps.count == 16)
         for step in plan.steps {
             let made = try StepFactory.makeOperator(step)
             #expect(made.needsOrderedInput == step.needsOrderedInput, "\(step.verb)")
