@@ -23,6 +23,8 @@ final class RESPEngine: @unchecked Sendable {
     /// The plans of the last commands, most recent first.
     private var recent: [FieldPlan] = []
     private static let recentMax = 16
+    /// Commands that were answered by such a plan, without being parsed.
+    private(set) var knownReads = 0
 
     /// The largest command.
     static let commandBytesMax = 64 << 20
@@ -104,6 +106,7 @@ final class RESPEngine: @unchecked Sendable {
                     return 0
                 }
                 shared.commands.add()
+                knownReads &+= 1
                 return at &+ length
             }
             index &+= 1
@@ -111,7 +114,7 @@ final class RESPEngine: @unchecked Sendable {
         return 0
     }
 
-    private static let readHead = Array("$5\r\nHMGET\r\n".utf8)
+    private static let readHead = Array("$5\r\nHMGET\r\n$".utf8)
 
     /// The table that the key belongs to, with its key there in `encoded`.
     @inline(__always)
