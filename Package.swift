@@ -77,7 +77,7 @@ let package = Package(
             name: "Pipelines",
             dependencies: [
                 "StreamRuntime", "Operators", "Connectors", "FeatureServe", "ObjectStore", "HTTP",
-                "Redis", "Yams",
+                "Codecs", "Redis", "Yams",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
@@ -150,7 +150,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "PipelinesTests",
-            dependencies: ["Pipelines", "SampleData", "TestHTTP", "HTTP", "TestBroker"],
+            dependencies: ["Pipelines", "SampleData", "TestHTTP", "HTTP", "TestBroker", "Codecs"],
             swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17

@@ -1,6 +1,9 @@
 #include "CTLS.h"
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,4 +134,19 @@ void millrace_tls_close(millrace_tls *tls) {
     ERR_clear_error();
     SSL_shutdown(tls->ssl);
     ERR_clear_error();
+}
+
+int millrace_hmac(int bits, const void *key, size_t key_count, const void *bytes, size_t count,
+                  uint8_t digest[64]) {
+    const EVP_MD *hash = bits == 160 ? EVP_sha1() : bits == 256 ? EVP_sha256() : EVP_sha512();
+    unsigned int written = 0;
+    static const unsigned char none[1];
+    if (!HMAC(hash, key_count ? key : none, (int)key_count, count ? bytes : none, count, digest,
+              &written))
+        abort();
+    return (int)written;
+}
+
+int millrace_equal(const void *left, const void *right, size_t count) {
+    return CRYPTO_memcmp(left, right, count) == 0;
 }

@@ -29,3 +29,10 @@ int millrace_tls_write(millrace_tls *tls, const void *bytes, int count);
 int millrace_tls_is_open(millrace_tls *tls);
 // Says goodbye; what is to be sent is then taken.
 void millrace_tls_close(millrace_tls *tls);
+
+// The HMAC (RFC 2104) of `count` bytes with the hash of `bits` bits (160 for SHA-1, 256 or 512 for SHA-2);
+// returns the bytes written to `digest`.
+int millrace_hmac(int bits, const void *key, size_t key_count, const void *bytes, size_t count,
+                  uint8_t digest[64]);
+// Whether `count` bytes are equal, in a time that does not depend on where they differ.
+int millrace_equal(const void *left, const void *right, size_t count);

@@ -66,3 +66,25 @@ public enum FileLayout: Equatable, Sendable {
         return -1
     }
 }
+
+extension FileLayout {
+    /// The records of `text`, their line ends left out; blank lines are none.
+    public func records(of text: [UInt8]) -> [Range<Int>] {
+        text.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return [] }
+            var found: [Range<Int>] = []
+            var at = 0
+            var lines = 0
+            while at < buffer.count {
+                let start = at
+                let end = recordEnd(base, from: at, to: buffer.count, lines: &lines)
+                at = end < 0 ? buffer.count : end
+                var last = at
+                while last > start, base[last - 1] == 0x0A || base[last - 1] == 0x0D { last -= 1 }
+                let isBlank = (start..<last).allSatisfy { base[$0] == 0x20 || base[$0] == 0x09 }
+                if !isBlank { found.append(start..<last) }
+            }
+            return found
+        }
+    }
+}

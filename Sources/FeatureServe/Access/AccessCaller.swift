@@ -6,6 +6,7 @@ public final class AccessCaller: Sendable {
     public let name: String
     private let reads: AccessKey.Views
     private let writes: AccessKey.Views
+    private let ingests: AccessKey.Views
     /// Whether the server's figures and its registry may be read.
     public let isAdmin: Bool
     private let intervalNanos: Int64
@@ -17,12 +18,13 @@ public final class AccessCaller: Sendable {
     public static let anyone = AccessCaller(
         AccessKey(
             name: "", digest: [UInt8](repeating: 0, count: AccessKey.digestBytes), reads: .all,
-            writes: .all, isAdmin: true))
+            writes: .all, ingests: .all, isAdmin: true))
 
     init(_ key: AccessKey) {
         name = key.name
         reads = key.reads
         writes = key.writes
+        ingests = key.ingests
         isAdmin = key.isAdmin
         intervalNanos = key.perSecond.map { 1_000_000_000 / Int64(max($0, 1)) } ?? 0
         burstNanos = 1_000_000_000
@@ -35,6 +37,9 @@ public final class AccessCaller: Sendable {
     /// Whether `view` may be written.
     @inline(__always)
     public func mayWrite(_ view: String) -> Bool { writes.contains(view) }
+
+    /// Whether records may be brought for `stream`.
+    public func mayIngest(_ stream: String) -> Bool { ingests.contains(stream) }
 
     /// Whether all views may be read, and what no view declares.
     @inline(__always)
@@ -89,6 +94,12 @@ extension LookupProblem {
     static let notAdmin = LookupProblem(
         status: 403, className: "FeastPermissionError",
         message: "Permission error: the key may not read the server's own state")
+    /// The caller's key may not bring records for `stream`.
+    static func mayNotIngest(_ stream: String) -> LookupProblem {
+        LookupProblem(
+            status: 403, className: "FeastPermissionError",
+            message: "Permission error: the key may not ingest into stream \(stream)")
+    }
     /// The caller's key has no right to `action` `view`.
     static func forbidden(_ action: String, _ view: String) -> LookupProblem {
         LookupProblem(

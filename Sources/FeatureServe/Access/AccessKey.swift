@@ -11,12 +11,14 @@ public struct AccessKey: Equatable, Sendable {
     public let reads: Views
     /// Views it may write.
     public let writes: Views
+    /// Streams it may bring records for.
+    public let ingests: Views
     /// Whether it may read the server's figures and its registry.
     public let isAdmin: Bool
     /// Requests it may make in a second; nil for any number.
     public let perSecond: Int?
 
-    /// Views a key has a right on.
+    /// Views, or streams, a key has a right on.
     public enum Views: Equatable, Sendable {
         case all
         case some(Set<String>)
@@ -34,13 +36,14 @@ public struct AccessKey: Equatable, Sendable {
     /// A key called `name`; without rights it may nothing.
     public init(
         name: String, digest: [UInt8], reads: Views = .some([]), writes: Views = .some([]),
-        isAdmin: Bool = false, perSecond: Int? = nil
+        ingests: Views = .some([]), isAdmin: Bool = false, perSecond: Int? = nil
     ) {
         precondition(digest.count == AccessKey.digestBytes, "a SHA-256 has 32 bytes")
         self.name = name
         self.digest = digest
         self.reads = reads
         self.writes = writes
+        self.ingests = ingests
         self.isAdmin = isAdmin
         self.perSecond = perSecond
     }

@@ -31,6 +31,8 @@ public final class FeatureServer: Sendable {
         public var tls: TLSServer.Files?
         /// The definitions behind what is served.
         public var registry = RegistryPages()
+        /// Takes records for streams; nil when no stream takes requests.
+        public var ingest: (any IngestDesk)?
 
         /// The usual options.
         public init() {}
@@ -43,6 +45,7 @@ public final class FeatureServer: Sendable {
     private let now: @Sendable () -> Int64
     private let listener: Listener
     private let lookups = Mutex<SlowLookups?>(nil)
+    private let ingest = Mutex<IngestQueue?>(nil)
 
     /// A server of what `store` holds, whose figures go to `metrics`.
     ///
@@ -126,6 +129,8 @@ public final class FeatureServer: Sendable {
                 now: now)
         }
         self.lookups.withLock { $0 = lookups }
+        let ingest = options.ingest.map { IngestQueue($0) }
+        self.ingest.withLock { $0 = ingest }
         var responders: [ObjectIdentifier: Responder] = [:]
         for loop in listener.loops {
             responders[ObjectIdentifier(loop)] = Responder(
@@ -135,7 +140,7 @@ public final class FeatureServer: Sendable {
                 rank: RankEngine(store: store, metrics: metrics, now: now),
                 registry: options.registry, lookups: lookups, writes: writes,
                 materialize: materialize, style: options.style,
-                metrics: metrics, access: options.access,
+                metrics: metrics, access: options.access, ingest: ingest,
                 isHealthy: { [weak listener] in !(listener?.isDraining ?? true) })
         }
         let responderOf = responders
@@ -151,6 +156,7 @@ public final class FeatureServer: Sendable {
             }
         } catch {
             self.lookups.withLock { $0.take() }?.stop()
+            self.ingest.withLock { $0.take() }?.stop()
             throw error
         }
     }
@@ -183,5 +189,6 @@ public final class FeatureServer: Sendable {
         let lookups = lookups.withLock { $0.take() }
         listener.stop(graceMillis: graceMillis) { lookups?.hurry() }
         lookups?.stop()
+        ingest.withLock { $0.take() }?.stop()
     }
 }

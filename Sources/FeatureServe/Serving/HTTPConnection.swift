@@ -19,6 +19,8 @@ final class HTTPConnection: ChannelInboundHandler {
     private var output = ByteBuffer()
     private var searched = 0
     private var head: HTTPRequestHead?
+    /// The fields of a request that brings records.
+    private var fields: IngestHead?
     private var caller = AccessCaller.anyone
     private var refusal: AccessProblem?
     private var chunks: ChunkedBody?
@@ -117,7 +119,7 @@ final class HTTPConnection: ChannelInboundHandler {
     ) throws(HTTPRequestHead.Problem) -> Bool {
         guard let head else { return try readHead(context) }
         if head.isChunked {
-            var body = chunks ?? ChunkedBody(bytesMax: limits.bodyBytes)
+            var body = chunks ?? ChunkedBody(bytesMax: responder.bodyBytesMax(head, limits))
             chunks = nil
             let result = lend { bytes in
                 Result { () throws(HTTPRequestHead.Problem) in try body.take(bytes) }
@@ -153,6 +155,9 @@ final class HTTPConnection: ChannelInboundHandler {
                 }
                 let head = try HTTPRequestHead(bytes.baseAddress!, length: end)
                 admit(head, bytes)
+                fields =
+                    head.route == .ingest
+                    ? IngestHead(UnsafeBufferPointer(rebasing: bytes[..<end])) : nil
                 return head
             }
         }
@@ -164,7 +169,7 @@ final class HTTPConnection: ChannelInboundHandler {
             return false
         }
         searched = 0
-        guard found.contentLength <= limits.bodyBytes else {
+        guard found.contentLength <= responder.bodyBytesMax(found, limits) else {
             throw .init(status: 413, reason: "the body is too large")
         }
         head = found
@@ -200,8 +205,16 @@ final class HTTPConnection: ChannelInboundHandler {
             if !keepsAlive { isClosing = true }
             return
         }
-        let later = responder.respond(
-            head, body, for: caller, keepsAlive: keepsAlive, on: context.eventLoop, into: &output)
+        let later: EventLoopFuture<WriteQueue.Reply>?
+        if let fields {
+            later = responder.ingest(
+                head, fields, body, for: caller, keepsAlive: keepsAlive, on: context.eventLoop,
+                into: &output)
+        } else {
+            later = responder.respond(
+                head, body, for: caller, keepsAlive: keepsAlive, on: context.eventLoop,
+                into: &output)
+        }
         guard let later else {
             if !keepsAlive { isClosing = true }
             return

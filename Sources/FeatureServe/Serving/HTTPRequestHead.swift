@@ -4,12 +4,12 @@ import Glibc
 struct HTTPRequestHead: Equatable {
     enum Method: Equatable { case get, head, post, other }
     enum Route: Equatable {
-        case lookup, health, metrics, push, write, materialize, rank, registry, unknown
+        case lookup, health, metrics, push, write, materialize, rank, registry, ingest, unknown
     }
 
     var method = Method.other
     var route = Route.unknown
-    /// What stands behind the route in the path: a service to rank for, a definition.
+    /// What stands behind the route in the path: a service to rank for, a definition, a stream.
     var name = ""
     /// Bytes up to and including the empty line.
     var length = 0
@@ -143,6 +143,9 @@ struct HTTPRequestHead: Equatable {
             self.name = rest
         } else if let rest = Self.rest(path, after: "/rank/") {
             route = .rank
+            self.name = rest
+        } else if let rest = Self.rest(path, after: "/ingest/") {
+            route = .ingest
             self.name = rest
         }
         return isOld

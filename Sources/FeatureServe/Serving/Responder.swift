@@ -16,6 +16,7 @@ final class Responder: @unchecked Sendable {
     private let registry: RegistryPages
     private let metrics: MetricsRegistry
     private let access: AccessRules
+    private let ingest: IngestQueue?
     private let isHealthy: @Sendable () -> Bool
     private let answers: [Int: Counter]
     private let body = ByteArena(capacity: 1 << 14)
@@ -23,7 +24,7 @@ final class Responder: @unchecked Sendable {
     init(
         engine: LookupEngine, rank: RankEngine, registry: RegistryPages, lookups: SlowLookups,
         writes: WriteQueue?, materialize: MaterializeAnswer, style: Compatibility,
-        metrics: MetricsRegistry, access: AccessRules = .open,
+        metrics: MetricsRegistry, access: AccessRules = .open, ingest: IngestQueue? = nil,
         isHealthy: @escaping @Sendable () -> Bool
     ) {
         self.engine = engine
@@ -35,6 +36,7 @@ final class Responder: @unchecked Sendable {
         self.style = style
         self.metrics = metrics
         self.access = access
+        self.ingest = ingest
         self.isHealthy = isHealthy
         answers = Dictionary(
             uniqueKeysWithValues: Responder.reasons.keys.map { status in
@@ -105,7 +107,7 @@ final class Responder: @unchecked Sendable {
                 status = 404
                 JSONText.append("{\"detail\":\"Not Found\"}", to: body)
             }
-        case (.unknown, _):
+        case (.unknown, _), (.ingest, .post):
             status = 404
             JSONText.append("{\"detail\":\"Not Found\"}", to: body)
         default:
@@ -120,6 +122,36 @@ final class Responder: @unchecked Sendable {
             status, type: type, allow: allow, packed: packed, keepsAlive: keepsAlive,
             sendsBody: head.method != .head, into: &output)
         return nil
+    }
+
+    /// Takes a request that brings records; nil when the answer is in `output` already.
+    func ingest(
+        _ head: HTTPRequestHead, _ fields: IngestHead, _ request: UnsafeBufferPointer<UInt8>,
+        for caller: AccessCaller, keepsAlive: Bool, on loop: any EventLoop,
+        into output: inout ByteBuffer
+    ) -> EventLoopFuture<WriteQueue.Reply>? {
+        guard head.method == .post, let ingest, let rules = ingest.rules(of: head.name) else {
+            return respond(
+                head, request, for: caller, keepsAlive: keepsAlive, on: loop, into: &output)
+        }
+        guard rules.isSigned || caller.mayIngest(head.name) else {
+            body.count = 0
+            LookupProblem.mayNotIngest(head.name).append(to: body)
+            write(
+                403, type: "application/json", allow: nil, keepsAlive: keepsAlive,
+                sendsBody: true, into: &output)
+            return nil
+        }
+        return ingest.submit(
+            IngestRequest(stream: head.name, head: fields, body: Array(request)), on: loop)
+    }
+
+    /// The largest body that is taken with this head.
+    func bodyBytesMax(_ head: HTTPRequestHead, _ limits: ServerLimits) -> Int {
+        guard head.route == .ingest, let rules = ingest?.rules(of: head.name) else {
+            return limits.bodyBytes
+        }
+        return rules.bodyBytesMax
     }
 
     /// Gzip of a body from which repetitions were left out; nil for a whole one.
@@ -143,7 +175,7 @@ final class Responder: @unchecked Sendable {
         }
         write(
             status, type: body.count > 0 ? "application/json" : nil, allow: nil,
-            keepsAlive: keepsAlive, sendsBody: true, into: &output)
+            retryAfter: reply?.retryAfter, keepsAlive: keepsAlive, sendsBody: true, into: &output)
     }
 
     /// Who makes the request; health is told to anyone.
@@ -151,6 +183,8 @@ final class Responder: @unchecked Sendable {
         _ head: HTTPRequestHead, _ bytes: UnsafeBufferPointer<UInt8>
     ) throws(AccessProblem) -> AccessCaller {
         if access.isOpen || head.route == .health { return .anyone }
+        // A signature says who it is; its sender has no key of ours.
+        if head.route == .ingest, ingest?.rules(of: head.name)?.isSigned == true { return .anyone }
         guard let secret = head.secret else { throw .noKey }
         return try access.admit(
             access.caller(presenting: UnsafeBufferPointer(rebasing: bytes[secret])),
@@ -223,10 +257,11 @@ final class Responder: @unchecked Sendable {
     }
 
     private static let reasons: [Int: String] = [
-        200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+        200: "OK", 202: "Accepted", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden",
+        404: "Not Found",
         405: "Method Not Allowed",
         408: "Request Timeout", 409: "Conflict", 413: "Content Too Large",
-        417: "Expectation Failed",
+        415: "Unsupported Media Type", 417: "Expectation Failed",
         429: "Too Many Requests", 422: "Unprocessable Content",
         431: "Request Header Fields Too Large",
         500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable",

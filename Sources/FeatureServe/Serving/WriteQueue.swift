@@ -17,6 +17,8 @@ public final class WriteQueue: Sendable {
         var body: [UInt8] = []
         /// Why nothing was written, for encodings that say it in their own way.
         var problem: LookupProblem?
+        /// Seconds after which the same request may succeed; nil for no such advice.
+        var retryAfter: Int64?
     }
 
     /// Reads a request and writes its rows, on the queue's thread.

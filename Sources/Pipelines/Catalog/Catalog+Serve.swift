@@ -44,6 +44,9 @@ extension Catalog {
                                         ])),
                                 meaning: "What it may; nothing when not given."),
                             KeyShape(
+                                name: "ingest", shape: viewNames,
+                                meaning: "Streams it may bring records for; \"*\" for all."),
+                            KeyShape(
                                 name: "admin", shape: .text(.boolean),
                                 meaning:
                                     "Whether it may read /metrics and /registry; false when not given."

@@ -413,6 +413,9 @@ enum Catalog {
                             name: "on_error", shape: onError, isRequired: true,
                             missing: .undeclaredPolicy,
                             meaning: "What becomes of records that cannot be read."),
+                        KeyShape(
+                            name: "ingest", shape: ingest,
+                            meaning: "How requests to /ingest/STREAM bring its records."),
                     ]))))
 
     static let fields = Shape.table(

@@ -156,6 +156,8 @@ struct PlannedSource: Equatable, Sendable {
     let outputs: [PlannedPort]
     /// Where the schemas of its records are, if records name them.
     var registry: PlannedRegistry?
+    /// How requests bring its records; nil when none do.
+    var ingest: PlannedIngest?
 }
 
 /// How the bytes of a record are read.

@@ -12,6 +12,8 @@ struct PlannedServing: Equatable, Sendable {
         let writes: AccessKey.Views
         let isAdmin: Bool
         let perSecond: Int?
+        /// Streams it may bring records for.
+        var ingests = AccessKey.Views.some([])
     }
 
     /// The port of gRPC; nil for none.
@@ -34,7 +36,7 @@ struct PlannedServing: Equatable, Sendable {
                 name: key.name, digest: key.digest,
                 hashFile: key.hashFile.map { Planner.resolve($0, in: directory) },
                 reads: key.reads, writes: key.writes, isAdmin: key.isAdmin,
-                perSecond: key.perSecond)
+                perSecond: key.perSecond, ingests: key.ingests)
         }
         if let tls {
             copy.tls = TLSServer.Files(

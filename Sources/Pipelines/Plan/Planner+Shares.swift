@@ -72,7 +72,7 @@ extension Planner {
         }
     }
 
-    private func isKafka(_ name: String) -> Bool {
+    func isKafka(_ name: String) -> Bool {
         if case .kafka? = connections.first(where: { $0.name == name })?.kind {
             true
         } else {

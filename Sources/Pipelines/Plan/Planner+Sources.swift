@@ -143,7 +143,7 @@ extension Planner {
                 location: location ?? .files(path: ""), format: format, fields: fields,
                 schema: schema, timeColumn: schema.index(of: timeField) ?? 0,
                 outOfOrderness: stream.outOfOrderness, idle: stream.idle, onError: policy,
-                outputs: outputs, registry: registry))
+                outputs: outputs, registry: registry, ingest: ingest(of: stream, on: location)))
         names[name] = PlannedName(
             rows: PlannedRows(
                 schema: schema,

@@ -132,6 +132,7 @@ final class Planner {
             checkFeatureLog()
             checkServedViews()
             checkDestinations()
+            checkArrivals()
             checkShares()
             checkTests(views)
         }

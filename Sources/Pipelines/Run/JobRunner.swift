@@ -44,6 +44,8 @@ public final class JobRunner {
     private var served: ServedLogWriter?
     private var pushed: PushedLogWriter?
     private var grpc: GRPCServer?
+    /// Where requests bring records; through all lives of the job.
+    private var desk: StreamDesk?
     private var remote: RedisRows?
     /// How long rows are waited for that a Redis server does not take, once the job is to stop.
     private static let remoteSeconds: Int64 = 10
@@ -82,6 +84,7 @@ public final class JobRunner {
         try Directories.make(plan.settings.stateDirectory)
         try plan.settlePromotion()
         try noteDefinitions()
+        desk = options.serves ? try StreamDesk(plan, clock: clock) : nil
         var progress = ProgressLine(
             sources: plan.sources.map(\.name), json: options.json, now: clock.nanos)
         let lag = try LagFigures(plan)
@@ -238,16 +241,18 @@ public final class JobRunner {
             help: "How often the job went on from its last checkpoint in this process.",
             grows: true
         ) { Double(restarts.count) }
-        guard options.serves, online != nil || plan.settings.isServed || options.port != nil else {
-            return
-        }
+        guard
+            options.serves,
+            online != nil || plan.settings.isServed || options.port != nil || desk != nil
+        else { return }
+        desk?.register(in: registry)
         // Clients find the next life where they found the one before.
         let port = servedPort ?? figuresPort ?? options.port ?? plan.settings.servePort
         lag.register(in: registry) { _ in true }
         lag.start()
         guard let online else {
             let server = try FeatureServer.ofFigures(
-                registry, settings: plan.settings, port: port)
+                registry, settings: plan.settings, port: port, ingest: desk)
             figuresPort = try server.start()
             self.server = server
             return
@@ -255,6 +260,7 @@ public final class JobRunner {
         var serving = try ServingOptions.make(plan.settings)
         serving.port = port
         serving.registry = definitions
+        serving.ingest = desk
         serving.style = OnlineStores.style(plan)
         serving.progress = OnlineStores.progress(plan, counters: job.counters)
         let writes = WriteQueue(
@@ -296,13 +302,19 @@ public final class JobRunner {
     /// Lets go of what the life before has left open. It served until now: what it wrote after its last
     /// checkpoint is told apart when the store is opened again.
     private func endLife() {
-        stopServing()
+        stopLanes()
         online = nil
         registry = MetricsRegistry()
     }
 
     /// Stops serving: no new request, those under way are answered.
     func stopServing() {
+        stopLanes()
+        desk?.close()
+        desk = nil
+    }
+
+    private func stopLanes() {
         grpc?.stop()
         grpc = nil
         server?.stop()

@@ -22,7 +22,7 @@ enum ServingOptions {
             keys.append(
                 AccessKey(
                     name: key.name, digest: try digest(key), reads: key.reads, writes: key.writes,
-                    isAdmin: key.isAdmin, perSecond: key.perSecond))
+                    ingests: key.ingests, isAdmin: key.isAdmin, perSecond: key.perSecond))
         }
         return AccessRules(keys: keys)
     }

@@ -91,9 +91,11 @@ final class ShareSession {
 extension FeatureServer {
     /// A server of a process without features: health and figures.
     static func ofFigures(
-        _ registry: MetricsRegistry, settings: JobSettings, port: Int
+        _ registry: MetricsRegistry, settings: JobSettings, port: Int,
+        ingest: (any IngestDesk)? = nil
     ) throws(JobFailure) -> FeatureServer {
         var serving = try ServingOptions.make(settings)
+        serving.ingest = ingest
         serving.port = port
         serving.threads = 1
         let store = try OnlineStore(

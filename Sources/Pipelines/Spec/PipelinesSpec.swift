@@ -56,6 +56,8 @@ struct JobSpec: Sendable {
     var serving = PlannedServing()
     /// The views that the keys of `serve` name.
     var servedViews: [Located<String>] = []
+    /// The streams that the keys of `serve` name.
+    var servedStreams: [Located<String>] = []
     /// `online:` of the file.
     var online: OnlineSpec?
     var shares: Located<Int>?
@@ -139,6 +141,9 @@ struct StreamSpec: Sendable {
     let outOfOrderness: Duration
     let idle: Duration?
     let onError: PolicySpec
+    /// How requests bring its records, and where that is declared.
+    var ingest: PlannedIngest?
+    var ingestPosition: Position?
 }
 
 /// A declared field.

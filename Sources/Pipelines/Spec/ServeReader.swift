@@ -4,10 +4,13 @@ import FeatureServe
 struct ServeReader {
     let diagnostics: Diagnostics
 
-    /// The serving that `node` declares, and the views that its keys name.
-    func read(_ node: SpecNode) -> (serving: PlannedServing, views: [Located<String>]) {
+    /// The serving that `node` declares, and the views and streams that its keys name.
+    func read(
+        _ node: SpecNode
+    ) -> (serving: PlannedServing, views: [Located<String>], streams: [Located<String>]) {
         var serving = PlannedServing()
         var views: [Located<String>] = []
+        var streams: [Located<String>] = []
         serving.grpcPort = node["grpc"]?["port"]?.integer
         serving.requestBytesMax = node["max_request"]?.text.flatMap(SpecScalars.size)
         if let tls = node["tls"], let certificate = tls["certificate"]?.text,
@@ -18,7 +21,7 @@ struct ServeReader {
         }
         var names: Set<String> = []
         for item in node["keys"]?.items ?? [] {
-            guard let key = read(key: item, &views) else { continue }
+            guard let key = read(key: item, &views, &streams) else { continue }
             if !names.insert(key.name).inserted {
                 diagnostics.report(
                     .repeatedName, "two keys are called \"\(key.name)\"", at: item.position,
@@ -35,11 +38,11 @@ struct ServeReader {
                     "declare keys under job.serve (millrace keys new NAME makes one), or listen on "
                     + "127.0.0.1")
         }
-        return (serving, views)
+        return (serving, views, streams)
     }
 
     private func read(
-        key node: SpecNode, _ views: inout [Located<String>]
+        key node: SpecNode, _ views: inout [Located<String>], _ streams: inout [Located<String>]
     ) -> PlannedServing.Key? {
         guard let name = node["name"]?.text else { return nil }
         var digest: [UInt8]?
@@ -64,7 +67,8 @@ struct ServeReader {
             name: name, digest: digest, hashFile: node["hash_file"]?.text,
             reads: rights(node["views"]?["read"], &views),
             writes: rights(node["views"]?["write"], &views),
-            isAdmin: node["admin"]?.text?.lowercased() == "true", perSecond: perSecond)
+            isAdmin: node["admin"]?.text?.lowercased() == "true", perSecond: perSecond,
+            ingests: rights(node["ingest"], &streams))
     }
 
     private func rights(

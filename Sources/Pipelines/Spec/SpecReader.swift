@@ -56,7 +56,8 @@ struct SpecReader {
         job.servePort = node["serve"]?["port"]?.integer
         job.serveCompat = node["serve"]?["compat"]?.text
         if let serve = node["serve"] {
-            (job.serving, job.servedViews) = ServeReader(diagnostics: diagnostics).read(serve)
+            (job.serving, job.servedViews, job.servedStreams) =
+                ServeReader(diagnostics: diagnostics).read(serve)
         }
         if let resp = node["serve"]?["resp"], let port = resp["port"]?.integer {
             job.serveResp = RESPSpec(
@@ -222,7 +223,10 @@ struct SpecReader {
             formatPosition: node["format"]!.position, fields: fields,
             unreadableFields: Set(declared.map(\.key)).subtracting(fields.map(\.name.value)),
             timeField: timeField, outOfOrderness: disorder,
-            idle: time["idle"]?.duration, onError: onError)
+            idle: time["idle"]?.duration, onError: onError,
+            ingest: node["ingest"].map {
+                IngestReader(diagnostics: diagnostics).read($0, of: entry.key)
+            }, ingestPosition: node.entry("ingest")?.keyPosition)
     }
 
     private func format(_ node: SpecNode) -> PlannedFormat? {

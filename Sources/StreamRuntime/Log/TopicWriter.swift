@@ -119,6 +119,12 @@ public final class TopicWriter {
 
     // MARK: appending
 
+    /// The offset that the next record of `partition` gets.
+    public func nextOffset(partition: Int) throws(JobFailure) -> Int64 {
+        if writers.isEmpty { try recover(token: nil) }
+        return writers[partition].nextOffset
+    }
+
     /// Appends one record.
     ///
     /// - Shape: a null value is a tombstone; `headers` are as `RecordHeaders.encode` makes them.

@@ -1,0 +1,65 @@
+import StreamRuntime
+
+extension Planner {
+    /// How requests bring records of `stream`; tells of what does not fit.
+    func ingest(of stream: StreamSpec, on location: PlannedSource.Location?) -> PlannedIngest? {
+        guard var ingest = stream.ingest, let position = stream.ingestPosition else { return nil }
+        guard case .topic = stream.origin else {
+            diagnostics.report(
+                .conflictingKeys,
+                "the stream \"\(stream.name.value)\" takes requests and reads files",
+                at: position,
+                fix: "read a topic, which requests are appended to: from: {topic: NAME}")
+            return nil
+        }
+        let promised = stream.key
+        if ingest.key == nil, promised.count == 1, [.json, .debezium].contains(stream.format.kind),
+            let field = stream.fields.first(where: { $0.name.value == promised[0].value }),
+            field.from == .value
+        {
+            ingest.key = .path(field.path)
+        }
+        if ingest.key == nil, !promised.isEmpty {
+            diagnostics.report(
+                .conflictingKeys,
+                "the topic's records are keyed by \(promised.map(\.value).joined(separator: ", ")), "
+                    + "and requests bring records without a key", at: position,
+                fix: "say where the key is: ingest: {key: PATH}")
+        }
+        if case .csv = stream.format.kind, ingest.split == .none {
+            diagnostics.report(
+                .conflictingKeys, "a body of CSV has a record in each row", at: position,
+                fix: "add split: lines")
+        }
+        return ingest
+    }
+
+    /// Tells of topics that would have two writers: a topic of the embedded log has one.
+    func checkArrivals() {
+        var writers: [String: String] = [:]
+        for sink in sinks {
+            if case .topic(let connection, let topic, _, _) = sink.target, !isKafka(connection) {
+                writers["\(connection)/\(topic)"] = "an output of the job"
+            }
+        }
+        for source in sources where source.arrives {
+            guard case .topic(let connection, let topic) = source.location, !isKafka(connection),
+                let stream = spec.streams.first(where: { $0.name.value == source.name })
+            else { continue }
+            if let other = writers.updateValue(
+                "the stream \"\(source.name)\"", forKey: "\(connection)/\(topic)")
+            {
+                diagnostics.report(
+                    .conflictingTopic,
+                    "what arrives for \"\(source.name)\" is written to the topic \"\(topic)\", and so is "
+                        + other, at: stream.ingestPosition ?? stream.name.position,
+                    fix: "give one of them a topic of its own, and read both")
+            }
+        }
+    }
+}
+
+extension PlannedSource {
+    /// Whether the job itself writes the topic that the stream is read from.
+    var arrives: Bool { ingest != nil }
+}
