@@ -105,7 +105,7 @@ extension ErrorExample {
             wrong:
                 "local: {embedded: ./topics}\n  broker: {kafka: {bootstrap: \"b:9092\", properties: {sasl.password: hunter2}}}"
         ),
-        .init(code: .notYet, right: "- filter: amount > 100", wrong: "- join: {id: with_users}"),
+        .init(code: .notYet, right: "- filter: amount > 100", wrong: "- top: {id: best}"),
         .init(
             code: .severalVerbs, right: "- filter: amount > 100",
             wrong: "- filter: amount > 100\n        extend: {big: true}"),
@@ -197,6 +197,9 @@ extension ErrorExample {
             code: .featureType, right: "features: [orders, revenue]",
             wrong: "features: [{name: orders, type: double}]"),
         .init(code: .badDefault, right: "default: 0.0", wrong: "default: none"),
+        .init(
+            code: .joinColumns, right: "- filter: amount > 100",
+            wrong: "- join: {id: j, with: items, as: item, on: {user_id: order_id}, as_of: {}}"),
         .init(
             code: .changelog, right: "format: json",
             wrong: "format: {debezium: {changelog: full}}"),

@@ -146,7 +146,7 @@ extension Verb {
             example:
                 "- rebatch: {id: batches, by: [retailer_id, campaign_id], size: 50, linger: 2s}"),
         process,
-        later("join", "Puts rows of two streams together."),
+        join,
         later("top", "Keeps the best rows of a group."),
         later("match", "Finds patterns of rows."),
         later("call", "Asks a service about each row."),

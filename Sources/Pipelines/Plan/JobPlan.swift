@@ -309,6 +309,9 @@ enum StepOperation: Equatable, Sendable {
     case rebatch(size: Int, linger: Duration?)
     /// A state machine for each key.
     case process(ProcessSpec)
+    /// Brings the rows of one side into the form both sides of a join share.
+    case joinSide(JoinSideShape)
+    case join(JoinShape)
 }
 
 /// A column to be, and the expression that makes it.

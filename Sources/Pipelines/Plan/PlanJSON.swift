@@ -255,6 +255,8 @@ extension StepOperation {
         case .rebatch(let size, let linger):
             "up to \(size) rows" + (linger.map { " or \($0.text)" } ?? "")
         case .process(let spec): spec.text
+        case .joinSide(let shape): shape.text
+        case .join(let shape): shape.text
         }
     }
 

@@ -74,7 +74,8 @@ struct PlannedProvenance {
                 before = item.text
             }
         case .process: return nil
-        case .filter, .unnest, .route, .deduplicate, .latest, .rebatch: break
+        case .filter, .unnest, .route, .deduplicate, .latest, .rebatch, .joinSide, .join:
+            break
         }
         return step.inputs.lazy.compactMap { window(before, $0.from) }.first
     }

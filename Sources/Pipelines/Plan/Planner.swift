@@ -30,6 +30,8 @@ final class Planner {
     var wishes: [String: DeliveryWish] = [:]
     var names: [String: PlannedName] = [:]
     var readNames: Set<String> = []
+    /// The right sides of joins, by the name they are read by.
+    var joinedNames: [String: PlannedName] = [:]
     var beingPlanned: [String] = []
     var stepIds: [String: Position] = [:]
 
@@ -211,6 +213,7 @@ final class Planner {
         if let known = names[name] { return known }
         beingPlanned.append(name)
         let inputs = pipeline.from.map { ($0, resolveInput($0, of: name)) }
+        for other in pipeline.joined { joinedNames[other.value] = resolveInput(other, of: name) }
         beingPlanned.removeLast()
         var connections: [String] = []
         for connection in inputs.flatMap({ $0.1?.connections ?? [] })

@@ -37,6 +37,8 @@ enum StepFactory {
                 throw refused(step, problems.first?.error.message ?? "the step cannot be made")
             }
             return KeyedProcess(program: program, onError: onError)
+        case .joinSide(let shape): return makeSide(shape, schema)
+        case .join(let shape): return try makeJoin(shape, step)
         case .aggregate(let window, let items, let lateness, let latePort):
             return try Operators.AggregateSpec(
                 window: self.window(window), plan: try aggregates(items, step),
@@ -91,11 +93,11 @@ enum StepFactory {
         return compiled
     }
 
-    private static func compile(
-        _ text: String, _ step: PlannedStep
+    static func compile(
+        _ text: String, _ step: PlannedStep, schema: Schema? = nil
     ) throws(JobFailure) -> CompiledExpression {
         do {
-            return try ExpressionCompiler(schema: step.inputSchema).compile(text)
+            return try ExpressionCompiler(schema: schema ?? step.inputSchema).compile(text)
         } catch {
             throw refused(step, error.message)
         }

@@ -27,6 +27,10 @@ extension StepPlanner {
             } else {
                 return
             }
+        case .join:
+            problem = "a join cannot take back left rows that changes delete"
+            fix =
+                "put the table on the right side, or read the stream without changelog"
         case .unnest, .route, .deduplicate, .rolling, .rebatch, .process:
             problem = "\(step.verb.value) cannot follow rows that are changed and deleted later"
             fix =
@@ -39,6 +43,7 @@ extension StepPlanner {
     func changelog(after step: StepSpec, _ rows: PlannedRows) -> Changelog? {
         switch step.action {
         // Changes that are stale are left out, so that not every row is taken back that was there.
+        case .join: nil
         case .latest, .aggregate: rows.changelog.map { _ in .upsert }
         default: rows.changelog
         }

@@ -41,10 +41,20 @@ struct StepPlanner {
     func plan(_ step: StepSpec, position: Int, rows: PlannedRows) -> PlannedRows {
         register(step)
         if rows.isBroken { return .broken }
+        checkChanges(step, rows)
+        if case .join(let body) = step.action {
+            return join(body, step, position: position, left: rows)
+        }
         let keys = planner.keyColumns(
             step.by, of: rows, what: "\"by\" of step \"\(step.id?.value ?? step.verb.value)\"")
-        checkChanges(step, rows)
         guard let draft = draft(step, rows: rows, keys: keys) else { return .broken }
+        return add(draft, step, position: position, rows: rows, keys: keys)
+    }
+
+    /// Adds a drafted step behind `rows` to the plan and returns what comes out of its main port.
+    func add(
+        _ draft: Draft, _ step: StepSpec, position: Int, rows: PlannedRows, keys: [Int]
+    ) -> PlannedRows {
         let ordinal = planner.steps.count
         let by = keys.map { rows.schema.fields[$0].name }
         let id = step.id?.value ?? "\(pipeline.name.value).\(position)"
@@ -181,6 +191,7 @@ struct StepPlanner {
         case .rebatch(let size, let linger):
             return rebatch(size: size, linger: linger, rows, keys, by, step)
         case .process(let body): return process(body, rows, keys, by)
+        case .join: return nil
         }
     }
 

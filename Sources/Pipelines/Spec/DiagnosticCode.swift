@@ -60,6 +60,7 @@ enum DiagnosticCode: String, CaseIterable, Sendable {
     case badDefault = "E314"
     case testValue = "E330"
     case process = "E350"
+    case joinColumns = "E320"
 }
 
 extension DiagnosticCode {
@@ -133,6 +134,7 @@ extension DiagnosticCode {
         case .notOrdered: "A column whose type has no order."
         case .badWindow: "Window sizes that do not fit each other."
         case .featureType: "A feature is declared with another type than the rows give it."
+        case .joinColumns: "The sides of a join are compared by columns of different types."
         case .badDefault: "A default that is not a constant of the type it is for."
         case .notAFeature: "A column whose type cannot be a feature."
         }

@@ -104,6 +104,7 @@ struct PipelineReader {
                 .rebatch(size: $0, linger: node["linger"]?.duration)
             }
         case "process": return process(node, verb: step.name)
+        case "join": return join(node)
         default: return nil
         }
     }

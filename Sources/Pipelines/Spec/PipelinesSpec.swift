@@ -182,6 +182,7 @@ struct StepSpec: Sendable {
         case rolling(RollingBody)
         case rebatch(size: Int, linger: Duration?)
         case process(ProcessBody)
+        case join(JoinBody)
     }
 
     let verb: Located<String>
@@ -253,7 +254,7 @@ extension PipelinesSpec {
             guard kept.insert(name).inserted,
                 let pipeline = pipelines.first(where: { $0.name.value == name })
             else { continue }
-            open += pipeline.from.map { PipelinesSpec.base($0.value) }
+            open += pipeline.inputs.map { PipelinesSpec.base($0.value) }
         }
         var result = self
         result.pipelines = pipelines.filter { kept.contains($0.name.value) }

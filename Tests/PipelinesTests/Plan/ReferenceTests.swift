@@ -45,6 +45,7 @@ import Testing
                     on_error: drop
                 pipelines:
                   counts: {from: all, steps: [{select: {counts: counts}}], to: {topic: counts}}
+                  products: {from: all, to: {topic: products}}
                   one:
                     from: \(input)
                     steps:
@@ -77,6 +78,7 @@ import Testing
                   - unnest: items as item
                   - route: [{when: item > 3, to: {topic: large}}]
                   - select: {id: id, user: user, item: item, ts: ts}
+                  - join: {id: j, with: all, as: other, on: id, type: left, as_of: {key: user}, where: other.amount > item}
                   - deduplicate: {id: a, by: [id, item], within: 1h}
                   - latest: {id: b, by: id, order: ts, stale: {to: {topic: stale}}}
                   - rolling: {id: c, by: user, over: [1h, 1d], select: {"n_{over}": count(*)}, delay: 1m}
@@ -92,7 +94,7 @@ import Testing
             """)
         #expect(file.problems.map { $0.rendered(in: file.source) } == [])
         let plan = try #require(file.plan)
-        #expect(plan.steps.count == 16)
+        #expect(plan.steps.count == 19)
         for step in plan.steps {
             let made = try StepFactory.makeOperator(step)
             #expect(made.needsOrderedInput == step.needsOrderedInput, "\(step.verb)")

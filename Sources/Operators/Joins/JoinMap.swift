@@ -1,0 +1,337 @@
+import Glibc
+import StreamRuntime
+
+/// The rows of a table, several for each key of a join, in the order of the table's own key.
+///
+/// A key's rows are in pieces of at most about 4 KiB, so that a change writes no more than that; the
+/// directory of a key knows with which row each piece begins.
+///
+/// - Shape: state `table`, by the key of the join: the count of rows, the number of the next piece and the
+///   fingerprint of the fields, 8 bytes each; blob 0 has the pieces after the first (u32 number, u32 length of
+///   a key, the key), blob 1 is piece 0. State `pieces`, by that key and the number: the piece. A piece is
+///   rows in order: u32 size, u32 length of the key, i64 time, the key, the row.
+final class JoinMap {
+    let directory: KeyedState
+    private let pieces: KeyedState
+    private let fingerprint: Int64
+    private let keyBytes = Column(.bytes, capacity: 1)
+    private let hashes = Column(.int64, capacity: 1)
+    private let found = UnsafeMutablePointer<StateEntry>.allocate(capacity: 1)
+
+    private static let pieceMax = 4096
+    private static let head = 16
+
+    init(_ context: OperatorContext, fingerprint: Int64) throws(JobFailure) {
+        self.fingerprint = fingerprint
+        directory = try context.state.state(
+            "table", of: context.stepId, layout: StateLayout(fixedBytes: 24, blobs: 2, version: 2))
+        pieces = try context.state.state(
+            "pieces", of: context.stepId, layout: StateLayout(fixedBytes: 0, blobs: 1))
+        try JoinMap.check(directory, at: 16, fingerprint, context)
+    }
+
+    deinit { found.deallocate() }
+
+    /// Tells of state that was written for other fields.
+    static func check(
+        _ state: KeyedState, at offset: Int, _ fingerprint: Int64, _ context: OperatorContext
+    ) throws(JobFailure) {
+        let entries = UnsafeMutablePointer<StateEntry>.allocate(capacity: 1)
+        defer { entries.deallocate() }
+        for namespace in state.namespaces {
+            guard try state.table(namespace).cursor().next(1, into: entries) == 1 else { continue }
+            let there = entries[0].value.load(fromByteOffset: offset, as: Int64.self)
+            guard there != fingerprint, there != 0 else { continue }
+            throw JobFailure(
+                .step, "the join has rows in its state that have other columns than now",
+                at: "step \(context.stepId)",
+                remedy:
+                    "give the step a new id, so that it begins afresh, or bring the columns back")
+        }
+    }
+
+    func isEmpty(_ entry: StateEntry) -> Bool { entry.value.load(as: Int64.self) == 0 }
+
+    // MARK: reading
+
+    /// A row of the table.
+    struct Row {
+        let time: Int64
+        let bytes: UnsafeBufferPointer<UInt8>
+    }
+
+    /// The rows of one key, in order.
+    struct Rows {
+        fileprivate let map: JoinMap
+        fileprivate let entry: StateEntry
+        fileprivate var piece: UnsafeBufferPointer<UInt8>
+        fileprivate var at = 0
+        /// Where in the directory the next piece is.
+        fileprivate var place = 0
+
+        mutating func next() throws(JobFailure) -> Row? {
+            while at >= piece.count {
+                let directory = entry.blob(0, of: map.directory.layout)
+                if place >= directory.count { return nil }
+                let word = UnsafeRawPointer(directory.baseAddress! + place)
+                let number = word.loadUnaligned(as: UInt32.self)
+                place += 8 + Int(word.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+                let found = try map.piece(number, of: entry, changing: false)
+                piece = found.entry.blob(found.blob, of: found.layout)
+                at = 0
+            }
+            let row = UnsafeRawPointer(piece.baseAddress! + at)
+            let size = Int(row.loadUnaligned(as: UInt32.self))
+            let key = Int(row.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+            at += size
+            return Row(
+                time: row.loadUnaligned(fromByteOffset: 8, as: Int64.self),
+                bytes: UnsafeBufferPointer(
+                    start: (row + JoinMap.head + key).assumingMemoryBound(to: UInt8.self),
+                    count: size - JoinMap.head - key))
+        }
+    }
+
+    /// The rows of the key of `entry`.
+    func rows(of entry: StateEntry) -> Rows {
+        Rows(map: self, entry: entry, piece: entry.blob(1, of: directory.layout))
+    }
+
+    // MARK: changing
+
+    /// Puts a row, which comes as u32 length of its key, the key and the row, in its place.
+    ///
+    /// - Returns: false: the key has a row.
+    func put(
+        _ bytes: UnsafeBufferPointer<UInt8>, at time: Int64, into entry: StateEntry
+    ) throws(JobFailure) -> Bool {
+        entry.value.storeBytes(of: fingerprint, toByteOffset: 16, as: Int64.self)
+        let keyLength = Int(UnsafeRawPointer(bytes.baseAddress!).loadUnaligned(as: UInt32.self))
+        let key = UnsafeBufferPointer(rebasing: bytes[4..<(4 + keyLength)])
+        let piece = try self.piece(holding: key, of: entry)
+        let content = piece.entry.blob(piece.blob, of: piece.layout)
+        let (place, old) = JoinMap.find(key, in: content)
+        let size = JoinMap.head + bytes.count - 4
+        let length = content.count
+        let base = piece.entry.resizeBlob(
+            piece.blob, to: max(length, length - old + size), of: piece.layout)
+        memmove(base + place + size, base + place + old, length - place - old)
+        if size < old {
+            piece.entry.resizeBlob(piece.blob, to: length - old + size, of: piece.layout)
+        }
+        let row = UnsafeMutableRawPointer(base + place)
+        row.storeBytes(of: UInt32(size), as: UInt32.self)
+        row.storeBytes(of: UInt32(keyLength), toByteOffset: 4, as: UInt32.self)
+        row.storeBytes(of: time, toByteOffset: 8, as: Int64.self)
+        memcpy(row + JoinMap.head, bytes.baseAddress! + 4, bytes.count - 4)
+        if old == 0 { count(entry, 1) }
+        if length - old + size > JoinMap.pieceMax { try split(piece, of: entry) }
+        return false
+    }
+
+    /// Takes the row with the key in front of `bytes` away, if there is one.
+    ///
+    /// - Returns: whether the key has no row any more.
+    func remove(
+        _ bytes: UnsafeBufferPointer<UInt8>, from entry: StateEntry
+    ) throws(JobFailure) -> Bool {
+        let keyLength = Int(UnsafeRawPointer(bytes.baseAddress!).loadUnaligned(as: UInt32.self))
+        let key = UnsafeBufferPointer(rebasing: bytes[4..<(4 + keyLength)])
+        let piece = try self.piece(holding: key, of: entry)
+        let content = piece.entry.blob(piece.blob, of: piece.layout)
+        let (place, old) = JoinMap.find(key, in: content)
+        if old > 0 {
+            cut(place..<(place + old), of: piece)
+            count(entry, -1)
+            try dropIfEmpty(piece, of: entry)
+        }
+        return isEmpty(entry)
+    }
+
+    /// Takes away the rows that came at `until` or before.
+    ///
+    /// - Returns: whether the key has no row any more.
+    func expire(_ entry: StateEntry, until: Int64) throws(JobFailure) -> Bool {
+        var numbers: [UInt32] = [0]
+        let list = entry.blob(0, of: directory.layout)
+        var at = 0
+        while at < list.count {
+            let word = UnsafeRawPointer(list.baseAddress! + at)
+            numbers.append(word.loadUnaligned(as: UInt32.self))
+            at += 8 + Int(word.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+        }
+        for number in numbers {
+            let piece = try self.piece(number, of: entry, changing: true)
+            var place = 0
+            while true {
+                let content = piece.entry.blob(piece.blob, of: piece.layout)
+                if place >= content.count { break }
+                let row = UnsafeRawPointer(content.baseAddress! + place)
+                let size = Int(row.loadUnaligned(as: UInt32.self))
+                if row.loadUnaligned(fromByteOffset: 8, as: Int64.self) <= until {
+                    try directory.table(0).markChanged(entry)
+                    cut(place..<(place + size), of: piece)
+                    count(entry, -1)
+                } else {
+                    place += size
+                }
+            }
+            try dropIfEmpty(piece, of: entry)
+        }
+        return isEmpty(entry)
+    }
+
+    private func count(_ entry: StateEntry, _ more: Int64) {
+        let count = entry.value.load(as: Int64.self)
+        entry.value.storeBytes(of: count + more, as: Int64.self)
+    }
+
+    private func cut(_ range: Range<Int>, of piece: Piece) {
+        let length = piece.entry.blob(piece.blob, of: piece.layout).count
+        let base = piece.entry.resizeBlob(piece.blob, to: length, of: piece.layout)
+        memmove(base + range.lowerBound, base + range.upperBound, length - range.upperBound)
+        piece.entry.resizeBlob(piece.blob, to: length - range.count, of: piece.layout)
+    }
+
+    // MARK: pieces
+
+    /// A piece: an entry of its own or, for piece 0, a blob of the directory's.
+    private struct Piece {
+        let number: UInt32
+        let entry: StateEntry
+        let blob: Int
+        let layout: StateLayout
+    }
+
+    private func piece(
+        _ number: UInt32, of entry: StateEntry, changing: Bool
+    ) throws(JobFailure) -> Piece {
+        if number == 0 {
+            return Piece(number: 0, entry: entry, blob: 1, layout: directory.layout)
+        }
+        keyBytes.removeAll()
+        hashes.removeAll()
+        let arena = keyBytes.arena!
+        let key = entry.key
+        arena.reserve(key.count + 4)
+        if let base = key.baseAddress { memcpy(arena.base, base, key.count) }
+        UnsafeMutableRawPointer(arena.base + key.count).storeBytes(
+            of: number.bigEndian, as: UInt32.self)
+        arena.count = key.count + 4
+        keyBytes.views[0] = ByteView.pack(start: 0, length: key.count + 4)
+        keyBytes.setCount(1)
+        // The pieces of a key stay in its group.
+        let own = UInt64(number) &* 0x9E37_79B9_7F4A_7C15
+        hashes.append(entry.hash ^ Int64(bitPattern: own >> 10))
+        let keys = KeyColumn(bytes: keyBytes, hashes: hashes)
+        let table = try pieces.table(0)
+        if changing {
+            try table.resolve(keys, rows: nil, count: 1, into: found)
+            found[0].settle()
+        } else {
+            try table.find(keys, rows: nil, count: 1, into: found)
+        }
+        return Piece(number: number, entry: found[0], blob: 0, layout: pieces.layout)
+    }
+
+    /// The piece a row of `key` belongs to.
+    private func piece(
+        holding key: UnsafeBufferPointer<UInt8>, of entry: StateEntry
+    ) throws(JobFailure) -> Piece {
+        let list = entry.blob(0, of: directory.layout)
+        var number: UInt32 = 0
+        var at = 0
+        while at < list.count {
+            let word = UnsafeRawPointer(list.baseAddress! + at)
+            let length = Int(word.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+            let first = UnsafeBufferPointer(rebasing: list[(at + 8)..<(at + 8 + length)])
+            if JoinMap.compare(key, first) < 0 { break }
+            number = word.loadUnaligned(as: UInt32.self)
+            at += 8 + length
+        }
+        return try piece(number, of: entry, changing: true)
+    }
+
+    /// Moves the upper half of a piece into a new one.
+    private func split(_ piece: Piece, of entry: StateEntry) throws(JobFailure) {
+        let content = piece.entry.blob(piece.blob, of: piece.layout)
+        var at = 0
+        while true {
+            let size = UnsafeRawPointer(content.baseAddress! + at).loadUnaligned(as: UInt32.self)
+            if at > 0, at + Int(size) > content.count / 2 { break }
+            at += Int(size)
+            if at >= content.count { return }
+        }
+        let next = entry.value.load(fromByteOffset: 8, as: Int64.self) + 1
+        entry.value.storeBytes(of: next, toByteOffset: 8, as: Int64.self)
+        let upper = try self.piece(UInt32(next), of: entry, changing: true)
+        let rest = content.count - at
+        upper.entry.resizeBlob(0, to: rest, of: upper.layout)
+            .update(from: content.baseAddress! + at, count: rest)
+        let moved = UnsafeRawPointer(content.baseAddress! + at)
+        let keyLength = Int(moved.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+        // A piece's place in the directory is behind that of the one it was cut from.
+        let list = entry.blob(0, of: directory.layout)
+        var place = 0
+        while place < list.count, piece.number != 0 {
+            let word = UnsafeRawPointer(list.baseAddress! + place)
+            place += 8 + Int(word.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+            if word.loadUnaligned(as: UInt32.self) == piece.number { break }
+        }
+        let length = list.count
+        let base = entry.resizeBlob(0, to: length + 8 + keyLength, of: directory.layout)
+        memmove(base + place + 8 + keyLength, base + place, length - place)
+        let row = UnsafeMutableRawPointer(base + place)
+        row.storeBytes(of: UInt32(next), as: UInt32.self)
+        row.storeBytes(of: UInt32(keyLength), toByteOffset: 4, as: UInt32.self)
+        memcpy(row + 8, moved + JoinMap.head, keyLength)
+        piece.entry.resizeBlob(piece.blob, to: at, of: piece.layout)
+    }
+
+    /// Takes a piece without rows out of the directory; piece 0 stays.
+    private func dropIfEmpty(_ piece: Piece, of entry: StateEntry) throws(JobFailure) {
+        guard piece.number != 0, piece.entry.blob(0, of: piece.layout).isEmpty else { return }
+        try pieces.table(0).remove(piece.entry)
+        let list = entry.blob(0, of: directory.layout)
+        var at = 0
+        while at < list.count {
+            let word = UnsafeRawPointer(list.baseAddress! + at)
+            let size = 8 + Int(word.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+            if word.loadUnaligned(as: UInt32.self) == piece.number {
+                let length = list.count
+                let base = entry.resizeBlob(0, to: length, of: directory.layout)
+                memmove(base + at, base + at + size, length - at - size)
+                entry.resizeBlob(0, to: length - size, of: directory.layout)
+                return
+            }
+            at += size
+        }
+    }
+
+    /// Where the row of `key` is in a piece, or belongs, and how long it is; 0 when it is not there.
+    private static func find(
+        _ key: UnsafeBufferPointer<UInt8>, in content: UnsafeBufferPointer<UInt8>
+    ) -> (place: Int, size: Int) {
+        var at = 0
+        while at < content.count {
+            let row = UnsafeRawPointer(content.baseAddress! + at)
+            let size = Int(row.loadUnaligned(as: UInt32.self))
+            let length = Int(row.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+            let there = UnsafeBufferPointer(
+                start: (row + head).assumingMemoryBound(to: UInt8.self), count: length)
+            let comparison = compare(key, there)
+            if comparison == 0 { return (at, size) }
+            if comparison < 0 { break }
+            at += size
+        }
+        return (at, 0)
+    }
+
+    private static func compare(
+        _ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>
+    ) -> Int {
+        let shared = min(left.count, right.count)
+        let order = shared == 0 ? 0 : Int(memcmp(left.baseAddress!, right.baseAddress!, shared))
+        return order != 0 ? order : left.count - right.count
+    }
+}

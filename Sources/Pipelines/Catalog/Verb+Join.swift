@@ -1,0 +1,69 @@
+extension Verb {
+    /// The verb `join`.
+    static let join = Verb(
+        name: "join",
+        shape: .mapping(
+            MappingShape(
+                what: "join",
+                keys: [
+                    KeyShape(
+                        name: "id", shape: .text(.name), isRequired: true,
+                        meaning: "The address of the step's state; never reuse or change one."),
+                    KeyShape(
+                        name: "was", shape: .text(.name),
+                        meaning: "The id it had before, to take over that state."),
+                    KeyShape(
+                        name: "with", shape: .text(.reference), isRequired: true,
+                        meaning: "The right side: a stream, a pipeline or a pipeline's route."),
+                    KeyShape(
+                        name: "as", shape: .text(.name),
+                        meaning:
+                            "What the right row is called: a struct column, NAME.FIELD. The last part of `with` when not given."
+                    ),
+                    KeyShape(
+                        name: "on",
+                        shape: .either([
+                            .text(.name), .list(of: .text(.name), min: 1),
+                            .table(TableShape(what: "column", key: .name, value: .text(.name))),
+                        ]), isRequired: true,
+                        meaning:
+                            "The columns that must be equal: names both sides have, or LEFT: RIGHT."
+                    ),
+                    KeyShape(
+                        name: "type", shape: .text(.words(["inner", "left", "semi", "anti"])),
+                        meaning:
+                            "inner (when not given): a row for each pair. left: also left rows without partner, with null. semi: left rows that have a partner. anti: left rows that have none."
+                    ),
+                    KeyShape(
+                        name: "as_of",
+                        shape: .mapping(
+                            MappingShape(
+                                what: "as_of",
+                                keys: [
+                                    KeyShape(
+                                        name: "key",
+                                        shape: .either([
+                                            .text(.name), .list(of: .text(.name), min: 1),
+                                        ]),
+                                        meaning:
+                                            "The table's key: of its rows the newest counts. The columns of `on` when not given."
+                                    )
+                                ])),
+                        meaning:
+                            "The right side is a table: each left row sees it as it was at its own place in the order. {} for no settings."
+                    ),
+                    KeyShape(
+                        name: "where", shape: .text(.expression),
+                        meaning:
+                            "What must hold for a pair besides, over the left columns and the right row."
+                    ),
+                    KeyShape(
+                        name: "ttl", shape: .text(.duration), with: ["as_of"],
+                        meaning: "How long after it came a table row is forgotten, in event time."),
+                ], oneOf: [["as_of"]])), isStateful: true,
+        meaning:
+            "Puts each row together with the rows of another stream or pipeline that have the same key.",
+        example:
+            "- join: {id: with_product, with: products, as: product, on: [product_id], type: left, as_of: {}}"
+    )
+}

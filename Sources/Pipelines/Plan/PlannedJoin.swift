@@ -1,0 +1,86 @@
+import Operators
+import StreamRuntime
+
+/// One side of a join on its way into the form both share.
+enum JoinSideShape: Equatable, Sendable {
+    case left(alias: String)
+    /// Columns by position: what is compared, what is kept of a row, and the table's own key, if any.
+    case right(
+        left: Schema, alias: String, leftKeys: [Int], rightKeys: [Int], kept: [Int],
+        tableKey: [Int])
+}
+
+/// A join, as it is done on rows in the shared form.
+struct JoinShape: Equatable, Sendable {
+    /// When rows can meet.
+    enum Kind: Equatable, Sendable {
+        /// The right rows are a table's changes; with a key of its own it has several rows for a left one.
+        case asOf(tableKey: [String])
+    }
+
+    let type: JoinType
+    let kind: Kind
+    let alias: String
+    /// The fields of a right row.
+    let right: [Field]
+    let condition: String?
+    let timeToLive: Duration?
+
+    /// What the join does, on one line; the key is told apart.
+    var text: String {
+        var words = type == .inner ? "" : "\(type.rawValue) "
+        switch kind {
+        case .asOf(let key):
+            words += "as of" + (key.isEmpty ? "" : ", a table by \(key.joined(separator: ", "))")
+        }
+        words += ", \(alias)"
+        if let condition { words += " where \(condition)" }
+        if let timeToLive { words += ", kept \(timeToLive.text)" }
+        return words
+    }
+}
+
+extension JoinSideShape {
+    /// What the side is, on one line.
+    var text: String {
+        switch self {
+        case .left: return "left rows"
+        case .right(let left, let alias, let leftKeys, _, let kept, let tableKey):
+            let columns = leftKeys.map { left.fields[$0].name }.joined(separator: ", ")
+            return "right rows as \(alias) by \(columns), \(kept.count) fields"
+                + (tableKey.isEmpty ? "" : ", behind their key")
+        }
+    }
+}
+
+extension StepFactory {
+    /// The operator for one side of a join.
+    static func makeSide(_ shape: JoinSideShape, _ schema: Schema) -> JoinSide {
+        switch shape {
+        case .left(let alias): JoinSide.left(schema, alias: alias)
+        case .right(let left, let alias, let leftKeys, let rightKeys, let kept, let tableKey):
+            JoinSide.right(
+                schema, left: left, alias: alias, leftKeys: leftKeys, rightKeys: rightKeys,
+                kept: kept, tableKey: tableKey)
+        }
+    }
+
+    /// The operator for a join.
+    static func makeJoin(_ shape: JoinShape, _ step: PlannedStep) throws(JobFailure) -> any Operator
+    {
+        let bare = JoinForm(
+            input: step.inputSchema, right: shape.right, type: shape.type, keys: step.keys)
+        var condition: CompiledExpression?
+        if let text = shape.condition {
+            condition = try compile(text, step, schema: bare.pairSchema)
+        }
+        let form = JoinForm(
+            input: step.inputSchema, right: shape.right, type: shape.type, keys: step.keys,
+            condition: condition, onError: step.onError)
+        switch shape.kind {
+        case .asOf(let key):
+            return TemporalJoin(
+                form: form, hasTableKey: !key.isEmpty, timeToLive: shape.timeToLive)
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import Operators
+import StreamRuntime
+
+/// The sides, the kind and the condition of a join step.
+struct JoinBody: Sendable {
+    /// When a left row and a right row can meet.
+    enum Kind: Sendable {
+        /// The right rows are the changes of a table, kept by these columns; none: by those of the join.
+        case asOf(key: [Located<String>])
+    }
+
+    let with: Located<String>
+    /// What the right row is called.
+    let alias: Located<String>
+    /// The columns that are compared: left, right.
+    let on: [(left: Located<String>, right: Located<String>)]
+    let type: JoinType
+    let kind: Kind
+    let condition: SpecExpression?
+    let timeToLive: Duration?
+}
+
+extension PipelineSpec {
+    /// What the pipeline reads: its inputs, and the other sides of its joins.
+    var inputs: [Located<String>] { from + joined }
+
+    /// The other sides of its joins.
+    var joined: [Located<String>] {
+        steps.compactMap { step in
+            if case .join(let body) = step.action { body.with } else { nil }
+        }
+    }
+}
+
+extension PipelineReader {
+    /// Reads a join step.
+    func join(_ node: SpecNode) -> StepSpec.Action? {
+        guard let with = node["with"]?.located else { return nil }
+        let on: [(left: Located<String>, right: Located<String>)]
+        if case .mapping? = node["on"]?.content {
+            on = node["on"]!.entries.compactMap { entry in
+                entry.value.located.map { (left: entry.name, right: $0) }
+            }
+        } else {
+            on = (node["on"]?.oneOrMore ?? []).compactMap(\.located).map { (left: $0, right: $0) }
+        }
+        let key = node["as_of"]?["key"]?.oneOrMore ?? []
+        let name = with.value.split(separator: ".").last.map(String.init) ?? with.value
+        return .join(
+            JoinBody(
+                with: with,
+                alias: node["as"]?.located ?? Located(value: name, position: with.position),
+                on: on, type: node["type"]?.text.flatMap(JoinType.init) ?? .inner,
+                kind: .asOf(key: key.compactMap(\.located)),
+                condition: node["where"]?.expression, timeToLive: node["ttl"]?.duration))
+    }
+}

@@ -1,0 +1,168 @@
+import Testing
+
+@testable import Pipelines
+
+/// As-of joins from a file to rows.
+@Suite struct AsOfRunTests {
+    private static let files = [
+        "orders.json": """
+        {"id":"o1","sku":"p1","amount":3,"ts":"2026-01-01T00:00:05Z"}
+        {"id":"o2","sku":"p2","amount":1,"ts":"2026-01-01T00:00:06Z"}
+        {"id":"o3","sku":"p1","amount":2,"ts":"2026-01-01T00:00:20Z"}
+        {"id":"o4","sku":"p1","amount":9,"ts":"2026-01-01T00:00:40Z"}
+
+        """,
+        "prices.json": """
+        {"product":"p1","zone":"a","price":"1.50","ts":"2026-01-01T00:00:01Z"}
+        {"product":"p1","zone":"b","price":"1.75","ts":"2026-01-01T00:00:04Z"}
+        {"product":"p1","zone":"a","price":"2.00","ts":"2026-01-01T00:00:10Z"}
+
+        """,
+        "changes.json": """
+        {"op":"c","before":null,"after":{"sku":"p1","name":"apple"},"source":{"ts_ms":1767225601000}}
+        {"op":"u","before":{"sku":"p1","name":"apple"},"after":{"sku":"p1","name":"pear"},"source":{"ts_ms":1767225610000}}
+        {"op":"d","before":{"sku":"p1","name":"pear"},"after":null,"source":{"ts_ms":1767225630000}}
+
+        """,
+    ]
+
+    private static let head = """
+        version: 1
+        job: {name: joins, state: ./state}
+        connections: {local: {embedded: ./topics}}
+        streams:
+          orders:
+            from: {files: orders.json}
+            format: json
+            fields: {id: string, sku: string, amount: int64, note: string, ts: timestamp}
+            time: {field: ts, out_of_orderness: 5s}
+            on_error: fail
+          prices:
+            from: {files: prices.json}
+            format: json
+            fields: {product: string, zone: string, price: "decimal(10,2)", unused: string, ts: timestamp}
+            time: {field: ts, out_of_orderness: 5s}
+            on_error: fail
+          changes:
+            from: {files: changes.json}
+            format: {debezium: {changelog: full}}
+            fields: {sku: string, name: string, at: {type: timestamp, path: source.ts_ms, unit: ms}}
+            time: {field: at, out_of_orderness: 5s}
+            on_error: fail
+        pipelines:
+
+        """
+
+    private static let text =
+        head
+            + """
+              newest:
+                from: orders
+                steps:
+                  - join: {id: newest, with: prices, as: p, on: {sku: product}, type: left, as_of: {}}
+                  - select: {id: id, price: p.price, total: amount * p.price}
+                to: {topic: newest}
+              zones:
+                from: orders
+                steps:
+                  - join: {id: zones, with: prices, on: {sku: product}, as_of: {key: zone}, where: prices.price * amount > 5}
+                  - select: {id: id, zone: prices.zone, price: prices.price}
+                to: {topic: zones}
+              named:
+                from: orders
+                steps:
+                  - join: {id: named, with: changes, as: product, on: sku, type: left, as_of: {}}
+                  - join: {id: priced, with: prices, as: p, on: {sku: product}, type: semi, as_of: {}, where: p.zone = 'a'}
+                  - select: {id: id, name: product.name}
+                to: {topic: named}
+              unknown:
+                from: orders
+                steps:
+                  - join: {id: unknown, with: dear, on: {sku: product}, type: anti, as_of: {}}
+                  - select: {id: id}
+                to: {topic: unknown}
+              dear: {from: prices, steps: [{filter: price >= 2}]}
+            """
+
+    @Test(arguments: [1, 2])
+    func `rows are joined as the file says, on any number of workers`(workers: Int) throws {
+        let found = try JoinPlace.run(
+            AsOfRunTests.text, files: AsOfRunTests.files, workers: workers)
+        #expect(
+            found["newest"] == [
+                #"{"id":"o1","price":1.75,"total":5.25}"#,
+                #"{"id":"o2","price":null,"total":null}"#,
+                #"{"id":"o3","price":2.00,"total":4.00}"#,
+                #"{"id":"o4","price":2.00,"total":18.00}"#,
+            ])
+        #expect(
+            found["zones"] == [
+                #"{"id":"o1","zone":"b","price":1.75}"#, #"{"id":"o4","zone":"a","price":2.00}"#,
+                #"{"id":"o4","zone":"b","price":1.75}"#,
+            ])
+        #expect(
+            found["named"] == [
+                #"{"id":"o3","name":"pear"}"#, #"{"id":"o4","name":null}"#,
+            ])
+        #expect(found["unknown"] == [#"{"id":"o1"}"#, #"{"id":"o2"}"#])
+    }
+
+    @Test func `a pipeline run alone brings what it joins with`() throws {
+        let found = try JoinPlace.run(
+            AsOfRunTests.text, files: AsOfRunTests.files, workers: 1, only: ["unknown"])
+        #expect(found.keys.sorted() == ["unknown"])
+        #expect(found["unknown"]?.count == 2)
+    }
+
+    @Test func `only the fields that are needed of either side are read`() throws {
+        let plan = try JoinPlace.plan(AsOfRunTests.text, only: ["unknown"])
+        let fields = plan.sources.map {
+            "\($0.name): " + $0.fields.map(\.name).joined(separator: " ")
+        }
+        #expect(fields == ["orders: id sku ts", "prices: product price ts"])
+    }
+
+    @Test(arguments: [
+        (
+            "{id: j, with: orders2, on: sku, as_of: {}}",
+            "error[E202]: there is no stream or pipeline \"orders2\""
+        ),
+        (
+            "{id: j, with: prices, on: sku, as_of: {}}",
+            "error[E206]: \"on\" of step \"j\", for prices,"
+        ),
+        (
+            "{id: j, with: prices, on: {amount: product}, as_of: {}}",
+            "error[E320]: \"amount\" is int64, and \"product\" of prices is string"
+        ),
+        (
+            "{id: j, with: prices, as: note, on: {sku: product}, as_of: {}}",
+            "error[E308]: there is already a column \"note\""
+        ),
+        (
+            "{id: j, with: prices, on: {sku: product}, as_of: {}, where: prices.prize > 1}",
+            "error[E301]"
+        ),
+        (
+            "{id: j, with: prices, on: {sku: product}, as_of: {key: zones}}",
+            "error[E206]: the key of prices names \"zones\""
+        ),
+        ("{id: j, with: j, on: sku, as_of: {}}", "error[E204]: \"j\" reads from itself"),
+        ("{id: j, with: prices, on: {sku: product}}", "error[E107]"),
+    ])
+    func `a wrong join is told with its place`(join: String, message: String) {
+        let text =
+            AsOfRunTests.head
+            + "  j: {from: orders, steps: [{join: \(join)}], to: {topic: out}}\n"
+        let problems = JoinPlace.problems(text)
+        #expect(problems.contains(message), "\(problems)")
+    }
+
+    @Test func `changed rows cannot be on the left`() {
+        let text =
+            AsOfRunTests.head
+            + "  j: {from: changes, steps: [{join: {id: j, with: prices, on: {sku: product}, as_of: {}}}], to: {topic: out}}\n"
+        let problems = JoinPlace.problems(text)
+        #expect(problems.contains("error[E312]: a join cannot take back left rows"), "\(problems)")
+    }
+}
