@@ -78,7 +78,7 @@ import Testing
                   - unnest: items as item
                   - route: [{when: item > 3, to: {topic: large}}]
                   - select: {id: id, user: user, item: item, ts: ts}
-                  - join: {id: j, with: all, as: other, on: id, type: left, as_of: {key: user}, where: other.amount > item}
+                  - join: {id: with_others, with: all, as: other, on: id, type: left, as_of: {key: user}, where: other.amount > item}
                   - deduplicate: {id: a, by: [id, item], within: 1h}
                   - latest: {id: b, by: id, order: ts, stale: {to: {topic: stale}}}
                   - rolling: {id: c, by: user, over: [1h, 1d], select: {"n_{over}": count(*)}, delay: 1m}
