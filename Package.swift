@@ -35,6 +35,7 @@ let package = Package(
         .systemLibrary(name: "CXXHash"),
         .systemLibrary(name: "CCurl"),
         .systemLibrary(name: "CHiredis"),
+        .systemLibrary(name: "CExpat"),
         .target(name: "CPlatform", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CDigest"),
         .target(
@@ -71,7 +72,9 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Connectors",
-            dependencies: ["StreamRuntime", "FeatureServe", "Codecs", "HTTP", "CRdKafka"],
+            dependencies: [
+                "StreamRuntime", "FeatureServe", "Codecs", "HTTP", "CRdKafka", "CExpat",
+            ],
             swiftSettings: strict),
         .target(
             name: "Pipelines",

@@ -6,6 +6,8 @@ public enum FileLayout: Equatable, Sendable {
     case lines
     /// A CSV row a record; quoted cells may hold line ends.
     case csv(CSVDialect)
+    /// A file is one record.
+    case whole
     /// Avro object container files, which say themselves where records are.
     case avro
 
@@ -16,6 +18,7 @@ public enum FileLayout: Equatable, Sendable {
     func recordEnd(
         _ text: UnsafePointer<UInt8>, from start: Int, to end: Int, lines: inout Int
     ) -> Int {
+        if self == .whole { return -1 }
         guard case .csv(let dialect) = self else {
             guard let found = memchr(text + start, 0x0A, end - start) else { return -1 }
             lines += 1

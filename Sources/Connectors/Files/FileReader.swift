@@ -172,8 +172,10 @@ final class FileReader: PartitionReader {
             let line = position
             at = end
             position += Int64(lines)
-            if end > start, room[end - 1] == 0x0A { end -= 1 }
-            if end > start, room[end - 1] == 0x0D { end -= 1 }
+            if layout != .whole {
+                if end > start, room[end - 1] == 0x0A { end -= 1 }
+                if end > start, room[end - 1] == 0x0D { end -= 1 }
+            }
             var first = start
             while first < end, room[first] == 0x20 || room[first] == 0x09 { first += 1 }
             if first < end { return (start, end - start, line) }

@@ -110,7 +110,8 @@ public final class CSVRecordDecoder: RecordDecoder {
         while start < end, arena.base[start] == 0x20 { start += 1 }
         while end > start, arena.base[end - 1] == 0x20 { end -= 1 }
         try TextValue.append(
-            arena.base + start, end - start, unit: field.unit, named: true, to: column)
+            arena.base + start, end - start, unit: field.unit, zone: field.zone, named: true,
+            to: column)
     }
 
     private func isNull(_ text: UnsafePointer<UInt8>, _ length: Int) -> Bool {

@@ -76,12 +76,14 @@ public final class DebeziumRecordDecoder: RecordDecoder {
         guard field.path.count > 1, field.path[0] == "row" else { return field }
         return RecordField(
             field.name, field.type, path: field.path.dropFirst().joined(separator: "."),
-            isRequired: field.isRequired, unit: field.unit, takesAnyText: field.takesAnyText)
+            isRequired: field.isRequired, unit: field.unit, zone: field.zone,
+            takesAnyText: field.takesAnyText)
     }
 
     private static func optional(_ field: RecordField) -> RecordField {
         RecordField(
             field.name, field.type, path: field.path.joined(separator: "."), unit: field.unit,
+            zone: field.zone,
             takesAnyText: field.takesAnyText)
     }
 

@@ -11,7 +11,8 @@ struct JSONLeaf {
     init(_ field: RecordField, column: Int, decimals: DebeziumDecimals) {
         name = field.name
         shape = JSONShape(
-            field.type, unit: field.unit, takesAnyText: field.takesAnyText, decimals: decimals)
+            field.type, unit: field.unit, zone: field.zone, takesAnyText: field.takesAnyText,
+            decimals: decimals)
         isRequired = field.isRequired
         self.column = column
     }
@@ -163,6 +164,8 @@ final class JSONDocumentReader {
         case .bool:
             guard first == 0x74 || first == 0x66 else { throw mismatch(span, "a bool") }
             column.append(first == 0x74)
+        case .list where first == 0x7B && shape.isMap:
+            try appendMap(span, shape, to: column, depth: depth)
         case .list:
             guard first == 0x5B else { throw mismatch(span, "a list") }
             try appendList(span, shape, to: column, depth: depth)
@@ -186,7 +189,7 @@ final class JSONDocumentReader {
                 isText ? textView(span) : ByteView.pack(start: span.start, length: span.length)
             try TextValue.append(
                 UnsafePointer(arena.base) + ByteView.start(view), ByteView.length(view),
-                unit: shape.unit, named: isText, to: column)
+                unit: shape.unit, zone: shape.zone, named: isText, to: column)
         }
     }
 
@@ -296,6 +299,43 @@ final class JSONDocumentReader {
             } catch {
                 throw error.inside("[\(elements.count - from)]")
             }
+            scanner.text = UnsafePointer(arena.base)
+        }
+        column.appendList(from: from)
+    }
+
+    /// A list of the members of an object whose names are data: `{key, value}` each, in their order.
+    private func appendMap(
+        _ span: JSONSpan, _ shape: JSONShape, to column: Column, depth: Int
+    ) throws(ValueProblem) {
+        let elements = column.children[0]
+        let from = elements.count
+        let key = shape.inner[0].inner[0]
+        let value = shape.inner[0].inner[1]
+        var scanner = JSONScanner(
+            UnsafePointer(arena.base), from: span.start, to: span.start + span.length)
+        scanner.position += 1
+        var isFirst = true
+        while scanner.enterMember(isFirst: isFirst) == true {
+            isFirst = false
+            let nameStart = scanner.position
+            scanner.sawEscape = false
+            _ = scanner.skipString()
+            let name = JSONSpan(
+                start: nameStart, length: scanner.position - nameStart,
+                hasEscape: scanner.sawEscape, isBlocked: false)
+            _ = scanner.skipColon()
+            let start = scanner.position
+            scanner.sawEscape = false
+            _ = scanner.skipValue(depth: depth + 1)
+            let member = JSONSpan(
+                start: start, length: scanner.position - start, hasEscape: scanner.sawEscape,
+                isBlocked: false)
+            do throws(ValueProblem) {
+                try append(name, key, to: elements.children[0], depth: depth + 1)
+                try append(member, value, to: elements.children[1], depth: depth + 1)
+            } catch { throw error.inside("[\(elements.count - from)]") }
+            elements.appendStructure()
             scanner.text = UnsafePointer(arena.base)
         }
         column.appendList(from: from)

@@ -108,7 +108,8 @@ final class JSONFastReader {
         case .int64: return .int64
         case .float64: return .float64
         case .decimal(let precision, _): return precision <= 38 ? .decimal : .unusual
-        case .timestamp: return .timestamp
+        case .timestamp:
+            return field.zone == nil && field.unit != .basic ? .timestamp : .unusual
         case .bool: return .bool
         case .date, .bytes, .list, .structure, .interval: return .unusual
         }

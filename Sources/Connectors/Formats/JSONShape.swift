@@ -67,6 +67,7 @@ final class JSONMembers {
 final class JSONShape {
     let type: ColumnType
     let unit: TimeUnit
+    let zone: LocalZone?
     let takesAnyText: Bool
     let decimals: DebeziumDecimals
     /// A struct's members; leaf i is its field i.
@@ -74,27 +75,38 @@ final class JSONShape {
     /// A struct's fields, or a list's element.
     let inner: [JSONShape]
     let innerNames: [String]
+    /// Whether a list also takes an object, as a list of its members.
+    let isMap: Bool
 
     init(
-        _ type: ColumnType, unit: TimeUnit, takesAnyText: Bool, decimals: DebeziumDecimals
+        _ type: ColumnType, unit: TimeUnit, zone: LocalZone?, takesAnyText: Bool,
+        decimals: DebeziumDecimals
     ) {
         self.decimals = decimals
         self.type = type
         self.unit = unit
+        self.zone = zone
         self.takesAnyText = takesAnyText
+        if case .list(.structure(let fields)) = type {
+            isMap = fields.map(\.name) == ["key", "value"] && fields[0].type == .string
+        } else {
+            isMap = false
+        }
         switch type {
         case .structure(let fields):
             let members = JSONMembers()
             for (leaf, field) in fields.enumerated() { members.add([field.name], leaf: leaf) }
             self.members = members
             inner = fields.map {
-                JSONShape($0.type, unit: unit, takesAnyText: takesAnyText, decimals: decimals)
+                JSONShape(
+                    $0.type, unit: unit, zone: zone, takesAnyText: takesAnyText, decimals: decimals)
             }
             innerNames = fields.map(\.name)
         case .list(let element):
             members = nil
             inner = [
-                JSONShape(element, unit: unit, takesAnyText: takesAnyText, decimals: decimals)
+                JSONShape(
+                    element, unit: unit, zone: zone, takesAnyText: takesAnyText, decimals: decimals)
             ]
             innerNames = []
         default:

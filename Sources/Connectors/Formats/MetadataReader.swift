@@ -61,7 +61,9 @@ final class MetadataReader {
         case .string:
             guard isUTF8(text, length) else { throw ValueProblem("is not UTF-8") }
             column.append(view: view)
-        default: try TextValue.append(text, length, unit: field.unit, named: true, to: column)
+        default:
+            try TextValue.append(
+                text, length, unit: field.unit, zone: field.zone, named: true, to: column)
         }
     }
 

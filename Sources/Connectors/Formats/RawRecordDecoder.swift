@@ -52,7 +52,8 @@ public final class RawRecordDecoder: RecordDecoder {
         if !field.type.isBytes {
             do {
                 return try TextValue.append(
-                    text, ByteView.length(view), unit: field.unit, named: true, to: column)
+                    text, ByteView.length(view), unit: field.unit, zone: field.zone, named: true,
+                    to: column)
             } catch {
                 throw error.inside(field.name)
             }

@@ -16,6 +16,8 @@ public struct RecordField: Sendable {
     public let isRequired: Bool
     /// What a number stands for where a timestamp or a date is expected.
     public let unit: TimeUnit
+    /// Where clocks show the times that are written without a zone; nil for UTC.
+    public let zone: LocalZone?
     /// Whether a string field also takes numbers, booleans, objects and arrays, as their JSON text.
     public let takesAnyText: Bool
 
@@ -30,14 +32,27 @@ public struct RecordField: Sendable {
     /// - Shape: `path` in dots ("data.object.id"); without one the field's name is its path.
     public init(
         _ name: String, _ type: ColumnType, path: String? = nil, from: Origin = .value,
-        isRequired: Bool = false, unit: TimeUnit = .automatic, takesAnyText: Bool = false
+        isRequired: Bool = false, unit: TimeUnit = .automatic, zone: LocalZone? = nil,
+        takesAnyText: Bool = false
+    ) {
+        self.init(
+            name, type, members: path.map { $0.split(separator: ".").map(String.init) } ?? [name],
+            from: from, isRequired: isRequired, unit: unit, zone: zone, takesAnyText: takesAnyText)
+    }
+
+    /// Declares a field whose path is these members; a format with paths of its own has one member.
+    public init(
+        _ name: String, _ type: ColumnType, members: [String], from: Origin = .value,
+        isRequired: Bool = false, unit: TimeUnit = .automatic, zone: LocalZone? = nil,
+        takesAnyText: Bool = false
     ) {
         self.name = name
         self.type = type
         self.from = from
-        self.path = path.map { $0.split(separator: ".").map(String.init) } ?? [name]
+        path = members
         self.isRequired = isRequired
         self.unit = unit
+        self.zone = zone
         self.takesAnyText = takesAnyText
     }
 
@@ -56,6 +71,8 @@ public enum TimeUnit: String, Sendable, CaseIterable {
     case microseconds = "us"
     case nanoseconds = "ns"
     case days
+    /// Digits of a calendar and a clock: yyyymmdd, yyyymmddhhmm, yyyymmddhhmmss; zeros are no date.
+    case basic
 
     /// The microseconds of one unit as a power of ten; nil when numbers are refused, and negative
     /// for a unit finer than a microsecond.
@@ -65,7 +82,7 @@ public enum TimeUnit: String, Sendable, CaseIterable {
         case .seconds: 6
         case .microseconds: 0
         case .nanoseconds: -3
-        case .iso, .days: nil
+        case .iso, .days, .basic: nil
         }
     }
 }

@@ -24,9 +24,14 @@ enum TextValue {
     /// - Parameter named: "NaN", "Infinity" and "-Infinity" are doubles.
     /// - Throws: with the text and what was expected, when it is not a value of the column's type.
     static func append(
-        _ text: UnsafePointer<UInt8>, _ length: Int, unit: TimeUnit, named: Bool,
-        to column: Column
+        _ text: UnsafePointer<UInt8>, _ length: Int, unit: TimeUnit, zone: LocalZone? = nil,
+        named: Bool, to column: Column
     ) throws(ValueProblem) {
+        if length > 1, text[length - 1] == 0x2D, text[0] &- 0x30 <= 9 || text[0] == 0x2E,
+            column.type.isNumber
+        {
+            return try appendNegative(text, length - 1, to: column)
+        }
         switch column.type {
         case .int64:
             var value: Int64 = 0
@@ -43,8 +48,13 @@ enum TextValue {
                 readDecimal(text, length, precision: precision, scale: scale, into: &value),
                 text, length, column.type)
             column.append(value)
-        case .timestamp: column.append(try timestamp(text, length, unit: unit))
-        case .date: column.append(try date(text, length, unit: unit))
+        case .timestamp, .date:
+            if unit == .basic, isZeros(text, length) { return column.appendNull() }
+            if column.type == .date {
+                column.append(try date(text, length, unit: unit))
+            } else {
+                column.append(try timestamp(text, length, unit: unit, zone: zone))
+            }
         case .bool: column.append(try bool(text, length))
         case .bytes:
             var bytes = [UInt8](repeating: 0, count: length / 4 * 3 + 3)
@@ -78,13 +88,43 @@ enum TextValue {
         }
     }
 
+    /// A number whose minus stands behind it ("10.000-", as SAP writes), its `length` bytes before that.
+    private static func appendNegative(
+        _ text: UnsafePointer<UInt8>, _ length: Int, to column: Column
+    ) throws(ValueProblem) {
+        var turned: [UInt8] = [0x2D]
+        turned.append(contentsOf: UnsafeBufferPointer(start: text, count: length))
+        guard !turned.contains(0x65), !turned.contains(0x45) else {
+            throw ValueProblem("\(excerpt(text, length + 1)) is not a \(column.type)")
+        }
+        try append(turned, turned.count, unit: .automatic, named: false, to: column)
+    }
+
+    /// Whether a date is written as nothing but zeros, which stands for none.
+    private static func isZeros(_ text: UnsafePointer<UInt8>, _ length: Int) -> Bool {
+        for at in 0..<length where text[at] != 0x30 { return false }
+        return length > 0
+    }
+
     /// A timestamp in microseconds, of ISO-8601 text or a number of units.
+    ///
+    /// - Parameter zone: where clocks show what text without a zone says; UTC when nil.
     static func timestamp(
-        _ text: UnsafePointer<UInt8>, _ length: Int, unit: TimeUnit
+        _ text: UnsafePointer<UInt8>, _ length: Int, unit: TimeUnit, zone: LocalZone? = nil
     ) throws(ValueProblem) -> Int64 {
-        let micros = TimeText.readTimestamp(text, length)
+        let micros =
+            unit == .basic
+            ? TimeText.readBasic(text, length, zone: zone)
+            : TimeText.readTimestamp(text, length, zone: zone)
         if micros > TimeText.outOfRange { return micros }
         if micros == TimeText.outOfRange { throw outOfRange(text, length) }
+        if unit == .basic {
+            let extended = TimeText.readTimestamp(text, length, zone: zone)
+            if extended > TimeText.outOfRange { return extended }
+            throw ValueProblem(
+                "\(excerpt(text, length)) is not a time as yyyymmdd or yyyymmddhhmmss")
+        }
+        if let micros = TimeText.readODataDate(text, length) { return micros }
         guard let number = DecimalText.read(text, length) else {
             throw ValueProblem("\(excerpt(text, length)) is not a timestamp")
         }
@@ -111,6 +151,10 @@ enum TextValue {
     static func date(
         _ text: UnsafePointer<UInt8>, _ length: Int, unit: TimeUnit
     ) throws(ValueProblem) -> Int64 {
+        if unit == .basic, length == 8 || length == 6 {
+            let micros = TimeText.readBasic(text, length, zone: nil)
+            if micros > TimeText.outOfRange { return micros / 86_400_000_000 }
+        }
         let days = TimeText.readDate(text, length)
         if days > TimeText.outOfRange { return days }
         if days == TimeText.outOfRange { throw outOfRange(text, length) }
@@ -179,5 +223,15 @@ extension Column {
     func adopt(_ arena: ByteArena) {
         if type.isBytes { self.arena = arena }
         for child in children { child.adopt(arena) }
+    }
+}
+
+extension ColumnType {
+    /// Whether values are numbers.
+    fileprivate var isNumber: Bool {
+        switch self {
+        case .int64, .float64, .decimal: true
+        default: false
+        }
     }
 }

@@ -432,7 +432,9 @@ enum Catalog {
                                 meaning: "The column's type."),
                             KeyShape(
                                 name: "path", shape: .text(.any),
-                                meaning: "Where in the record it is: a.b.c, or the CSV column."),
+                                meaning:
+                                    "Where in the record it is: a.b.c, the CSV column, or as the format has it."
+                            ),
                             KeyShape(
                                 name: "required", shape: .text(.boolean),
                                 meaning: "Whether a record without it is an error; false otherwise."
@@ -442,6 +444,11 @@ enum Catalog {
                                 shape: .text(
                                     .words(PlannedField.TimeUnit.allCases.map(\.rawValue))),
                                 meaning: "How a timestamp is written."),
+                            KeyShape(
+                                name: "zone", shape: .text(.any),
+                                meaning:
+                                    "The time zone of times that are written without one, such as Europe/Berlin; UTC when not given."
+                            ),
                             KeyShape(
                                 name: "from", shape: .text(.fieldOrigin),
                                 meaning: "A part of the record other than its value."),

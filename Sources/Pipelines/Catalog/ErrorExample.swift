@@ -173,6 +173,9 @@ extension ErrorExample {
             code: .schemaFile, right: "format: json",
             wrong: "format: {protobuf: {descriptor: orders.desc, message: shop.Order}}"
         ),
+        .init(
+            code: .badPath, right: "format: json",
+            wrong: "format: {xml: {record: orders/@id}}"),
         .init(code: .expression, right: "amount > 100", wrong: "amuont > 100"),
         .init(code: .wrongFormat, right: "format: json", wrong: "format: avro"),
         .init(code: .notBoolean, right: "amount > 100", wrong: "amount"),

@@ -80,7 +80,85 @@ enum Formats {
                     meaning: "What stands before the message; none when not given."),
             ], "A Protobuf message a record."
         ),
+        (
+            .xml,
+            [
+                KeyShape(
+                    name: "record", shape: .text(.any),
+                    meaning:
+                        "The element that makes a row, by its path from the root: a/b/c; the root when not given."
+                )
+            ], "An XML document a record, a row for each of its elements of one kind."
+        ),
+        (
+            .fixedWidth,
+            [
+                KeyShape(
+                    name: "columns",
+                    shape: .table(
+                        TableShape(
+                            what: "column", key: .any,
+                            value: .either([
+                                .text(.any),
+                                .mapping(
+                                    MappingShape(
+                                        what: "column",
+                                        keys: [
+                                            KeyShape(
+                                                name: "at", shape: .text(.any), isRequired: true,
+                                                meaning: "Its positions, counted from 1: 20-28."),
+                                            KeyShape(
+                                                name: "decimals", shape: .text(.integer(0...18)),
+                                                meaning:
+                                                    "How many of its digits stand behind a point that is not written."
+                                            ),
+                                        ])),
+                            ]))), isRequired: true,
+                    meaning: "The columns: NAME: \"1-6\", or a mapping."),
+                KeyShape(
+                    name: "record", shape: .text(.any),
+                    meaning:
+                        "The lines that are rows, by the text they have at a place: 1-2=10; all when not given."
+                ),
+                KeyShape(
+                    name: "encoding", shape: .text(.words(["utf-8", "latin-1"])),
+                    meaning: "The encoding of the text."),
+            ], "A line a record, its columns at fixed positions."
+        ),
+        (
+            .x12, segments(message: "846"),
+            "ANSI X12 interchanges, a row for each segment of one kind."
+        ),
+        (
+            .edifact, segments(message: "INVRPT"),
+            "UN/EDIFACT interchanges, a row for each segment of one kind."
+        ),
+        (.canal, changes, "Changes of table rows as Alibaba Canal writes them."),
+        (.maxwell, changes, "Changes of table rows as Maxwell writes them."),
+        (.ogg, changes, "Changes of table rows as Oracle GoldenGate writes them."),
         (.raw, [], "The record's bytes as they are."),
+    ]
+
+    private static func segments(message: String) -> [KeyShape] {
+        [
+            KeyShape(
+                name: "record", shape: .text(.any),
+                meaning: "The segment that begins a row: LIN; without it a message is one."),
+            KeyShape(
+                name: "group", shape: .text(.any),
+                meaning:
+                    "The segment that begins a group of rows within a message, whose fields they share."
+            ),
+            KeyShape(
+                name: "message", shape: .text(.any),
+                meaning: "The kind of message to read: \(message); others are passed over."),
+        ]
+    }
+
+    private static let changes: [KeyShape] = [
+        KeyShape(
+            name: "changelog", shape: .text(.words(Changelog.allCases.map(\.rawValue))),
+            meaning: "As with debezium: rows update and delete earlier ones.")
     ]
 
     /// The formats of outputs.

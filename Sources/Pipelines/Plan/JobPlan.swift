@@ -164,7 +164,9 @@ struct PlannedSource: Equatable, Sendable {
 struct PlannedFormat: Equatable, Sendable {
     /// The formats there are.
     enum Kind: String, CaseIterable, Sendable {
-        case json, csv, debezium, avro, protobuf, raw
+        case json, csv, debezium, avro, protobuf, raw, xml
+        case fixedWidth = "fixed_width"
+        case x12, edifact, canal, maxwell, ogg
     }
 
     let kind: Kind
@@ -180,6 +182,14 @@ struct PlannedFormat: Equatable, Sendable {
     }
 
     func option(_ name: String) -> String? { options.first { $0.name == name }?.value }
+
+    /// Whether the paths of fields are the format's own, not names with dots between them.
+    var hasOwnPaths: Bool {
+        switch kind {
+        case .xml, .fixedWidth, .x12, .edifact: true
+        default: false
+        }
+    }
 
     /// Whether records are Avro.
     var isAvro: Bool { kind == .avro || option("encoding") == "avro" }
@@ -199,7 +209,7 @@ struct PlannedFormat: Equatable, Sendable {
 struct PlannedField: Equatable, Sendable {
     /// How a number stands for a moment.
     enum TimeUnit: String, CaseIterable, Sendable {
-        case iso, s, ms, us, ns, days
+        case iso, s, ms, us, ns, days, basic
     }
 
     /// What part of the record the field is read from.
@@ -217,6 +227,8 @@ struct PlannedField: Equatable, Sendable {
     /// The unit of a timestamp given as a number; nil when the file does not say.
     let unit: TimeUnit?
     let from: Origin
+    /// The time zone of a timestamp written without one; nil for UTC.
+    var zone: String?
 }
 
 /// One output of a source or a step.

@@ -101,7 +101,7 @@ extension Planner {
         var fields = stream.fields.map {
             PlannedField(
                 name: $0.name.value, path: $0.path, type: $0.type, isRequired: $0.isRequired,
-                unit: $0.unit, from: $0.from)
+                unit: $0.unit, from: $0.from, zone: $0.zone?.value)
         }
         let timeField = stream.timeField.value
         if let declared = fields.first(where: { $0.name == timeField }) {
@@ -159,6 +159,7 @@ extension Planner {
     /// The stream's format with what its descriptor file says, once the fields are held against it.
     private func described(_ stream: StreamSpec, _ fields: [PlannedField]) -> PlannedFormat {
         var format = stream.format
+        if format.kind.isExchanged { checkExchanged(stream, fields) }
         guard format.kind == .protobuf, let path = format.option("descriptor") else {
             return format
         }

@@ -54,6 +54,7 @@ struct SourceFactory {
                 switch source.format.kind {
                 case .csv: .csv(DecoderFactory.dialect(source.format))
                 case .avro: .avro
+                case .xml, .x12, .edifact: .whole
                 default: .lines
                 }
             return FileSource(path: path, layout: layout)
@@ -83,14 +84,78 @@ enum DecoderFactory {
                 return try protobuf(source.format, fields: source.fields)
             } catch { preconditionFailure("the planner has made this decoder before: \(error)") }
         case .raw: return RawRecordDecoder(fields: fields)
+        case .xml, .fixedWidth, .x12, .edifact, .canal, .maxwell, .ogg:
+            do throws(FormatProblem) {
+                return try exchanged(source.format, fields: source.fields)
+            } catch {
+                preconditionFailure("the planner has made this decoder before: \(error.reason)")
+            }
         }
+    }
+
+    /// A decoder of what businesses and databases exchange besides the formats above.
+    ///
+    /// - Throws: why the format cannot read a field as declared.
+    static func exchanged(
+        _ format: PlannedFormat, fields planned: [PlannedField]
+    ) throws(FormatProblem) -> any RecordDecoder {
+        let fields = DecoderFactory.fields(planned)
+        switch format.kind {
+        case .xml: return try XMLRecordDecoder(fields: fields, record: format.option("record"))
+        case .x12, .edifact:
+            return try SegmentRecordDecoder(
+                fields: fields,
+                layout: .init(
+                    format.kind == .x12 ? .x12 : .edifact, record: format.option("record") ?? "",
+                    group: format.option("group"), message: format.option("message")))
+        case .fixedWidth:
+            let layout = try fixedLayout(format)
+            for field in fields where field.from == .value {
+                let name = field.path.joined(separator: ".")
+                if !layout.columns.contains(where: { $0.name == name }) {
+                    throw FormatProblem(
+                        field: field.name, reason: "the lines have no column \"\(name)\"")
+                }
+            }
+            return FixedWidthRecordDecoder(fields: fields, layout: layout)
+        default:
+            guard let style = ChangeStyle(rawValue: format.kind.rawValue) else {
+                preconditionFailure("\(format.kind) has a decoder of its own")
+            }
+            return ChangeRecordDecoder(
+                fields: fields, style: style, changelog: format.changelog)
+        }
+    }
+
+    private static func fixedLayout(
+        _ format: PlannedFormat
+    ) throws(FormatProblem) -> FixedWidthLayout {
+        let columns = format.options.compactMap { option -> FixedWidthLayout.Column? in
+            guard option.name.hasPrefix("columns.") else { return nil }
+            let parts = option.value.split(separator: "/")
+            return FixedWidthLayout.Column(
+                String(option.name.dropFirst(8)), at: parts.first.map(String.init) ?? "",
+                decimals: parts.count > 1 ? Int(parts[1]) ?? 0 : 0)
+        }
+        guard
+            let layout = FixedWidthLayout(
+                columns: columns,
+                encoding: format.option("encoding").flatMap { .init(rawValue: $0) } ?? .utf8,
+                record: format.option("record"))
+        else {
+            throw FormatProblem(
+                field: "", reason: "a record is chosen by the text at its positions, such as 1-2=10"
+            )
+        }
+        return layout
     }
 
     private static func fields(_ fields: [PlannedField]) -> [RecordField] {
         fields.map { field in
             RecordField(
-                field.name, field.type, path: field.path.joined(separator: "."),
-                from: origin(field.from), isRequired: field.isRequired, unit: unit(field.unit))
+                field.name, field.type, members: field.path, from: origin(field.from),
+                isRequired: field.isRequired, unit: unit(field.unit),
+                zone: field.zone.flatMap(LocalZone.named))
         }
     }
 
@@ -160,6 +225,7 @@ enum DecoderFactory {
         case .us: .microseconds
         case .ns: .nanoseconds
         case .days: .days
+        case .basic: .basic
         }
     }
 }

@@ -43,6 +43,7 @@ enum DiagnosticCode: String, CaseIterable, Sendable {
     case wrongFormat = "E216"
     case schemaFile = "E220"
     case notInTest = "E230"
+    case badPath = "E240"
 
     case expression = "E301"
     case notBoolean = "E302"
@@ -118,6 +119,8 @@ extension DiagnosticCode {
             "A job cut into shares uses what only one process can have, or what its shares cannot agree on."
         case .schemaFile:
             "A file that describes records cannot be read, or does not describe a field as declared."
+        case .badPath:
+            "The path of a field, or an option, that the stream's format cannot follow."
         case .wrongFormat:
             "A format that cannot be used here, or whose schema is not known or cannot be read."
         case .expression: "An expression cannot be read, or its types do not fit."

@@ -154,6 +154,7 @@ struct FieldSpec: Sendable {
     let isRequired: Bool
     let unit: PlannedField.TimeUnit?
     let from: PlannedField.Origin
+    var zone: Located<String>?
 }
 
 /// An entry of `pipelines:`.

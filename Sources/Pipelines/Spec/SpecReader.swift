@@ -1,3 +1,4 @@
+import Connectors
 import HTTP
 import Redis
 import StreamRuntime
@@ -216,7 +217,7 @@ struct SpecReader {
             let onError = node["on_error"].flatMap(SpecReader.policy)
         else { return nil }
         let declared = node["fields"]?.entries ?? []
-        let fields = declared.compactMap(field)
+        let fields = declared.compactMap { field($0, hasOwnPaths: format.hasOwnPaths) }
         return StreamSpec(
             name: entry.name, origin: origin, connection: node["from"]?["connection"]?.located,
             key: (node["from"]?["key"]?.oneOrMore ?? []).compactMap(\.located), format: format,
@@ -235,7 +236,7 @@ struct SpecReader {
         }
         guard let entry = node.entries.first, let kind = PlannedFormat.Kind(rawValue: entry.key)
         else { return nil }
-        let options = entry.value.entries.compactMap { option -> PlannedFormat.Option? in
+        var options = entry.value.entries.compactMap { option -> PlannedFormat.Option? in
             let items = option.value.oneOrMore.compactMap(\.text)
             for item in option.value.oneOrMore
             where ["delimiter", "quote", "escape"].contains(option.key)
@@ -253,10 +254,13 @@ struct SpecReader {
             guard !items.isEmpty else { return nil }
             return .init(name: option.key, value: items.joined(separator: ","))
         }
+        for column in entry.value["columns"]?.entries ?? [] {
+            options.append(fixedColumn(column))
+        }
         return PlannedFormat(kind: kind, options: options.sorted { $0.name < $1.name })
     }
 
-    private func field(_ entry: SpecNode.Entry) -> FieldSpec? {
+    private func field(_ entry: SpecNode.Entry, hasOwnPaths: Bool) -> FieldSpec? {
         let node = entry.value
         let written = node.text ?? node["type"]?.text
         guard let written, let type = try? TypeText.parse(written) else { return nil }
@@ -276,17 +280,43 @@ struct SpecReader {
                 at: from.position,
                 fix: "change its type")
         }
-        if let unit = node["unit"], type != .timestamp {
+        if let unit = node["unit"], type.hasNoTime, type != .date || unit.text != "basic" {
             diagnostics.report(
                 .conflictingKeys, "\"unit\" is for timestamps; \"\(entry.key)\" is \(type)",
                 at: unit.position, fix: "remove it, or write type: timestamp")
         }
+        if let zone = node["zone"], let name = zone.text, LocalZone.named(name) == nil {
+            diagnostics.report(
+                .badValue, "there is no time zone \"\(name)\"", at: zone.position,
+                fix: "write a name of the IANA database, such as Europe/Berlin")
+        } else if let zone = node["zone"], type.hasNoTime {
+            diagnostics.report(
+                .conflictingKeys, "\"zone\" is for timestamps; \"\(entry.key)\" is \(type)",
+                at: zone.position, fix: "remove it, or write type: timestamp")
+        }
         let path = node["path"]?.text
         return FieldSpec(
             name: entry.name,
-            path: path.map { $0.split(separator: ".").map(String.init) } ?? [entry.key],
+            path: path.map { text in
+                hasOwnPaths ? [text] : text.split(separator: ".").map(String.init)
+            } ?? [entry.key],
             type: type, isRequired: node["required"]?.text == "true",
-            unit: node["unit"]?.text.flatMap(PlannedField.TimeUnit.init(rawValue:)), from: origin)
+            unit: node["unit"]?.text.flatMap(PlannedField.TimeUnit.init(rawValue:)), from: origin,
+            zone: node["zone"]?.located)
+    }
+
+    /// A column of a fixed-width line, its place and the digits behind its point in one text.
+    private func fixedColumn(_ entry: SpecNode.Entry) -> PlannedFormat.Option {
+        let node = entry.value
+        let place = node.text ?? node["at"]?.text ?? ""
+        let decimals = node["decimals"]?.integer ?? 0
+        if FixedWidthLayout.Column(entry.key, at: place) == nil {
+            diagnostics.report(
+                .badValue, "\"\(place)\" is not a range of positions",
+                at: (node["at"] ?? node).position,
+                fix: "count characters from 1: \(entry.key): \"1-6\"")
+        }
+        return .init(name: "columns.\(entry.key)", value: "\(place)/\(decimals)")
     }
 
     /// What an origin gives, when that is not of `type`.
@@ -330,4 +360,16 @@ extension SpecNode {
 
 extension SpecNode.Entry {
     var name: Located<String> { Located(value: key, position: keyPosition) }
+}
+
+extension ColumnType {
+    /// Whether nothing in a value is a timestamp.
+    fileprivate var hasNoTime: Bool {
+        switch self {
+        case .timestamp: false
+        case .list(let element): element.hasNoTime
+        case .structure(let fields): fields.allSatisfy(\.type.hasNoTime)
+        default: true
+        }
+    }
 }
