@@ -245,13 +245,55 @@ final class GRPCConnection: ChannelInboundHandler {
             reply?.assumeIsolated().whenComplete { [weak self] result in
                 self?.written(stream, result)
             }
-            if let deadline = call.deadline { expire(stream, at: deadline) }
+            if let deadline = call.deadline {
+                expire(stream, at: deadline, "the write was not durable in time")
+            }
+        case .lookup, .onlineRead:
+            guard let loop = context?.eventLoop else { return }
+            var notes: [LookupNote] = []
+            var later: EventLoopFuture<WriteQueue.Reply>?
+            try message.lend { bytes throws(GRPCProblem) in
+                (notes, later) = try responder.look(
+                    call.head, bytes, for: call.caller, millis: GRPCConnection.millisLeft(call),
+                    on: loop, into: output)
+            }
+            guard let later else { return reply(stream, output, notes) }
+            later.assumeIsolated().whenComplete { [weak self] result in
+                self?.looked(stream, result)
+            }
+            if let deadline = call.deadline {
+                expire(stream, at: deadline, "the call's time was over before its answer")
+            }
         default:
             try message.lend { bytes throws(GRPCProblem) in
-                try responder.answer(method, bytes, for: call.caller, into: output)
+                try responder.answer(method, bytes, into: output)
             }
             reply(stream, output)
         }
+    }
+
+    /// What is left of the call's time, less what the answer needs on its way; nil without a bound.
+    private static func millisLeft(_ call: Call) -> Int64? {
+        guard let deadline = call.deadline else { return nil }
+        let left = (deadline - .now()).nanoseconds / 1_000_000
+        return max(1, left - min(left / 8, 20))
+    }
+
+    /// Gives the answer of a lookup that was waited for.
+    private func looked(
+        _ stream: HTTP2StreamID, _ result: Result<WriteQueue.Reply, any Error>
+    ) {
+        guard calls[stream]?.state == .working else { return }
+        guard case .success(let found) = result else { return fail(stream, GRPCProblem(.busy)) }
+        let output = responder.output
+        output.count = 0
+        found.body.withUnsafeBufferPointer {
+            if let base = $0.baseAddress { output.append(base, $0.count) }
+        }
+        guard found.status == 0 else {
+            return fail(stream, GRPCResponder.problem(found.status, output))
+        }
+        reply(stream, output, found.notes)
     }
 
     private func written(
@@ -271,20 +313,25 @@ final class GRPCConnection: ChannelInboundHandler {
     }
 
     /// Ends a call that still works at its deadline; what it has begun to write may still come to pass.
-    private func expire(_ stream: HTTP2StreamID, at deadline: NIODeadline) {
+    private func expire(
+        _ stream: HTTP2StreamID, at deadline: NIODeadline, _ problem: String
+    ) {
         context?.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
             guard let self, self.calls[stream]?.state == .working else { return }
-            self.fail(
-                stream, GRPCProblem(.deadlineExceeded, "the write was not durable in time"))
+            self.fail(stream, GRPCProblem(.deadlineExceeded, problem))
         }
     }
 
     // MARK: answers
 
-    private func reply(_ stream: HTTP2StreamID, _ output: ByteArena) {
+    private func reply(
+        _ stream: HTTP2StreamID, _ output: ByteArena, _ notes: [LookupNote] = []
+    ) {
         write(stream, .headers(.init(headers: GRPCConnection.ok)))
         send(output, on: stream)
-        write(stream, .headers(.init(headers: GRPCConnection.end, endStream: true)))
+        var end = GRPCConnection.end
+        for note in notes { end.add(name: note.name, value: note.value) }
+        write(stream, .headers(.init(headers: end, endStream: true)))
         ended(stream)
         responder.count(0)
     }

@@ -29,6 +29,8 @@ struct GRPCHead {
     /// The secret that the caller presents.
     var secret: String?
     var problem: GRPCProblem?
+    /// What is asked for beyond Feast's contract; nil, as a rule, for nothing.
+    private(set) var options: LookupOptions?
 
     init(_ headers: HPACKHeaders) {
         for (name, value, _) in headers {
@@ -54,6 +56,7 @@ struct GRPCHead {
                 let scheme = value.prefix(7)
                 if scheme.lowercased() == "bearer " { secret = String(value.dropFirst(7)) }
             case "x-api-key": secret = value
+            case _ where name.hasPrefix(GRPCHead.ownPrefix): readOption(name, value)
             default: break
             }
         }
@@ -61,6 +64,17 @@ struct GRPCHead {
         if method == nil, problem == nil {
             problem = GRPCProblem(.unimplemented, "there is no method \(path.prefix(200))")
         }
+    }
+
+    private static let ownPrefix = "millrace-"
+
+    /// Reads a field of our own, by the name that the HTTP lane's member has.
+    private mutating func readOption(_ name: String, _ value: String) {
+        var found = options ?? LookupOptions()
+        if let wrong = found.take(name.dropFirst(GRPCHead.ownPrefix.count), value) {
+            problem = GRPCProblem(.invalidArgument, "\(name): \(wrong)")
+        }
+        options = found
     }
 
     private static func isCall(_ type: String) -> Bool {

@@ -3,8 +3,10 @@ import Glibc
 import StreamRuntime
 
 /// Answers lookups over gRPC; one per event loop, with memory that is used again for every call.
-final class GRPCLookup {
-    private let store: OnlineStore
+///
+/// - Note: `@unchecked Sendable` because it is made on one thread and from then on used by its loop only.
+final class GRPCLookup: DeferringEngine, PlanReader, @unchecked Sendable {
+    let store: OnlineStore
     private let metrics: MetricsRegistry
     private let now: @Sendable () -> Int64
     private let served: ServedLog?
@@ -17,11 +19,15 @@ final class GRPCLookup {
     private var keyTypes: [ColumnType] = []
     /// Positions in the plan's join keys, in the order the request names them.
     private var keyOrder: [Int] = []
-    private var reads: UnsafeMutablePointer<ViewRead>
+    private(set) var reads: UnsafeMutablePointer<ViewRead>
     private var readCapacity = 64
-    private let key = ByteArena(capacity: 256)
-    private let blocks = ByteArena(capacity: 1 << 14)
-    private let sampled = ByteArena(capacity: 1 << 12)
+    let key = ByteArena(capacity: 256)
+    let blocks = ByteArena(capacity: 1 << 14)
+    var readsValues: Bool { true }
+    private(set) var notes: [LookupNote] = []
+    /// The rows of the answer that are in the sample, whose payloads are read too.
+    private var sampled: [(group: Int, row: Int)] = []
+    private let given = ByteArena(capacity: 1 << 12)
     private var writer = GRPCLookupAnswer()
 
     init(
@@ -39,21 +45,48 @@ final class GRPCLookup {
 
     deinit { reads.deallocate() }
 
-    /// Appends a `GetOnlineFeaturesResponse` for the `GetOnlineFeaturesRequest` in `message` to `output`.
-    func answer(
-        _ message: UnsafeBufferPointer<UInt8>, for caller: AccessCaller, into output: ByteArena
-    ) throws(GRPCProblem) {
-        let start = WallClock.monotonicNanos()
+    /// The method whose messages are `OnlineReadRequest`s, as a stage names it.
+    static let connector = "OnlineRead"
+
+    /// Appends a `GetOnlineFeaturesResponse` for the `GetOnlineFeaturesRequest` in `message` to `output`, or the
+    /// response to an `OnlineReadRequest` where the stage names that method.
+    ///
+    /// - Returns: status 0 with the response, or gRPC's code with the text of the problem, unless something
+    ///   must be waited for.
+    func attempt(
+        _ message: UnsafeBufferPointer<UInt8>, _ stage: LookupStage, into output: ByteArena
+    ) -> LookupOutcome {
+        let from = output.count
+        notes.removeAll(keepingCapacity: true)
+        do throws(GRPCProblem) {
+            let deferral =
+                stage.name == GRPCLookup.connector
+                ? try connect(message, stage, into: output) : try look(message, stage, into: output)
+            if let deferral { return .deferred(deferral) }
+            return .answered(0)
+        } catch {
+            output.count = from
+            var text = error.message
+            text.withUTF8 { if let base = $0.baseAddress { output.append(base, $0.count) } }
+            return .answered(error.code.rawValue)
+        }
+    }
+
+    private func look(
+        _ message: UnsafeBufferPointer<UInt8>, _ stage: LookupStage, into output: ByteArena
+    ) throws(GRPCProblem) -> LookupDeferral? {
+        let start = stage.startNanos ?? WallClock.monotonicNanos()
         do throws(FeastProblem) { try request.read(message) } catch { throw GRPCProblem(error) }
         let flags: UInt8 = (request.fullNames ? 1 : 0) | (request.isService ? 2 : 0)
         let plan = try plan(request.plan, flags: flags)
         let rows = try rows()
-        let time = now()
+        var time = now()
         var computed: [ComputedFeatures] = []
         do throws(LookupProblem) {
-            try caller.checkRead(plan.plan)
+            try stage.caller.checkRead(plan.plan)
             try readKeys(plan.plan, rows: rows)
-            try read(plan.plan, rows: rows, now: time)
+            let deferral = try find(plan.plan, stage, rows: rows, now: &time, start: start)
+            if let deferral { return deferral }
             if !plan.plan.computed.isEmpty {
                 computed = try compute(plan.plan, rows: rows, now: time)
             }
@@ -66,28 +99,84 @@ final class GRPCLookup {
         let nanos = WallClock.monotonicNanos() - start
         latency.observe(nanos: nanos)
         plan.plan.latency.observe(nanos: nanos)
+        return nil
     }
 
-    /// Appends an `OnlineReadResponse` for the `OnlineReadRequest` in `message` to `output`.
-    func answerConnector(
-        _ message: UnsafeBufferPointer<UInt8>, for caller: AccessCaller, into output: ByteArena
-    ) throws(GRPCProblem) {
+    private func connect(
+        _ message: UnsafeBufferPointer<UInt8>, _ stage: LookupStage, into output: ByteArena
+    ) throws(GRPCProblem) -> LookupDeferral? {
+        let start = stage.startNanos ?? WallClock.monotonicNanos()
         do throws(FeastProblem) { try connector.read(message) } catch { throw GRPCProblem(error) }
-        guard !connector.keys.isEmpty else { return }
+        guard !connector.keys.isEmpty else { return nil }
         let plan = try plan(connector.plan, flags: 4)
         let rows = connector.keys.count
         guard rows <= LookupEngine.rowsMax else { throw GRPCLookup.tooMany }
+        var time = now()
         do throws(LookupProblem) {
-            try caller.checkRead(plan.plan)
+            try stage.caller.checkRead(plan.plan)
             guard plan.plan.computed.isEmpty else { throw .noView(connector.view) }
             prepareKeys(plan.plan, rows: rows)
             for row in 0..<rows { try readKey(row, plan.plan) }
-            try read(plan.plan, rows: rows, now: now())
+            let deferral = try find(plan.plan, stage, rows: rows, now: &time, start: start)
+            if let deferral { return deferral }
         } catch {
             throw GRPCProblem(error)
         }
         writer.writeConnector(
             plan.plan, rows: rows, reads: reads, blocks: blocks, to: output)
+        return nil
+    }
+
+    /// Reads what the plan asks for, as the options say.
+    ///
+    /// - Parameter now: becomes the moment the answer is for.
+    /// - Returns: what must be waited for first, where the stage leaves that to others.
+    private func find(
+        _ plan: ServingPlan, _ stage: LookupStage, rows: Int, now: inout Int64, start: Int64
+    ) throws(LookupProblem) -> LookupDeferral? {
+        let wanted = rows * plan.views.count
+        if wanted > readCapacity {
+            reads.deallocate()
+            readCapacity = wanted * 2
+            reads = .allocate(capacity: readCapacity)
+        }
+        blocks.count = 0
+        sampled.removeAll(keepingCapacity: true)
+        let given = now
+        var isWhole = true
+        if let options = stage.options {
+            var extras = LookupExtras(applied: stage.applied)
+            if let record = try awaited(options, plan, stage, start: start) {
+                if stage.defers { return LookupDeferral(options, start: start, record: record) }
+                extras.applied = false
+            } else if options.wait != nil {
+                extras.applied = stage.applied ?? true
+            }
+            isWhole = try read(options, plan, stage, rows: rows, now: now, into: &extras)
+            now = options.asOf ?? now
+            if options.deadlineMillis != nil, !isWhole { extras.isOverdue = true }
+            note(extras)
+        } else {
+            isWhole = try readGroups(plan, rows: rows, fetches: stage.fetches)
+        }
+        if !isWhole, stage.defers {
+            return LookupDeferral(stage.options ?? LookupOptions(), start: start, record: nil)
+        }
+        for (group, row) in sampled { noteServed(plan, group, row, now: given) }
+        return nil
+    }
+
+    /// Says beside the answer how it came about.
+    private func note(_ extras: LookupExtras) {
+        if let epoch = extras.epoch {
+            notes.append(LookupNote(name: "millrace-snapshot-epoch", value: "\(epoch)"))
+        }
+        if let applied = extras.applied {
+            notes.append(LookupNote(name: "millrace-applied", value: "\(applied)"))
+        }
+        if extras.isOverdue == true {
+            notes.append(LookupNote(name: "millrace-deadline-exceeded", value: "true"))
+        }
     }
 
     // MARK: what is asked
@@ -223,52 +312,58 @@ final class GRPCLookup {
 
     // MARK: what is found
 
-    private func read(_ plan: ServingPlan, rows: Int, now: Int64) throws(LookupProblem) {
-        let wanted = rows * plan.views.count
-        if wanted > readCapacity {
-            reads.deallocate()
-            readCapacity = wanted * 2
-            reads = .allocate(capacity: readCapacity)
-        }
-        blocks.count = 0
-        for (index, group) in plan.groups.enumerated() {
-            let table = store.tables[group.table]
-            var row = 0
-            while row < rows {
-                key.count = 0
-                var part = 0
-                while part < group.keyParts.count {
-                    KeyEncoder.append(keyColumns[group.keyParts[part]], row, to: key)
-                    part &+= 1
-                }
-                let hash = Hash.xxh3(key.base, key.count)
-                do throws(JobFailure) {
-                    try table.shard(hash).read(
-                        hash: hash, key: key.base, keyLength: key.count, slots: group.slots,
-                        withPayloads: group.isComputedFrom, asValues: true,
-                        reads: reads + row * plan.views.count + group.firstView, into: blocks)
-                    if let served, served.samples(hash) {
-                        try note(plan, index, hash, now: now, in: served)
-                    }
-                } catch {
-                    throw .storage(error)
-                }
-                row &+= 1
+    func read(
+        _ number: Int, _ plan: ServingPlan, rows: Int, epoch: UInt32, fetches: Bool
+    ) throws(LookupProblem) -> Bool {
+        let group = plan.groups[number]
+        let table = store.tables[group.table]
+        var isWhole = true
+        var row = 0
+        while row < rows {
+            encodeKey(group, row)
+            let hash = Hash.xxh3(key.base, key.count)
+            var isSampled = false
+            if let served, epoch == ViewVersion.orphan { isSampled = served.samples(hash) }
+            do throws(JobFailure) {
+                let isThere = try table.shard(hash).read(
+                    hash: hash, key: key.base, keyLength: key.count, slots: group.slots,
+                    epoch: epoch, fetches: fetches,
+                    withPayloads: group.isComputedFrom || isSampled, asValues: true,
+                    reads: reads + row * plan.views.count + group.firstView, into: blocks)
+                if !isThere { isWhole = false } else if isSampled { sampled.append((number, row)) }
+            } catch {
+                throw .storage(error)
             }
+            row &+= 1
+        }
+        return isWhole
+    }
+
+    @inline(__always)
+    func encodeKey(_ group: ServingPlan.Group, _ row: Int) {
+        key.count = 0
+        var part = 0
+        while part < group.keyParts.count {
+            KeyEncoder.append(keyColumns[group.keyParts[part]], row, to: key)
+            part &+= 1
         }
     }
 
-    /// Notes what the entity whose key is in `key` is given, as the log of served features keeps it: as JSON.
-    private func note(
-        _ plan: ServingPlan, _ index: Int, _ hash: Int64, now: Int64, in served: ServedLog
-    ) throws(JobFailure) {
-        let group = plan.groups[index]
-        var given = [ViewRead](repeating: .absent, count: group.slots.count)
-        sampled.count = 0
-        try store.tables[group.table].shard(hash).read(
-            hash: hash, key: key.base, keyLength: key.count, slots: group.slots, reads: &given,
-            into: sampled)
-        served.note(plan, group: index, key: key, reads: given, blocks: sampled, now: now)
+    /// Tells the log of served features what an entity is given; it keeps JSON, made of the payloads that were read.
+    private func noteServed(_ plan: ServingPlan, _ number: Int, _ row: Int, now: Int64) {
+        guard let served else { return }
+        let group = plan.groups[number]
+        encodeKey(group, row)
+        given.count = 0
+        let first = row * plan.views.count + group.firstView
+        var shown = Array(UnsafeBufferPointer(start: reads + first, count: group.slots.count))
+        for index in shown.indices where shown[index].isPresent {
+            shown[index].rendered = given.count
+            _ = RenderedView.append(
+                block: blocks.base + shown[index].payload, eventMicros: shown[index].eventTime,
+                features: plan.views[group.firstView + index].declaration.features, to: given)
+        }
+        served.note(plan, group: number, key: key, reads: shown, blocks: given, now: now)
     }
 
     /// The on-demand parts of the answer, out of what the request says and what was read.

@@ -24,12 +24,14 @@ struct GRPCLookupAnswer {
         judge(plan, rows: rows, reads: reads, now: now)
         writeMetadata(asked, order: order, wantsViewNames: wantsViewNames, to: out)
         for key in order { writeKey(keys[key], rows: rows, to: out) }
-        for column in plan.columns {
+        for (index, column) in plan.columns.enumerated() {
             if column.isComputed {
                 writeComputed(computed[column.view], column.feature, rows: rows, to: out)
                 continue
             }
-            writeColumn(column, plan, rows: rows, reads: reads, blocks: blocks, to: out)
+            writeColumn(
+                column, plan, standIn: asked.standIns[index], rows: rows, reads: reads,
+                blocks: blocks, to: out)
         }
         ProtoWriter.tag(3, .varint, to: out)
         ProtoWriter.varint(1, to: out)
@@ -111,11 +113,12 @@ struct GRPCLookupAnswer {
     }
 
     private mutating func writeColumn(
-        _ asked: ServingPlan.OutputColumn, _ plan: ServingPlan, rows: Int,
+        _ asked: ServingPlan.OutputColumn, _ plan: ServingPlan, standIn: [UInt8], rows: Int,
         reads: UnsafePointer<ViewRead>, blocks: ByteArena, to out: ByteArena
     ) {
         let views = plan.views.count
         let features = plan.views[asked.view].declaration.features.count
+        let aged = FeatureStatus.outsideMaxAge.rawValue
         let base = UnsafePointer(blocks.base)
         column.count = 0
         var nulls = 0
@@ -126,9 +129,13 @@ struct GRPCLookupAnswer {
                 let block = base + read.rendered
                 let value = RenderedValues.value(block, features: features, index: asked.feature)
                 if value.count == 0 { nulls &+= 1 }
-                ProtoWriter.bytes(1, value, to: column)
+                if asked.aged != .lastKnown, statuses[row &* views &+ asked.view] == aged {
+                    write(asked.aged == .standIn ? standIn : [])
+                } else {
+                    ProtoWriter.bytes(1, value, to: column)
+                }
             } else {
-                ProtoWriter.bytes(1, .init(start: nil, count: 0), to: column)
+                write(standIn)
             }
             row &+= 1
         }
@@ -144,6 +151,11 @@ struct GRPCLookupAnswer {
             column.append(tailBytes.base + tail.lowerBound, tail.count)
         }
         ProtoWriter.bytes(2, UnsafeBufferPointer(start: column.base, count: column.count), to: out)
+    }
+
+    /// Appends what stands in for a value.
+    private func write(_ standIn: [UInt8]) {
+        standIn.withUnsafeBufferPointer { ProtoWriter.bytes(1, $0, to: column) }
     }
 
     /// The statuses and the event times of a column.

@@ -11,21 +11,23 @@ final class GRPCResponder: @unchecked Sendable {
     let messageBytesMax: Int
 
     private let lookups: GRPCLookup
+    private let slow: SlowLookups
     private let writes: WriteQueue?
     private let access: AccessRules
     private let isHealthy: @Sendable () -> Bool
     private let answers: [Counter]
 
     init(
-        store: OnlineStore, metrics: MetricsRegistry, writes: WriteQueue?, access: AccessRules,
-        served: ServedLog?, messageBytesMax: Int, now: @escaping @Sendable () -> Int64,
+        lookups: GRPCLookup, slow: SlowLookups, metrics: MetricsRegistry, writes: WriteQueue?,
+        access: AccessRules, messageBytesMax: Int,
         isHealthy: @escaping @Sendable () -> Bool
     ) {
         self.messageBytesMax = messageBytesMax
         self.isHealthy = isHealthy
         self.writes = writes
         self.access = access
-        lookups = GRPCLookup(store: store, metrics: metrics, served: served, now: now)
+        self.lookups = lookups
+        self.slow = slow
         answers = (0...16).map { code in
             metrics.counter(
                 "millrace_grpc_answers_total", help: "gRPC answers, by status code.",
@@ -51,12 +53,9 @@ final class GRPCResponder: @unchecked Sendable {
 
     /// Appends the answer to `message` to `output`.
     func answer(
-        _ method: GRPCHead.Method, _ message: UnsafeBufferPointer<UInt8>, for caller: AccessCaller,
-        into output: ByteArena
+        _ method: GRPCHead.Method, _ message: UnsafeBufferPointer<UInt8>, into output: ByteArena
     ) throws(GRPCProblem) {
         switch method {
-        case .lookup: try lookups.answer(message, for: caller, into: output)
-        case .onlineRead: try lookups.answerConnector(message, for: caller, into: output)
         case .info: ProtoWriter.text(1, "0.67.0", to: output)
         case .healthCheck:
             let service = try GRPCResponder.service(message)
@@ -64,9 +63,45 @@ final class GRPCResponder: @unchecked Sendable {
                 throw GRPCProblem(.notFound, "there is no service \(service.prefix(200))")
             }
             appendHealth(to: output)
-        case .healthWatch, .push, .write:
+        case .healthWatch, .push, .write, .lookup, .onlineRead:
             preconditionFailure("the connection answers these by other ways")
         }
+    }
+
+    /// Appends the response to a lookup to `output`.
+    ///
+    /// - Parameter millis: what is left of the call's time; nil for as much as it takes.
+    /// - Returns: what is said beside the response; or what to wait for, and then nothing was appended.
+    func look(
+        _ head: GRPCHead, _ message: UnsafeBufferPointer<UInt8>, for caller: AccessCaller,
+        millis: Int64?, on loop: any EventLoop, into output: ByteArena
+    ) throws(GRPCProblem) -> (notes: [LookupNote], later: EventLoopFuture<WriteQueue.Reply>?) {
+        var stage = LookupStage.prompt
+        stage.caller = caller
+        stage.options = head.options
+        if let millis, millis <= LookupOptions.millisMax {
+            var options = stage.options ?? LookupOptions()
+            options.deadlineMillis = min(options.deadlineMillis ?? millis, millis)
+            stage.options = options
+        }
+        if head.method == .onlineRead { stage.name = GRPCLookup.connector }
+        switch lookups.attempt(message, stage, into: output) {
+        case .answered(0): return (lookups.notes, nil)
+        case .answered(let code): throw GRPCResponder.problem(code, output)
+        case .deferred(let deferral):
+            return (
+                [],
+                slow.finish(Array(message), deferral, engine: lookups, stage: stage, on: loop)
+            )
+        }
+    }
+
+    /// The problem that an engine told of as a status and a text.
+    static func problem(_ code: Int, _ text: ByteArena) -> GRPCProblem {
+        GRPCProblem(
+            GRPCProblem.Code(rawValue: code) ?? .internal,
+            String(
+                decoding: UnsafeBufferPointer(start: text.base, count: text.count), as: UTF8.self))
     }
 
     /// Takes the row that a push or a write carries; the future is answered when it is readable and durable.

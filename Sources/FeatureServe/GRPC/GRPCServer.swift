@@ -1,6 +1,7 @@
 import NIOCore
 import NIOHTTP2
 import StreamRuntime
+import Synchronization
 
 /// Serves lookups, pushes and health over gRPC, by the names Feast's clients call them.
 ///
@@ -15,6 +16,7 @@ public final class GRPCServer: Sendable {
     private let served: ServedLog?
     private let tlsFiles: TLSServer.Files?
     private let now: @Sendable () -> Int64
+    private let lookups = Mutex<SlowLookups?>(nil)
 
     /// A server of what `store` holds, whose figures go to `metrics`.
     ///
@@ -51,24 +53,40 @@ public final class GRPCServer: Sendable {
         let tls = try tlsFiles.map { files throws(JobFailure) in
             try TLSServer(files, protocol: "h2")
         }
+        let engine: @Sendable () -> GRPCLookup = { [store, metrics, now] in
+            GRPCLookup(store: store, metrics: metrics, served: served, now: now)
+        }
+        let slow = SlowLookups(store: store, make: engine)
+        lookups.withLock { $0 = slow }
         var responders: [ObjectIdentifier: GRPCResponder] = [:]
         for loop in listener.loops {
             responders[ObjectIdentifier(loop)] = GRPCResponder(
-                store: store, metrics: metrics, writes: writes, access: access, served: served,
-                messageBytesMax: limits.bodyBytes, now: now,
+                lookups: engine(), slow: slow, metrics: metrics, writes: writes, access: access,
+                messageBytesMax: limits.bodyBytes,
                 isHealthy: { [weak listener] in !(listener?.isDraining ?? true) })
         }
         let responderOf = responders
-        return try listener.start { channel in
-            guard let responder = responderOf[ObjectIdentifier(channel.eventLoop)] else { return }
-            if let tls { try channel.pipeline.syncOperations.addHandler(TLSHandler(tls)) }
-            try channel.pipeline.syncOperations.addHandlers([
-                NIOHTTP2Handler(mode: .server, initialSettings: GRPCConnection.settings),
-                GRPCConnection(responder: responder, limits: limits),
-            ])
+        do throws(JobFailure) {
+            return try listener.start { channel in
+                guard let responder = responderOf[ObjectIdentifier(channel.eventLoop)] else {
+                    return
+                }
+                if let tls { try channel.pipeline.syncOperations.addHandler(TLSHandler(tls)) }
+                try channel.pipeline.syncOperations.addHandlers([
+                    NIOHTTP2Handler(mode: .server, initialSettings: GRPCConnection.settings),
+                    GRPCConnection(responder: responder, limits: limits),
+                ])
+            }
+        } catch {
+            lookups.withLock { $0.take() }?.stop()
+            throw error
         }
     }
 
     /// Stops accepting, finishes what has begun within `graceMillis`, closes the rest.
-    public func stop(graceMillis: Int64 = 5000) { listener.stop(graceMillis: graceMillis) }
+    public func stop(graceMillis: Int64 = 5000) {
+        let lookups = lookups.withLock { $0.take() }
+        listener.stop(graceMillis: graceMillis) { lookups?.hurry() }
+        lookups?.stop()
+    }
 }

@@ -84,7 +84,7 @@ final class ViewHistory: Sendable {
     /// - Shape: rendered to the end of `arena`.
     func read(
         key: UnsafePointer<UInt8>, keyLength: Int, asOf moment: Int64, features: [Field],
-        withPayload: Bool = false, into arena: ByteArena
+        withPayload: Bool = false, asValues: Bool = false, into arena: ByteArena
     ) throws(JobFailure) -> ViewRead {
         try flush()
         let start = start(key, keyLength)
@@ -98,11 +98,16 @@ final class ViewHistory: Sendable {
                 throw codec.damaged("a version whose lengths do not add up")
             }
             if record.version.state == .value {
-                found = ViewRead(
-                    record.version,
-                    rendered: RenderedView.append(
+                found = ViewRead(record.version, rendered: arena.count)
+                if asValues {
+                    RenderedValues.append(
+                        payload: record.payload, eventMicros: record.version.eventTime,
+                        features: features, to: arena, scratch: ByteArena(capacity: 256))
+                } else {
+                    _ = RenderedView.append(
                         block: record.payload, eventMicros: record.version.eventTime,
-                        features: features, to: arena))
+                        features: features, to: arena)
+                }
                 if withPayload {
                     found.payload = arena.count
                     arena.append(record.payload, record.length)

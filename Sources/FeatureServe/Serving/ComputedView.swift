@@ -77,6 +77,8 @@ struct ComputedView: Sendable {
                         nowMicros: now)
                 {
                     for feature in dependents { features.markOld(row, feature) }
+                } else if read.isCold {
+                    for feature in dependents { features.markUnknown(row, feature) }
                 }
                 row &+= 1
             }
@@ -122,6 +124,11 @@ struct ComputedFeatures {
         if statuses[at] == FeatureStatus.present.rawValue {
             statuses[at] = FeatureStatus.outsideMaxAge.rawValue
         }
+    }
+
+    /// Something the value was computed from was not there in time: a stand-in took its place.
+    mutating func markUnknown(_ row: Int, _ feature: Int) {
+        statuses[feature * rows + row] = FeatureStatus.invalid.rawValue
     }
 
     /// Counts the statuses of all values.

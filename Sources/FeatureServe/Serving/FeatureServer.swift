@@ -44,7 +44,7 @@ public final class FeatureServer: Sendable {
     private let options: Options
     private let now: @Sendable () -> Int64
     private let listener: Listener
-    private let lookups = Mutex<SlowLookups?>(nil)
+    private let lookups = Mutex<[SlowLookups]>([])
     private let ingest = Mutex<IngestQueue?>(nil)
 
     /// A server of what `store` holds, whose figures go to `metrics`.
@@ -128,16 +128,19 @@ public final class FeatureServer: Sendable {
                 store: store, metrics: metrics, style: options.style, served: options.served,
                 now: now)
         }
-        self.lookups.withLock { $0 = lookups }
         let ingest = options.ingest.map { IngestQueue($0) }
         self.ingest.withLock { $0 = ingest }
+        let rankings = SlowLookups(store: store) { [store, metrics, now] in
+            RankEngine(store: store, metrics: metrics, now: now)
+        }
+        self.lookups.withLock { $0 = [lookups, rankings] }
         var responders: [ObjectIdentifier: Responder] = [:]
         for loop in listener.loops {
             responders[ObjectIdentifier(loop)] = Responder(
                 engine: LookupEngine(
                     store: store, metrics: metrics, style: options.style,
                     served: options.served, now: now),
-                rank: RankEngine(store: store, metrics: metrics, now: now),
+                rank: RankEngine(store: store, metrics: metrics, now: now), rankings: rankings,
                 registry: options.registry, lookups: lookups, writes: writes,
                 materialize: materialize, style: options.style,
                 metrics: metrics, access: options.access, ingest: ingest,
@@ -155,8 +158,8 @@ public final class FeatureServer: Sendable {
                 try handlers.addHandler(HTTPConnection(responder: responder, limits: limits))
             }
         } catch {
-            self.lookups.withLock { $0.take() }?.stop()
             self.ingest.withLock { $0.take() }?.stop()
+            takeLookups().forEach { $0.stop() }
             throw error
         }
     }
@@ -186,9 +189,16 @@ public final class FeatureServer: Sendable {
 
     /// Stops accepting, finishes what has begun within `graceMillis`, closes the rest.
     public func stop(graceMillis: Int64 = 5000) {
-        let lookups = lookups.withLock { $0.take() }
-        listener.stop(graceMillis: graceMillis) { lookups?.hurry() }
-        lookups?.stop()
+        let lookups = takeLookups()
+        listener.stop(graceMillis: graceMillis) { lookups.forEach { $0.hurry() } }
+        lookups.forEach { $0.stop() }
         ingest.withLock { $0.take() }?.stop()
+    }
+
+    private func takeLookups() -> [SlowLookups] {
+        lookups.withLock { lookups in
+            defer { lookups = [] }
+            return lookups
+        }
     }
 }

@@ -1,8 +1,28 @@
 import StreamRuntime
 import Synchronization
 
+/// Reads what a plan asks for into memory of its own, which is used again for every request.
+protocol PlanReader: AnyObject {
+    var store: OnlineStore { get }
+    var blocks: ByteArena { get }
+    /// The key that was encoded last.
+    var key: ByteArena { get }
+    /// For each row one entry for each of the plan's views.
+    var reads: UnsafeMutablePointer<ViewRead> { get }
+    /// Whether `RenderedValues` are read, Feast's bytes, instead of JSON.
+    var readsValues: Bool { get }
+
+    /// Encodes the group's key of a row.
+    func encodeKey(_ group: ServingPlan.Group, _ row: Int)
+
+    /// Reads a group's views of every row; returns whether everything was there.
+    func read(
+        _ number: Int, _ plan: ServingPlan, rows: Int, epoch: UInt32, fetches: Bool
+    ) throws(LookupProblem) -> Bool
+}
+
 /// What a lookup does for the options beyond Feast's contract.
-extension LookupEngine {
+extension PlanReader {
     /// The record that the request has to wait for; nil when there is none, or it has been applied.
     func awaited(
         _ options: LookupOptions, _ plan: ServingPlan, _ stage: LookupStage, start: Int64
@@ -40,7 +60,7 @@ extension LookupEngine {
         }
         // Values of a snapshot are let go as soon as a newer one counts: then all are read again.
         var tries = 0
-        while tries < LookupEngine.snapshotTries {
+        while tries < 3 {
             let epoch = store.epochs.newest
             blocks.count = 0
             let isWhole = try readGroups(plan, rows: rows, epoch: epoch, fetches: stage.fetches)
@@ -109,7 +129,8 @@ extension LookupEngine {
                             try history.read(
                                 key: key.base, keyLength: key.count, asOf: moment,
                                 features: table.views[slot].features,
-                                withPayload: group.isComputedFrom, into: blocks)
+                                withPayload: group.isComputedFrom, asValues: readsValues,
+                                into: blocks)
                     } catch {
                         throw .storage(error)
                     }
@@ -118,6 +139,4 @@ extension LookupEngine {
         }
         return true
     }
-
-    private static let snapshotTries = 3
 }

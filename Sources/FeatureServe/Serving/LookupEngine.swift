@@ -5,13 +5,16 @@ import StreamRuntime
 /// Answers lookups; one per event loop, with memory that is used again for every request.
 ///
 /// - Note: `@unchecked Sendable` because it is made on one thread and from then on used by its loop only.
-final class LookupEngine: @unchecked Sendable {
+final class LookupEngine: DeferringEngine, PlanReader, @unchecked Sendable {
     let store: OnlineStore
     private let metrics: MetricsRegistry
     let now: @Sendable () -> Int64
     private let style: Compatibility
     private let latency: Histogram
     private let served: ServedLog?
+    /// The rows of the answer that are in the sample.
+    private var sampled: [(group: Int, row: Int)] = []
+    var readsValues: Bool { false }
 
     var request = LookupRequest()
     private var plans: [Int64: ServingPlan] = [:]
@@ -167,6 +170,7 @@ final class LookupEngine: @unchecked Sendable {
             reads = .allocate(capacity: readCapacity)
         }
         blocks.count = 0
+        sampled.removeAll(keepingCapacity: true)
         var extras: LookupExtras?
         var isWhole = true
         if let options = request.options {
@@ -188,6 +192,7 @@ final class LookupEngine: @unchecked Sendable {
         if !isWhole, stage.defers {
             return LookupDeferral(request.options ?? LookupOptions(), start: start, record: nil)
         }
+        if !sampled.isEmpty { noteSampled(plan) }
         writer.packs =
             stage.packs && rows >= LookupAnswer.packedRowsMin && extras?.details.isEmpty ?? true
         var computed: [ComputedFeatures] = []
@@ -287,8 +292,7 @@ final class LookupEngine: @unchecked Sendable {
     }
 
     func read(
-        _ number: Int, _ plan: ServingPlan, rows: Int, epoch: UInt32 = ViewVersion.orphan,
-        fetches: Bool
+        _ number: Int, _ plan: ServingPlan, rows: Int, epoch: UInt32, fetches: Bool
     ) throws(LookupProblem) -> Bool {
         let group = plan.groups[number]
         let table = store.tables[group.table]
@@ -322,14 +326,24 @@ final class LookupEngine: @unchecked Sendable {
                 throw .storage(error)
             }
             if let served, isThere, epoch == ViewVersion.orphan, served.samples(hash) {
-                served.note(
-                    plan, group: number, key: key,
-                    reads: reads + row * plan.views.count + group.firstView, blocks: blocks,
-                    now: now())
+                sampled.append((number, row))
             }
             row &+= 1
         }
         return isWhole
+    }
+
+    /// Tells the log of served features of the rows of this answer that are in the sample: once, whatever it took.
+    private func noteSampled(_ plan: ServingPlan) {
+        guard let served else { return }
+        let time = now()
+        for (number, row) in sampled {
+            let group = plan.groups[number]
+            encodeKey(group, row)
+            served.note(
+                plan, group: number, key: key,
+                reads: reads + row * plan.views.count + group.firstView, blocks: blocks, now: time)
+        }
     }
 
     /// Hashes the keys of some rows, and has the memory that reading them needs fetched for all together.

@@ -136,7 +136,7 @@ struct LookupOptions: Equatable {
         wait = found
     }
 
-    private static func millis(_ scanner: inout JSONScanner) throws(JSONFault) -> Int64 {
+    static func millis(_ scanner: inout JSONScanner) throws(JSONFault) -> Int64 {
         let millis = try number(&scanner)
         guard (1...millisMax).contains(millis) else {
             throw scanner.fault("deadline_ms is not between 1 and \(millisMax)")

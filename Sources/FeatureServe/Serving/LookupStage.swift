@@ -1,3 +1,26 @@
+import StreamRuntime
+
+/// Answers requests on the spot, or says what they have to wait for; one for a thread.
+protocol DeferringEngine: AnyObject, Sendable {
+    /// Appends the answer to `body`, unless something must be waited for that `stage` leaves to others.
+    func attempt(
+        _ body: UnsafeBufferPointer<UInt8>, _ stage: LookupStage, into answer: ByteArena
+    ) -> LookupOutcome
+
+    /// What is to be said beside the last answer, by name.
+    var notes: [LookupNote] { get }
+}
+
+/// Something said beside an answer.
+struct LookupNote: Equatable, Sendable {
+    let name: String
+    let value: String
+}
+
+extension DeferringEngine {
+    var notes: [LookupNote] { [] }
+}
+
 /// How far an engine may go for an answer.
 struct LookupStage {
     /// Whether rows that are not in memory are waited for on this thread.
@@ -8,6 +31,10 @@ struct LookupStage {
     var applied: Bool?
     /// Who asks.
     var caller = AccessCaller.anyone
+    /// What is asked for beyond the request itself, where the lane says that beside it.
+    var options: LookupOptions?
+    /// What the lane's path names, such as a service.
+    var name = ""
     /// Whether statuses and event times were asked for, where that takes asking.
     var details = false
     /// Whether repetitions may be left out of the answer, for `RepeatGzip` to put them in again.

@@ -123,7 +123,7 @@ struct RankAnswer {
     private func status(_ view: Int, _ row: Int, hasValue: Bool) -> FeatureStatus {
         let views = plan.serving.views
         let read = reads[row * views.count + view]
-        if !read.isPresent { return .notFound }
+        if !read.isPresent { return read.isCold ? .invalid : .notFound }
         if !hasValue { return .nullValue }
         let isOld = FeatureStatus.isExpired(
             eventMicros: read.eventTime, ttlMicros: views[view].declaration.ttlMicros,

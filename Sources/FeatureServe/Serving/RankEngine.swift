@@ -4,7 +4,7 @@ import StreamRuntime
 /// Ranks candidates by an on-demand score; one per event loop.
 ///
 /// - Note: `@unchecked Sendable` because it is made on one thread and from then on used by its loop only.
-final class RankEngine: @unchecked Sendable {
+final class RankEngine: DeferringEngine, @unchecked Sendable {
     private let store: OnlineStore
     private let metrics: MetricsRegistry
     private let now: @Sendable () -> Int64
@@ -21,28 +21,30 @@ final class RankEngine: @unchecked Sendable {
             "millrace_rank_seconds", help: "Time from a whole request for a ranking to its answer.")
     }
 
-    /// Appends the body of the answer to the request `body` for the service's ranking to `answer`.
-    ///
-    /// - Returns: the status.
-    func answer(
-        service: String, _ body: UnsafeBufferPointer<UInt8>, for caller: AccessCaller = .anyone,
-        into answer: ByteArena
-    ) -> Int {
-        let start = WallClock.monotonicNanos()
+    /// Appends the body of the answer to the request `body` for the ranking of the service that the stage names,
+    /// unless rows must be waited for that `stage` leaves to others.
+    func attempt(
+        _ body: UnsafeBufferPointer<UInt8>, _ stage: LookupStage, into answer: ByteArena
+    ) -> LookupOutcome {
+        let start = stage.startNanos ?? WallClock.monotonicNanos()
         let from = answer.count
         var scanner = JSONScanner(body)
         do throws(JSONFault) {
             var request = try RankRequest(&scanner)
             do throws(LookupProblem) {
-                let plan = try plan(service, request)
-                try caller.checkRead(plan.serving)
-                try rank(plan, &request, scanner, caller, into: answer)
+                let plan = try plan(stage.name, request)
+                try stage.caller.checkRead(plan.serving)
+                guard try rank(plan, &request, scanner, stage, into: answer) else {
+                    var options = LookupOptions()
+                    options.deadlineMillis = request.deadlineMillis
+                    return .deferred(LookupDeferral(options, start: start, record: nil))
+                }
                 latency.observe(nanos: WallClock.monotonicNanos() - start)
-                return 200
+                return .answered(200)
             } catch {
                 answer.count = from
                 error.append(to: answer)
-                return error.status
+                return .answered(error.status)
             }
         } catch {
             answer.count = from
@@ -52,7 +54,7 @@ final class RankEngine: @unchecked Sendable {
             JSONText.append("],\"msg\":", to: answer)
             JSONText.append(string: "JSON decode error: " + error.message, to: answer)
             JSONText.append(",\"input\":{}}]}", to: answer)
-            return 422
+            return .answered(422)
         }
     }
 
@@ -68,14 +70,15 @@ final class RankEngine: @unchecked Sendable {
         return made
     }
 
+    /// Returns false, and appends nothing, when rows must be waited for first.
     private func rank(
         _ plan: RankPlan, _ request: inout RankRequest, _ scanner: JSONScanner,
-        _ caller: AccessCaller, into answer: ByteArena
-    ) throws(LookupProblem) {
+        _ stage: LookupStage, into answer: ByteArena
+    ) throws(LookupProblem) -> Bool {
         let time = now()
         var found: (table: Int, rows: NearRows)?
         if let near = request.near {
-            guard caller.mayRead(near.view) else { throw .forbidden("read", near.view) }
+            guard stage.caller.mayRead(near.view) else { throw .forbidden("read", near.view) }
             found = try store.near(near, now: time)
             request.take(found: found!.rows.rows.count)
         }
@@ -89,7 +92,8 @@ final class RankEngine: @unchecked Sendable {
         let reads = UnsafeMutablePointer<ViewRead>.allocate(
             capacity: max(1, rows * serving.views.count))
         defer { reads.deallocate() }
-        try read(serving, keys, rows: rows, into: reads)
+        let isWhole = try read(serving, keys, rows: rows, fetches: stage.fetches, into: reads)
+        if !isWhole, stage.defers { return false }
         var inputs: [Column] = []
         for input in serving.inputs {
             if let joinKey = input.joinKey {
@@ -115,6 +119,7 @@ final class RankEngine: @unchecked Sendable {
             now: time, near: found?.rows
         ).write(
             order, top: request.top ?? plan.ranking.top, parts: request.wantsParts, to: answer)
+        return true
     }
 
     private func keyColumns(
@@ -164,9 +169,11 @@ final class RankEngine: @unchecked Sendable {
     }
 
     private func read(
-        _ plan: ServingPlan, _ keys: [Column], rows: Int, into reads: UnsafeMutablePointer<ViewRead>
-    ) throws(LookupProblem) {
+        _ plan: ServingPlan, _ keys: [Column], rows: Int, fetches: Bool,
+        into reads: UnsafeMutablePointer<ViewRead>
+    ) throws(LookupProblem) -> Bool {
         blocks.count = 0
+        var isWhole = true
         for group in plan.groups {
             let table = store.tables[group.table]
             for row in 0..<rows {
@@ -174,14 +181,16 @@ final class RankEngine: @unchecked Sendable {
                 for part in group.keyParts { KeyEncoder.append(keys[part], row, to: key) }
                 let hash = Hash.xxh3(key.base, key.count)
                 do throws(JobFailure) {
-                    try table.shard(hash).read(
+                    let isThere = try table.shard(hash).read(
                         hash: hash, key: key.base, keyLength: key.count, slots: group.slots,
-                        withPayloads: true,
+                        fetches: fetches, withPayloads: true,
                         reads: reads + row * plan.views.count + group.firstView, into: blocks)
+                    if !isThere { isWhole = false }
                 } catch {
                     throw .storage(error)
                 }
             }
         }
+        return isWhole
     }
 }

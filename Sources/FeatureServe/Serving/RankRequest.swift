@@ -13,6 +13,8 @@ struct RankRequest {
     private(set) var wantsParts = false
     /// Whose candidates are those near a place.
     private(set) var near: NearRequest?
+    /// Milliseconds after which an answer must be there, whatever it lacks.
+    private(set) var deadlineMillis: Int64?
     private var hasCandidates = false
 
     /// Reads the whole document; unknown members are checked and ignored.
@@ -47,6 +49,7 @@ struct RankRequest {
                     throw scanner.fault("top is not a whole number above zero")
                 }
                 top = value
+            case "deadline_ms": deadlineMillis = try LookupOptions.millis(&scanner)
             case "near":
                 if scanner.peek() == 0x7B {
                     near = try NearRequest(&scanner)

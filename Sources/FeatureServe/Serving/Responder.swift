@@ -13,6 +13,7 @@ final class Responder: @unchecked Sendable {
     private let materialize: MaterializeAnswer
     private let style: Compatibility
     private let rank: RankEngine
+    private let rankings: SlowLookups
     private let registry: RegistryPages
     private let metrics: MetricsRegistry
     private let access: AccessRules
@@ -22,13 +23,15 @@ final class Responder: @unchecked Sendable {
     private let body = ByteArena(capacity: 1 << 14)
 
     init(
-        engine: LookupEngine, rank: RankEngine, registry: RegistryPages, lookups: SlowLookups,
+        engine: LookupEngine, rank: RankEngine, rankings: SlowLookups, registry: RegistryPages,
+        lookups: SlowLookups,
         writes: WriteQueue?, materialize: MaterializeAnswer, style: Compatibility,
         metrics: MetricsRegistry, access: AccessRules = .open, ingest: IngestQueue? = nil,
         isHealthy: @escaping @Sendable () -> Bool
     ) {
         self.engine = engine
         self.rank = rank
+        self.rankings = rankings
         self.registry = registry
         self.lookups = lookups
         self.writes = writes
@@ -82,7 +85,15 @@ final class Responder: @unchecked Sendable {
             LookupProblem.noWrites.append(to: body, style: style)
             status = LookupProblem.noWrites.status(style)
         case (.rank, .post):
-            status = rank.answer(service: head.name, request, for: caller, into: body)
+            var stage = LookupStage.prompt
+            stage.name = head.name
+            stage.caller = caller
+            switch rank.attempt(request, stage, into: body) {
+            case .answered(let given): status = given
+            case .deferred(let deferral):
+                return rankings.finish(
+                    Array(request), deferral, engine: rank, stage: stage, on: loop)
+            }
         case (.health, .get), (.health, .head):
             status = isHealthy() ? 200 : 503
             type = nil

@@ -4,15 +4,15 @@ import StreamRuntime
 import Synchronization
 
 /// Finishes lookups that cannot be answered on the spot, off the threads that serve: those that wait for a
-/// record, need rows that are not in memory, or ask about the past. One for a server.
+/// record, need rows that are not in memory, or ask about the past. One for each kind of engine of a server.
 final class SlowLookups: Sendable {
     fileprivate let store: OnlineStore
-    private let make: @Sendable () -> LookupEngine
+    private let make: @Sendable () -> any DeferringEngine
     private let threads = NIOThreadPool(numberOfThreads: 2)
     private let state = Mutex(State())
 
     private struct State {
-        var engines: [LookupEngine] = []
+        var engines: [any DeferringEngine] = []
         var open: [ObjectIdentifier: SlowLookup] = [:]
         var reading = 0
         var isHurried = false
@@ -21,7 +21,7 @@ final class SlowLookups: Sendable {
     /// Lookups that may wait for rows at rest; more are answered without them.
     private static let readingMax = 4096
 
-    init(store: OnlineStore, make: @escaping @Sendable () -> LookupEngine) {
+    init(store: OnlineStore, make: @escaping @Sendable () -> any DeferringEngine) {
         self.store = store
         self.make = make
         threads.start()
@@ -33,7 +33,8 @@ final class SlowLookups: Sendable {
     ///   - engine: that of `loop`, on which this is called.
     ///   - stage: who asks, and for what encoding.
     func finish(
-        _ body: [UInt8], _ deferral: LookupDeferral, engine: LookupEngine, stage: LookupStage,
+        _ body: [UInt8], _ deferral: LookupDeferral, engine: any DeferringEngine,
+        stage: LookupStage,
         on loop: any EventLoop
     ) -> EventLoopFuture<WriteQueue.Reply> {
         let lookup = SlowLookup(
@@ -67,7 +68,7 @@ final class SlowLookups: Sendable {
     }
 
     /// Runs `body` on another thread with an engine of its own; false when too many wait for that.
-    fileprivate func read(_ body: @escaping @Sendable (LookupEngine?) -> Void) -> Bool {
+    fileprivate func read(_ body: @escaping @Sendable ((any DeferringEngine)?) -> Void) -> Bool {
         let isTaken = state.withLock { state in
             guard state.reading < SlowLookups.readingMax else { return false }
             state.reading += 1
@@ -93,7 +94,7 @@ final class SlowLookups: Sendable {
 private final class SlowLookup: @unchecked Sendable {
     let answer: EventLoopPromise<WriteQueue.Reply>
     private let body: [UInt8]
-    private let engine: LookupEngine
+    private let engine: any DeferringEngine
     private let all: SlowLookups
     private let startNanos: Int64
     private let stage: LookupStage
@@ -107,7 +108,7 @@ private final class SlowLookup: @unchecked Sendable {
     private static let marginNanos: Int64 = 1_000_000
 
     init(
-        _ body: [UInt8], engine: LookupEngine, all: SlowLookups,
+        _ body: [UInt8], engine: any DeferringEngine, all: SlowLookups,
         answer: EventLoopPromise<WriteQueue.Reply>, startNanos: Int64, stage: LookupStage
     ) {
         self.body = body
@@ -165,7 +166,7 @@ private final class SlowLookup: @unchecked Sendable {
         stage.defers = defers
         stage.applied = applied
         switch body.withUnsafeBufferPointer({ engine.attempt($0, stage, into: text) }) {
-        case .answered(let status): succeed(status, text)
+        case .answered(let status): succeed(status, text, engine.notes)
         case .deferred: read()
         }
     }
@@ -187,22 +188,23 @@ private final class SlowLookup: @unchecked Sendable {
             let outcome = body.withUnsafeBufferPointer { engine.attempt($0, stage, into: text) }
             guard case .answered(let status) = outcome else { return hurry() }
             let bytes = [UInt8](UnsafeBufferPointer(start: text.base, count: text.count))
-            loop.execute { self.succeed(status, bytes) }
+            let notes = engine.notes
+            loop.execute { self.succeed(status, bytes, notes) }
         }
         if !isTaken { hurry() }
     }
 
-    private func succeed(_ status: Int, _ text: ByteArena) {
-        succeed(status, [UInt8](UnsafeBufferPointer(start: text.base, count: text.count)))
+    private func succeed(_ status: Int, _ text: ByteArena, _ notes: [LookupNote]) {
+        succeed(status, [UInt8](UnsafeBufferPointer(start: text.base, count: text.count)), notes)
     }
 
-    private func succeed(_ status: Int, _ bytes: [UInt8]) {
+    private func succeed(_ status: Int, _ bytes: [UInt8], _ notes: [LookupNote]) {
         guard !isDone else { return }
         isDone = true
         for timer in timers { timer.cancel() }
         timers = []
         if let waiter { all.store.board.cancel(waiter) }
         all.close(self)
-        answer.succeed(WriteQueue.Reply(status: status, body: bytes))
+        answer.succeed(WriteQueue.Reply(status: status, body: bytes, notes: notes))
     }
 }

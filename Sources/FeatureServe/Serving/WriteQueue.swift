@@ -15,6 +15,8 @@ public final class WriteQueue: Sendable {
     struct Reply: Sendable {
         var status = 200
         var body: [UInt8] = []
+        /// What is said beside it.
+        var notes: [LookupNote] = []
         /// Why nothing was written, for encodings that say it in their own way.
         var problem: LookupProblem?
         /// Seconds after which the same request may succeed; nil for no such advice.

@@ -12,6 +12,8 @@ final class GRPCAsk {
         var accepted = ""
         var bodies: [UInt8] = []
         var wasReset = false
+        /// What else was said beside the messages, by our own names.
+        var notes: [String: String] = [:]
 
         /// The first message.
         var body: [UInt8] { Array(bodies.dropFirst(5)) }
@@ -118,6 +120,8 @@ final class GRPCAsk {
                     case "grpc-message": answers[stream, default: Answer()].message = value
                     case "grpc-accept-encoding":
                         answers[stream, default: Answer()].accepted = value
+                    case _ where name.hasPrefix("millrace-"):
+                        answers[stream, default: Answer()].notes[name] = value
                     default: break
                     }
                 }
