@@ -14,7 +14,7 @@ struct Millrace: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Run.self, Validate.self, Plan.self, Lookup.self, Features.self, Keys.self,
+            Run.self, Validate.self, Plan.self, Test.self, Lookup.self, Features.self, Keys.self,
             TrainingSetCommandLine.self, Audit.self, Topics.self, Checkpoints.self,
             Generate.self, Replay.self, Replays.self, Verify.self, Promote.self, Archive.self,
             VerifyReplayCommand.self, ReplayWorkerCommand.self,

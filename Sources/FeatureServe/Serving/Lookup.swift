@@ -122,7 +122,7 @@ public struct Lookup: Equatable, Sendable {
         self.values = values
     }
 
-    private static func values(
+    static func values(
         _ body: UnsafeBufferPointer<UInt8>, nowMicros: Int64, skipping keys: Int
     ) throws(JSONFault) -> [Value] {
         var scanner = JSONScanner(body)

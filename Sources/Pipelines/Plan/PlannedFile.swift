@@ -10,6 +10,8 @@ struct PlannedFile {
     let plan: JobPlan?
     /// The file as YAML sees it, when it is YAML.
     let root: SpecNode?
+    /// What is declared in it, when it is YAML.
+    let spec: PipelinesSpec?
 
     /// Plans `text`, which is called `file` in messages and whose paths are relative to `file`'s directory.
     ///
@@ -23,6 +25,7 @@ struct PlannedFile {
             source: SourceText(file: file, text: text), variables: variables, include: include)
         source = read.source
         root = read.root
+        spec = read.spec
         plan = read.spec.flatMap {
             Planner.plan($0, file: file, only: only, diagnostics: read.diagnostics)
         }
@@ -44,6 +47,7 @@ struct PlannedFile {
     private init(unreadable path: String, reason: String) {
         source = SourceText(file: path, text: "")
         root = nil
+        spec = nil
         plan = nil
         problems = [
             SpecDiagnostic(

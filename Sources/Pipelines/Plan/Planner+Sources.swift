@@ -20,7 +20,9 @@ extension Planner {
     }
 
     /// The connections that hold topics.
-    var topicConnections: [String] { connections.filter(\.holdsTopics).map(\.name) }
+    var topicConnections: [String] {
+        connections.filter { $0.holdsTopics && $0.name != TestPlan.connection }.map(\.name)
+    }
 
     /// The connection a topic is on: the one named, or the only one it can be.
     ///
@@ -91,7 +93,7 @@ extension Planner {
                     at: topic.position, fix: "name the columns: format: {csv: {header: [a, b, c]}}")
             }
             if let found {
-                near = [found]
+                near = found == TestPlan.connection ? [] : [found]
                 location = .topic(connection: found, topic: topic.value)
             }
         case .files(let path):

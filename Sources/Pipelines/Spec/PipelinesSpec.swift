@@ -128,11 +128,11 @@ struct StreamSpec: Sendable {
     }
 
     let name: Located<String>
-    let origin: Origin
-    let connection: Located<String>?
+    var origin: Origin
+    var connection: Located<String>?
     /// The columns of the record key, which chose the partition; empty when not said.
     let key: [Located<String>]
-    let format: PlannedFormat
+    var format: PlannedFormat
     let formatPosition: Position
     let fields: [FieldSpec]
     /// Fields that are declared but could not be read.

@@ -20,6 +20,9 @@ struct TestCatalog {
         struct Feature {
             let view: String
             let field: Field
+
+            /// The feature as a lookup names it.
+            var reference: String { "\(view):\(field.name)" }
         }
 
         /// Keys of entities, then fields of requests.
@@ -54,6 +57,12 @@ struct TestCatalog {
     /// The views that can be pushed to, and push sources, by name.
     private(set) var pushed: [String: PlannedFeatureView] = [:]
     private(set) var entities: [PlannedEntity] = []
+    /// The streams and pipelines that write each topic.
+    private(set) var owners: [String: [String]] = [:]
+    /// The stored views that each on-demand view reads.
+    private(set) var sources: [String: [String]] = [:]
+    /// Names whose rows are changed and deleted later.
+    private(set) var changelogs: Set<String> = []
 
     init(
         _ planner: Planner, views: [PlannedFeatureView], onDemand: [PlannedOnDemand],
@@ -70,10 +79,24 @@ struct TestCatalog {
                 broken.insert(name)
             } else {
                 rows[name] = planned.rows.schema
+                if planned.rows.changelog != nil { changelogs.insert(name) }
             }
         }
         for sink in planner.sinks {
-            if case .topic(_, let topic, _, _) = sink.target { topics[topic] = sink.schema }
+            guard case .topic(_, let topic, _, _) = sink.target else { continue }
+            topics[topic] = sink.schema
+            for edge in sink.inputs {
+                switch edge.from {
+                case .step(let step):
+                    owners[topic, default: []].append(planner.steps[step].pipeline)
+                case .source(let source):
+                    let name = planner.sources[source].name
+                    // Dead letters of the stream, or a pipeline that passes its rows on as they are.
+                    owners[topic, default: []] += planner.spec.pipelines.filter { pipeline in
+                        pipeline.from.contains { $0.value == name }
+                    }.map(\.name.value)
+                }
+            }
         }
         entities = planner.spec.entities.map {
             PlannedEntity(name: $0.name.value, keys: $0.keys.map(\.value), notes: $0.notes)
@@ -81,6 +104,9 @@ struct TestCatalog {
         for view in views {
             lookups[view.name] = asked([view.name], views, onDemand)
             pushed[view.name] = view
+        }
+        for view in onDemand {
+            sources[view.name] = view.sources.map { views[$0.view].name }
         }
         for view in onDemand { lookups[view.name] = asked([view.name], views, onDemand) }
         for service in services {

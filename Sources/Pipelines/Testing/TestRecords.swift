@@ -1,3 +1,4 @@
+import Foundation
 import StreamRuntime
 
 /// A record that a test puts into a stream.
@@ -176,7 +177,8 @@ struct TestRecords {
         var image = JSONTree.object([])
         var operation = "c"
         for field in stream.fields {
-            guard let value = values[field.name], let first = field.path.first else { continue }
+            guard let given = values[field.name], let first = field.path.first else { continue }
+            let value = connected(given, field.type)
             if first == "op", case .leaf(let text) = value {
                 operation = TestRecords.unquoted(text)
             } else if outer.contains(first) {
@@ -188,6 +190,34 @@ struct TestRecords {
         event.put(.leaf(JSONText.quoted(operation)), at: ["op"])
         event.put(image, at: [operation == "d" ? "before" : "after"])
         return event.text
+    }
+
+    /// A decimal as the stream's connector writes it.
+    private func connected(_ value: JSONTree, _ type: ColumnType) -> JSONTree {
+        guard case .decimal(_, let scale) = type, case .leaf(let text) = value, text != "null"
+        else { return value }
+        switch stream.format.option("decimals") {
+        case "double": return value
+        case "string": return .leaf(JSONText.quoted(text))
+        default:
+            return .leaf(JSONText.quoted(TestRecords.base64(unscaled: text, scale: scale)))
+        }
+    }
+
+    /// The unscaled value in as few bytes as it takes, the highest first, as Kafka Connect's Decimal.
+    private static func base64(unscaled text: String, scale: Int) -> String {
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        let fraction = parts.count > 1 ? String(parts[1].prefix(scale)) : ""
+        let digits =
+            String(parts[0]) + fraction + String(repeating: "0", count: scale - fraction.count)
+        let value = Int128(digits) ?? 0
+        var bytes = withUnsafeBytes(of: value.bigEndian) { Array($0) }
+        while bytes.count > 1,
+            (bytes[0] == 0 && bytes[1] < 0x80) || (bytes[0] == 0xFF && bytes[1] >= 0x80)
+        {
+            bytes.removeFirst()
+        }
+        return Data(bytes).base64EncodedString()
     }
 
     private static func unquoted(_ json: String) -> String {

@@ -18,6 +18,9 @@ public struct JobGraph {
         public let decoder: () -> any RecordDecoder
         /// Whether sinks are told how far it has been read.
         public var tellsProgress = false
+        /// Who says to which moment, in microseconds, event time has come while nothing arrives; nil for the
+        /// clock, after `time.idleNanos`.
+        public var pace: (@Sendable () -> Int64)?
 
         /// A source of this name and ordinal.
         public init(

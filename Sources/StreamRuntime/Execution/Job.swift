@@ -123,6 +123,11 @@ public final class Job: @unchecked Sendable {
         while true { if let outcome = wait(nanos: 1_000_000_000) { return outcome } }
     }
 
+    /// Whether all outputs have made everything up to `checkpoint` visible.
+    public func isVisible(upTo checkpoint: Int64) -> Bool {
+        control.sinksCommitted(upTo: checkpoint) == sinkTasks
+    }
+
     /// What the checkpoints so far cost.
     public var checkpoints: CheckpointReport { report.withLock { $0 } }
 

@@ -157,7 +157,7 @@ final class SourceTask: TaskLoop {
             mark(partition, behind: partition.reader.position - 1)
             partition.isCaughtUp = true
             // Only a look at the log's end makes a partition idle, never the time since the last one.
-            if !partition.isIdle, now - partition.caughtUpAt >= node.time.idleNanos {
+            if !partition.isIdle, isQuiet(partition, now) {
                 partition.isIdle = true
                 partition.idleOffset = partition.reader.position
             }
@@ -167,7 +167,8 @@ final class SourceTask: TaskLoop {
         }
         announce(now)
         context.counters.add(.busyNanos, Int(clock.nanos - began))
-        return outcome.isRecords
+        // The next look at this one is a while off: another partition must not wait for it.
+        return outcome.isRecords || partitions.contains { !$0.isEnded && $0.pollAt <= now }
     }
 
     func close() {}
@@ -298,10 +299,27 @@ final class SourceTask: TaskLoop {
         }
     }
 
+    /// Whether a partition that has been read to its end counts as idle now.
+    private func isQuiet(_ partition: SourcePartition, _ now: Int64) -> Bool {
+        guard let pace = node.pace else {
+            return now - partition.caughtUpAt >= node.time.idleNanos
+        }
+        return pace() > max(partition.newest, announced.micros)
+    }
+
     /// While every partition is idle, event time goes on from the newest row at the pace of the clock,
     /// so that windows and lingers of a quiet stream come to an end. Rows that arrive later are not
     /// late by their own partition's watermark and correct what they belong to.
     private func overtake(_ now: Int64) {
+        if let pace = node.pace {
+            let reached = pace()
+            guard reached > announced.micros else { return }
+            announced = EventTime(micros: reached)
+            context.counters.set(.watermarkMicros, reached)
+            broadcast(.watermark(announced))
+            broadcast(.idle)
+            return
+        }
         var reached = resumed.map { $0.micros + max(0, (now - $0.nanos) / 1000) } ?? .min
         var newest = Int64.min
         var idleSince = Int64.min

@@ -1,0 +1,548 @@
+import FeatureServe
+import Glibc
+import StreamRuntime
+
+/// One life of a test: the real job over what is given, in one shape, and what it leaves compared with what
+/// is expected.
+final class TestRun {
+    /// In what shape the job runs.
+    struct Shape: Sendable {
+        let workers: Int
+        let batchRows: Int
+        /// Whether it is killed after every step that gives rows, and goes on with another number of workers.
+        let kills: Bool
+
+        /// The shape in words.
+        var text: String {
+            let many = workers == 1 ? "1 worker" : "\(workers) workers"
+            return kills ? "\(many), killed after each step" : many
+        }
+    }
+
+    /// Something that was not as expected.
+    struct Failure: Equatable, Sendable {
+        let position: Position
+        let message: String
+        /// What was expected and what came, as a table; empty when there is none.
+        let table: String
+    }
+
+    private let test: TestSpec
+    private let planned: TestPlan
+    private let catalog: TestCatalog
+    private let place: ScratchPlace
+    private let shape: Shape
+    private let gate = TestGate()
+    private let isDurable: Bool
+    private var workers: Int
+    private var writers: [String: TopicWriter] = [:]
+    private var job: Job?
+    private var online: OnlineStore?
+    private var pumped: [String: Int64] = [:]
+    private var failures: [Failure] = []
+    private var cursor: Int64
+
+    init(
+        _ test: TestSpec, _ planned: TestPlan, catalog: TestCatalog, place: ScratchPlace,
+        shape: Shape
+    ) {
+        self.test = test
+        self.planned = planned
+        self.catalog = catalog
+        self.place = place
+        self.shape = shape
+        workers = shape.workers
+        cursor = test.day
+        let isKilled = test.given.contains {
+            if case .killAndRestore = $0 { true } else { false }
+        }
+        isDurable = shape.kills || isKilled
+    }
+
+    private var plan: JobPlan { planned.plan }
+
+    /// Runs the job through all steps and returns what was not as expected.
+    func run() throws(JobFailure) -> [Failure] {
+        try Directories.make(place.state)
+        try makeTopics()
+        try start()
+        defer { leave() }
+        for step in test.given {
+            switch step {
+            case .rows(let at, let all):
+                cursor = max(cursor, at)
+                for rows in all { try give(rows, at: at) }
+                try settle()
+                if shape.kills, !plan.sources.isEmpty { try kill(workers: 3 - workers) }
+            case .advance(let time):
+                cursor = time
+                // As after idleness: beyond the moment, so that what is due at it is done.
+                gate.advance(to: time + 1)
+                try settle()
+                // How long nothing came is not in the log: a checkpoint remembers it.
+                try checkpoint()
+            case .killAndRestore(let workers):
+                try kill(workers: workers ?? self.workers)
+            case .push(let at, let all):
+                cursor = max(cursor, at)
+                for rows in all { try push(rows, at: at) }
+            case .expect(let expectations):
+                try checkpoint()
+                for expectation in expectations { try check(expectation) }
+            }
+        }
+        if test.ends { try end() } else { try checkpoint() }
+        for expectation in test.expect { try check(expectation) }
+        return failures
+    }
+
+    // MARK: the job
+
+    private func makeTopics() throws(JobFailure) {
+        for source in plan.sources {
+            guard let (connection, topic) = TestPlan.topic(of: source),
+                case .embedded(let root)? = plan.connection(connection)?.kind
+            else { continue }
+            let partitions = 1 + (try records(of: source.name).map(\.partition).max() ?? 0)
+            let log = EmbeddedLog(root: root)
+            try log.ensureTopic(topic, TopicSettings(partitions: partitions))
+            if writers["\(connection)/\(topic)"] == nil {
+                writers["\(connection)/\(topic)"] = try log.writer(topic, syncing: false)
+            }
+            gate.add(source.name, partitions: partitions)
+        }
+        let given = test.given.flatMap { step -> [String] in
+            if case .rows(_, let all) = step { all.map(\.name.value) } else { [] }
+        }
+        let fed = Set(given + planned.loops.map(\.stream))
+        let silent = plan.sources.map(\.name).filter { !fed.contains($0) }
+        // A stream that never has a record does not hold the others back.
+        if silent.count < plan.sources.count { gate.end(silent) }
+    }
+
+    private func records(of stream: String) throws(JobFailure) -> [TestRecord] {
+        var records: [TestRecord] = []
+        for step in test.given {
+            guard case .rows(let at, let all) = step else { continue }
+            for rows in all where rows.name.value == stream {
+                for row in rows.rows { records.append(try record(row, of: stream, at: at)) }
+            }
+        }
+        return records
+    }
+
+    private func record(
+        _ row: SpecNode, of stream: String, at: Int64
+    ) throws(JobFailure) -> TestRecord {
+        do throws(TestValue.Mismatch) {
+            return try TestRecords(catalog.streams[stream]!, name: stream)
+                .record(row, at: at, day: test.day)
+        } catch {
+            preconditionFailure("rows were checked with the file: \(error.message)")
+        }
+    }
+
+    private func start() throws(JobFailure) {
+        if plan.sources.isEmpty {
+            if online == nil { online = try store(checkpoint: nil) }
+            return
+        }
+        var storage: any JobStorage = MemoryStorage()
+        if isDurable {
+            storage = try DurableStorage(
+                DurableStorage.Settings(
+                    directory: plan.settings.stateDirectory, job: plan.name,
+                    fingerprint: plan.fingerprint,
+                    memoryBytes: MemoryBudget(total: plan.settings.memoryBytes).state,
+                    retained: 2))
+        }
+        online = try store(checkpoint: storage.restored?.checkpoint ?? 0)
+        var settings = RunSettings(
+            workers: workers, batchRows: shape.batchRows, checkpointNanos: 0)
+        settings.batchBytes = 1 << 20
+        let job = try Job(
+            graph: graph(), settings: settings, storage: storage,
+            followers: online.map { [SnapshotFollower($0)] } ?? [])
+        gate.look()
+        try job.start()
+        self.job = job
+    }
+
+    /// The features; on disk when they must outlive the job.
+    private func store(checkpoint: Int64?) throws(JobFailure) -> OnlineStore? {
+        if !plan.hasFeatures { return nil }
+        let budget = 8 << 20
+        if isDurable { return try OnlineStores.open(plan, budget: budget, checkpoint: checkpoint) }
+        return try OnlineStore(
+            catalog: try OnlineStores.catalog(plan), rows: MemoryRows(), budgetBytes: budget,
+            checkpoint: checkpoint, provenance: PlannedProvenance(plan).provenance)
+    }
+
+    private func graph() -> JobGraph {
+        var graph = GraphBuilder(
+            plan: plan, isBounded: false, online: online, keepsVersions: false
+        ).graph()
+        let gate = gate
+        for (index, node) in graph.sources.enumerated() {
+            var made = JobGraph.SourceNode(
+                name: node.name, ordinal: node.ordinal, time: node.time, policy: node.policy,
+                open: { () throws(JobFailure) in
+                    GatedSource(try node.open(), stream: node.name, gate: gate)
+                }, decoder: node.decoder)
+            made.pace = { gate.pace }
+            graph.sources[index] = made
+        }
+        return graph
+    }
+
+    /// Ends the job as a crash does, and goes on from its last checkpoint.
+    private func kill(workers: Int) throws(JobFailure) {
+        if job == nil { return }
+        if case .failed(let failure)? = job?.wait(nanos: 0) { throw failure }
+        abandon()
+        self.workers = min(max(workers, 1), 64)
+        try start()
+        try settle()
+    }
+
+    /// Ends the job at once; its state directory is free when this returns.
+    private func abandon() {
+        if job?.wait(nanos: 0) == nil {
+            job?.abandon(
+                JobFailure(.environment, "killed", at: "test", remedy: "none is needed"))
+            _ = job?.wait()
+        }
+        job = nil
+        online = nil
+    }
+
+    private func leave() {
+        abandon()
+        writers = [:]
+    }
+
+    // MARK: steps
+
+    private func give(_ rows: TestRows, at: Int64) throws(JobFailure) {
+        let stream = rows.name.value
+        guard let source = plan.sources.first(where: { $0.name == stream }),
+            let (connection, topic) = TestPlan.topic(of: source),
+            let writer = writers["\(connection)/\(topic)"]
+        else { return }
+        for row in rows.rows {
+            let record = try record(row, of: stream, at: at)
+            try writer.append(
+                key: record.key, value: record.value, timestamp: record.timestamp,
+                partition: record.partition, headers: record.headers, fallback: 0)
+            for other in plan.sources
+            where TestPlan.topic(of: other).map({ $0 == (connection, topic) }) ?? false {
+                gate.give(other.name, partition: record.partition)
+            }
+        }
+        gate.look()
+        try writer.commit()
+    }
+
+    /// Waits until everything given has been read; what the job wrote for its own streams is given to them.
+    private func settle() throws(JobFailure) {
+        guard job != nil else { return }
+        try waitUntil { gate.isQuiet }
+        while !planned.loops.isEmpty {
+            try checkpoint()
+            if try pump() == 0 { return }
+            try waitUntil { gate.isQuiet }
+        }
+    }
+
+    /// Waits at most a minute; a job that has failed is told of.
+    private func waitUntil(_ isDone: () -> Bool) throws(JobFailure) {
+        guard let job else { return }
+        let clock = SystemClock()
+        let limit = clock.nanos + 60_000_000_000
+        while !isDone() {
+            if let outcome = job.wait(nanos: 0) {
+                if case .failed(let failure) = outcome { throw failure }
+                return
+            }
+            guard clock.nanos < limit else {
+                throw JobFailure(
+                    .environment, "the job has not read what it was given within a minute",
+                    at: "test \(test.name.value)", remedy: "run it again on a machine with time")
+            }
+            usleep(200)
+        }
+    }
+
+    /// Makes what has been worked out visible.
+    private func checkpoint() throws(JobFailure) {
+        guard let job, job.wait(nanos: 0) == nil else {
+            if let job, case .failed(let failure) = job.wait() { throw failure }
+            return
+        }
+        let before = job.checkpoints.lastNumber
+        job.requestCheckpoint()
+        try waitUntil { job.checkpoints.lastNumber > before }
+        let made = job.checkpoints.lastNumber
+        try waitUntil { job.isVisible(upTo: made) }
+    }
+
+    /// Passes on what the job has written to topics that it also reads.
+    private func pump() throws(JobFailure) -> Int {
+        var count = 0
+        for loop in planned.loops {
+            guard let index = planned.captures["topic:\(loop.topic)"],
+                let source = plan.sources.first(where: { $0.name == loop.stream }),
+                let (connection, topic) = TestPlan.topic(of: source),
+                let writer = writers["\(connection)/\(topic)"]
+            else { continue }
+            let (log, name) = output(index)
+            guard log.hasTopic(name) else { continue }
+            let reader = try log.source(name, bounded: true).reader(partition: 0)
+            let from = pumped[loop.stream] ?? 0
+            if from > 0 { try reader.seek(to: from) }
+            while let batch = try reader.nextBatch() {
+                for row in 0..<batch.count {
+                    func bytes(_ column: Column) -> [UInt8]? {
+                        column.isValid(row) ? Array(column.bytes(row)) : nil
+                    }
+                    try writer.append(
+                        key: bytes(batch.keys), value: bytes(batch.values),
+                        timestamp: batch.timestamps.int64s[row], partition: 0, fallback: 0)
+                    gate.give(loop.stream, partition: 0)
+                    count += 1
+                }
+            }
+            pumped[loop.stream] = reader.position
+            gate.look()
+            try writer.commit()
+        }
+        return count
+    }
+
+    /// Ends the inputs: first those that nothing of the job writes, then what they lead to.
+    private func end() throws(JobFailure) {
+        guard let job else { return }
+        var open = plan.sources.map(\.name)
+        while !open.isEmpty {
+            let fed = Set(planned.loops.map(\.stream).filter { isFed($0, by: open) })
+            let over = open.filter { !fed.contains($0) }
+            let ending = over.isEmpty ? open : over
+            open.removeAll { ending.contains($0) }
+            gate.end(ending)
+            if open.isEmpty { break }
+            try waitUntil { gate.isQuiet }
+            try settle()
+        }
+        if case .failed(let failure) = job.wait() { throw failure }
+    }
+
+    /// Whether a stream's topic is written by something that one of `streams` leads to.
+    private func isFed(_ stream: String, by streams: [String]) -> Bool {
+        guard let loop = planned.loops.first(where: { $0.stream == stream }),
+            let index = planned.captures["topic:\(loop.topic)"]
+        else { return false }
+        var open = plan.sinks[index].inputs.map(\.from)
+        var seen: Set<PlannedEdge.Node> = []
+        while let node = open.popLast() {
+            guard seen.insert(node).inserted else { continue }
+            switch node {
+            case .source(let source):
+                if streams.contains(plan.sources[source].name), plan.sources[source].name != stream
+                {
+                    return true
+                }
+            case .step(let step): open += plan.steps[step].inputs.map(\.from)
+            }
+        }
+        return false
+    }
+
+    private func push(_ rows: TestRows, at: Int64) throws(JobFailure) {
+        guard let online, let view = catalog.pushed[rows.name.value] else { return }
+        try TestPush(view: view, keys: catalog.entities[view.entity].keys)
+            .write(rows.rows, to: online, at: at, day: test.day)
+    }
+
+    // MARK: expectations
+
+    private func output(_ sink: Int) -> (log: EmbeddedLog, topic: String) {
+        guard case .topic(let connection, let topic, _, _) = plan.sinks[sink].target,
+            case .embedded(let root)? = plan.connection(connection)?.kind
+        else { preconditionFailure("outputs of tests are topics in their own place") }
+        return (EmbeddedLog(root: root), topic)
+    }
+
+    private func check(_ expectation: TestExpectation) throws(JobFailure) {
+        guard case .success(let target) = catalog.target(expectation.target.value) else { return }
+        switch target {
+        case .rows(let name, let schema): try check(expectation, sink: name, schema)
+        case .topic(let topic, let schema):
+            try check(expectation, sink: "topic:\(topic)", schema)
+        case .lookup(_, let asked): try check(expectation, asked)
+        }
+    }
+
+    private func check(
+        _ expectation: TestExpectation, sink name: String, _ schema: Schema
+    ) throws(JobFailure) {
+        guard let index = planned.captures[name] else { return }
+        let (log, topic) = output(index)
+        let got = try TestRow.all(of: topic, in: log, schema: plan.sinks[index].schema)
+        compare(expectation, try expected(expectation, schema), got, schema.fields)
+    }
+
+    /// The expected rows, read as the job's own are.
+    private func expected(
+        _ expectation: TestExpectation, _ schema: Schema
+    ) throws(JobFailure) -> [TestRow] {
+        let reader = TestRowReader(schema)
+        var rows: [TestRow] = []
+        for node in expectation.rows ?? [] {
+            var members: [(String, JSONTree)] = []
+            var cells: [String: String?] = [:]
+            for entry in node.entries {
+                guard let field = schema.fields.first(where: { $0.name == entry.key }) else {
+                    cells[entry.key] = .some(entry.value.text)
+                    continue
+                }
+                members.append((entry.key, json(entry.value, field.type)))
+                cells[entry.key] = .some(nil)
+            }
+            let read = try reader.row(JSONTree.object(members).text)
+            for (name, _) in members { cells[name] = read.cells[name] ?? nil }
+            rows.append(TestRow(cells: cells))
+        }
+        return rows
+    }
+
+    private func json(_ node: SpecNode, _ type: ColumnType) -> JSONTree {
+        (try? TestValue.json(node, type, day: test.day)) ?? .leaf("null")
+    }
+
+    private func check(
+        _ expectation: TestExpectation, _ asked: TestCatalog.Asked
+    ) throws(JobFailure) {
+        guard let online else { return }
+        var expected: [TestRow] = []
+        var got: [TestRow] = []
+        var columns: [Field] = []
+        for node in expectation.rows ?? [] {
+            var inputs: [(name: String, json: String)] = []
+            var wanted: [(name: String, feature: TestCatalog.Asked.Feature, value: SpecNode?)] = []
+            var row = TestRow(cells: [:])
+            var found = TestRow(cells: [:])
+            for entry in node.entries where entry.key != "statuses" {
+                if let input = asked.inputs.first(where: { $0.name == entry.key }) {
+                    inputs.append((input.name, json(entry.value, input.type).text))
+                    found.cells[entry.key] = .some(entry.value.text)
+                    columns.append(Field(entry.key, .string))
+                } else if let feature = asked.feature(entry.key) {
+                    wanted.append((entry.key, feature, entry.value))
+                }
+            }
+            for entry in node["statuses"]?.entries ?? [] {
+                if let feature = asked.feature(entry.key) {
+                    wanted.append(("status of \(entry.key)", feature, nil))
+                    row.cells["status of \(entry.key)"] = .some(entry.value.text)
+                }
+            }
+            var references: [String] = []
+            for want in wanted where !references.contains(want.feature.reference) {
+                references.append(want.feature.reference)
+            }
+            let answers = try Lookup.inStore(
+                online, references: references, inputs: inputs,
+                nowMicros: expectation.at ?? cursor)
+            for want in wanted {
+                guard let place = references.firstIndex(of: want.feature.reference),
+                    place < answers.count
+                else { continue }
+                let answer = answers[place]
+                guard let value = want.value else {
+                    found.cells[want.name] = .some(answer.status)
+                    columns.append(Field(want.name, .string))
+                    continue
+                }
+                let field = Field(want.name, want.feature.field.type)
+                columns.append(field)
+                let reader = TestRowReader(Schema([field]))
+                let isThere = answer.status == "PRESENT"
+                func cell(_ json: String) throws(JobFailure) -> String? {
+                    try reader.row(
+                        JSONTree.object([(field.name, .leaf(json))]).text
+                    ).cells[field.name] ?? nil
+                }
+                row.cells[want.name] = .some(try cell(json(value, field.type).text))
+                found.cells[want.name] = .some(isThere ? try cell(answer.value) : nil)
+            }
+            expected.append(row)
+            got.append(found)
+        }
+        compare(expectation, expected, got, columns)
+    }
+
+    private func compare(
+        _ expectation: TestExpectation, _ expected: [TestRow], _ got: [TestRow], _ fields: [Field]
+    ) {
+        let name = expectation.target
+        if let count = expectation.count, count.value != got.count {
+            failures.append(
+                Failure(
+                    position: count.position,
+                    message:
+                        "\(name.value): \(got.count) rows came out, \(count.value) were expected",
+                    table: ""))
+        }
+        guard let rows = expectation.rows else { return }
+        var types: [String: ColumnType] = [:]
+        for field in fields { types[field.name] = field.type }
+        let match = TestMatch(
+            expected: expected, got: got, mode: expectation.mode, types: types)
+        if match.isEqual { return }
+        var columns: [String] = []
+        let named = Set(expected.flatMap(\.cells.keys))
+        for field in fields
+        where !columns.contains(field.name)
+            && (named.contains(field.name) || named.isEmpty
+                || got.contains { $0.cells.count < fields.count && $0.cells[field.name] != nil })
+        {
+            columns.append(field.name)
+        }
+        columns += named.subtracting(columns).sorted()
+        if got.contains(where: { $0.cells["deleted"] != nil }) {
+            columns += ["deleted", "key"].filter { !columns.contains($0) }
+        }
+        failures.append(
+            Failure(
+                position: TestRun.place(of: match, rows) ?? name.position,
+                message: "\(name.value): " + TestRun.summary(match),
+                table: match.table(expected: expected, got: got, columns: columns, types: types)))
+    }
+
+    /// Where the first row stands that is not as expected.
+    private static func place(of match: TestMatch, _ rows: [SpecNode]) -> Position? {
+        for line in match.lines {
+            switch line {
+            case .different(let left, _), .missing(let left): return rows[left].position
+            case .equal, .extra: continue
+            }
+        }
+        return nil
+    }
+
+    private static func summary(_ match: TestMatch) -> String {
+        var different = 0
+        var missing = 0
+        var extra = 0
+        for line in match.lines {
+            switch line {
+            case .equal: continue
+            case .different: different += 1
+            case .missing: missing += 1
+            case .extra: extra += 1
+            }
+        }
+        let parts = [(different, "different"), (missing, "missing"), (extra, "too many")]
+        return parts.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+    }
+}
