@@ -73,7 +73,7 @@ let package = Package(
         .target(
             name: "Connectors",
             dependencies: [
-                "StreamRuntime", "FeatureServe", "Codecs", "HTTP", "CRdKafka", "CExpat",
+                "StreamRuntime", "FeatureServe", "RocksDB", "Codecs", "HTTP", "CRdKafka", "CExpat",
             ],
             swiftSettings: strict),
         .target(
@@ -122,6 +122,12 @@ let package = Package(
         .target(
             name: "TestHTTP", dependencies: [], path: "Tests/Support/TestHTTP",
             swiftSettings: strict),
+        .target(
+            name: "MockCRM", dependencies: ["Connectors", "TestHTTP"],
+            path: "Tests/Support/MockCRM", swiftSettings: strict),
+        .executableTarget(
+            name: "mock-crm", dependencies: ["MockCRM"], path: "Tests/Support/mock-crm",
+            swiftSettings: strict),
         .testTarget(
             name: "HTTPTests", dependencies: ["HTTP", "TestHTTP"], swiftSettings: strict),
         .testTarget(
@@ -146,14 +152,17 @@ let package = Package(
         .testTarget(name: "OperatorsTests", dependencies: ["Operators"], swiftSettings: strict),
         .testTarget(
             name: "ConnectorsTests",
-            dependencies: ["Connectors", "HTTP", "TestHTTP", "Codecs", "CSimdJSON"],
+            dependencies: ["Connectors", "HTTP", "TestHTTP", "MockCRM", "Codecs", "CSimdJSON"],
             swiftSettings: strict),
         .testTarget(
             name: "FeatureServeTests", dependencies: ["FeatureServe", "Redis"],
             swiftSettings: strict),
         .testTarget(
             name: "PipelinesTests",
-            dependencies: ["Pipelines", "SampleData", "TestHTTP", "HTTP", "TestBroker", "Codecs"],
+            dependencies: [
+                "Pipelines", "SampleData", "TestHTTP", "MockCRM", "HTTP", "TestBroker",
+                "Codecs",
+            ],
             swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17

@@ -11,6 +11,8 @@ public struct HTTPSettings: Equatable, Sendable {
     public var totalMillis = 300_000
     /// The most bytes of an answer that are kept in memory.
     public var bodyBytesMax = 64 << 20
+    /// How many connections are kept for later requests.
+    public var connectionsKept = 8
     /// A file of certificates (PEM) to trust instead of the system's.
     public var authorityFile: String?
     /// The file of this client's certificate (PEM), where the server asks for one.
@@ -34,7 +36,6 @@ public final class HTTPClient: Sendable {
     private let settings: HTTPSettings
     private let pause: @Sendable (_ millis: Int) -> Void
     private let idle = Mutex<[HTTPConnection]>([])
-    private static let idleMax = 8
 
     /// A client; `pause` waits between tries.
     public init(
@@ -63,7 +64,7 @@ public final class HTTPClient: Sendable {
             connection = try HTTPConnection(host: request.host)
         }
         let response = try connection.send(request, settings, into: path)
-        idle.withLock { if $0.count < HTTPClient.idleMax { $0.append(connection) } }
+        idle.withLock { if $0.count < settings.connectionsKept { $0.append(connection) } }
         return response
     }
 

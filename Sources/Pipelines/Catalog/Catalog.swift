@@ -496,9 +496,9 @@ enum Catalog {
                     meaning:
                         "What becomes of rows whose records are too large; fail when not given."),
                 KeyShape(
-                    name: "call", shape: .text(.any), isLater: true,
-                    meaning: "An HTTP call per row."),
-            ], oneOf: [["topic", "files"]]))
+                    name: "call", shape: call,
+                    meaning: "An HTTP request per row, once its checkpoint is whole."),
+            ], oneOf: [["topic", "files", "call"]]))
 
     static let pipelines = Shape.table(
         TableShape(

@@ -368,6 +368,8 @@ struct PlannedSink: Equatable, Sendable {
         case files(path: String, format: PlannedFormat.Kind)
         /// The online store; an index into `JobPlan.featureViews`.
         case features(view: Int)
+        /// An HTTP service.
+        case call(PlannedCall)
     }
 
     /// When what was written can be seen by others.

@@ -1,3 +1,4 @@
+import Connectors
 import FeatureServe
 import StreamRuntime
 
@@ -186,6 +187,7 @@ extension JobPlan {
         switch sink.target {
         case .topic(_, _, let keys, _): keys.map { sink.schema.fields[$0].name }
         case .files: []
+        case .call(let call): call.settings.tenant.map { [$0] } ?? []
         case .features(let view): featureViews[view].keyColumns.map { sink.schema.fields[$0].name }
         }
     }

@@ -40,6 +40,7 @@ extension Planner {
                 diagnostics.report(
                     .notShared, "the job has shares, and files are written by one process",
                     at: path.position, notes: [reason], fix: "write to a topic, or remove shares")
+            case .call: break
             case .topic(let topic):
                 let isWritten = sinks.contains {
                     if case .topic(let name, topic.value, _, _) = $0.target {

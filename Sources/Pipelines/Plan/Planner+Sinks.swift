@@ -8,6 +8,9 @@ extension Planner {
         _ target: TargetSpec, rows: PlannedRows, connections near: [String], of owner: String,
         isAside: Bool = false
     ) {
+        if case .call(let call) = target.place {
+            return planCall(call, rows: rows, connections: near, of: owner)
+        }
         let keys = keyColumns(target.keys, of: rows, what: "the key of an output of \"\(owner)\"")
         checkFormat(of: target)
         let id: String
@@ -37,6 +40,7 @@ extension Planner {
             guard let resolved = filesPath(path, connection: target.connection) else { return }
             id = "files:\(path.value)"
             place = .files(path: resolved, format: format)
+        case .call: preconditionFailure("a call is planned by itself")
         }
         if rows.isBroken || !rows.poisoned.isEmpty { return }
         if case .topic = target.place, keys.isEmpty, rows.changelog != nil, !isAside {

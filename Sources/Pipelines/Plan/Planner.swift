@@ -34,6 +34,8 @@ final class Planner {
     var joinedNames: [String: PlannedName] = [:]
     var beingPlanned: [String] = []
     var stepIds: [String: Position] = [:]
+    /// What becomes of rows a step of a pipeline fails on, by the pipeline's name.
+    var policies: [String: PolicySpec] = [:]
 
     init(
         _ spec: PipelinesSpec, _ diagnostics: Diagnostics, file: String,
@@ -236,6 +238,7 @@ final class Planner {
                 },
                 fix: "add on_error: fail, drop or {dead_letter: TOPIC} to the pipeline")
         }
+        policies[name] = policy
         let first = steps.count
         var rows = union(inputs.map { ($0.0, $0.1?.rows ?? .broken) }, of: pipeline)
         let stage = StepPlanner(

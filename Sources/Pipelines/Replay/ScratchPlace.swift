@@ -1,3 +1,4 @@
+import Connectors
 import StreamRuntime
 
 /// A directory that a job runs in apart from the live one: its own state, topics, files and features.
@@ -10,6 +11,9 @@ struct ScratchPlace: Equatable, Sendable {
     var topics: String { directory + "/topics" }
     /// The directory of files that are written instead of the live ones.
     var files: String { directory + "/files" }
+
+    /// The connection that what would be called is on.
+    static let calls = "(scratch calls)"
 
     /// The connection that topics redirected from `connection` are on; no file can name it so.
     static func connection(_ connection: String) -> String { "(scratch) \(connection)" }
@@ -48,12 +52,21 @@ extension JobPlan {
                 name: ScratchPlace.connection($0.name), kind: .embedded(root: place.topics),
                 registry: $0.registry)
         }
+        plan.connections.append(
+            PlannedConnection(
+                name: ScratchPlace.calls, kind: .embedded(root: place.topics)))
         for (index, output) in outputs(in: place) where !spared.contains(output.id) {
             switch (sinks[index].target, output.kind) {
             case (.topic(let connection, _, let keys, let planned), .topic(let name)):
                 plan.sinks[index].target = .topic(
                     connection: ScratchPlace.connection(connection), topic: name, keys: keys,
                     partitions: partitions(sinks[index]) ?? planned)
+            case (.call(let call), .topic(let name)):
+                // Nothing is called: what would be is written.
+                plan.sinks[index].target = .topic(
+                    connection: ScratchPlace.calls, topic: name,
+                    keys: call.settings.tenant.flatMap { sinks[index].schema.index(of: $0) }
+                        .map { [$0] } ?? [], partitions: 1)
             case (_, .files(let directory, let format)):
                 plan.sinks[index].target = .files(path: directory, format: format)
             default: preconditionFailure("a topic stays a topic")
@@ -72,6 +85,9 @@ extension JobPlan {
         return sinks.enumerated().compactMap { index, sink in
             switch sink.target {
             case .features: return nil
+            case .call(let call):
+                let name = call.scratchTopic
+                return (index, ScratchOutput(id: sink.id, name: name, kind: .topic(name)))
             case .topic(let connection, let topic, _, _):
                 let name = names[topic] == 1 ? topic : "\(connection).\(topic)"
                 return (index, ScratchOutput(id: sink.id, name: name, kind: .topic(name)))

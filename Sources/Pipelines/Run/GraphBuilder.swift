@@ -13,16 +13,20 @@ struct GraphBuilder {
     private let keepsVersions: Bool
     private let meters: FeatureMeters?
     private let growth: KafkaGrowth?
+    private let calls: CallSenders?
 
     /// A builder for `plan`; bounded sources end at what their topics hold when they are opened, and
     /// exactly-once outputs on Kafka write through `domain`. With `share` it is the graph of that share;
     /// without `keepsVersions` no version of a feature is logged. Features are measured by `meters`, and
-    /// topics that get more partitions told to `growth`.
+    /// topics that get more partitions told to `growth`. Senders of calls are kept in `calls`, which then ends
+    /// them.
     init(
         plan: JobPlan, isBounded: Bool, online: OnlineStore?,
         domain: KafkaTransactionDomain? = nil, share: ShareContext? = nil,
-        keepsVersions: Bool = true, meters: FeatureMeters? = nil, growth: KafkaGrowth? = nil
+        keepsVersions: Bool = true, meters: FeatureMeters? = nil, growth: KafkaGrowth? = nil,
+        calls: CallSenders? = nil
     ) {
+        self.calls = calls
         self.growth = growth
         self.meters = meters
         self.keepsVersions = keepsVersions
@@ -38,7 +42,7 @@ struct GraphBuilder {
             plan: plan, isBounded: isBounded, share: share, growth: growth)
         let sinks = SinkFactory(
             plan: plan, online: online, domain: domain, keepsVersions: keepsVersions,
-            meters: meters)
+            meters: meters, calls: calls)
         let firstStep = Int64(plan.sources.count)
         let firstSink = firstStep + Int64(plan.steps.count)
         let firstOwn = firstSink + Int64(plan.sinks.count)

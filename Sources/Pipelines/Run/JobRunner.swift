@@ -55,6 +55,8 @@ public final class JobRunner {
     let restarts: JobRestarts
     /// Topics of the present life that have got more partitions.
     private var growth = KafkaGrowth()
+    /// What sends the calls of the present life.
+    private var calls = CallSenders()
 
     /// A runner of a checked plan.
     init(plan: JobPlan, options: RunOptions, clock: any Clock = SystemClock()) {
@@ -180,6 +182,11 @@ public final class JobRunner {
         }
         let nanos = clock.nanos - began
         if !options.isQuiet { progress.show(job, now: clock.nanos, isLast: true) }
+        // What a bounded run has sealed is called before it ends; other runs leave it to the next.
+        if case .finished = outcome!, options.untilEnd, let failure = finishCalls(isStopping) {
+            outcome = .failed(failure)
+        }
+        calls.stop()
         try online?.sync()
         return Summary(
             outcome: outcome!,
@@ -196,6 +203,25 @@ public final class JobRunner {
                     })
             })
     }
+
+    /// Waits until what was sealed is answered, as long as answers come.
+    private func finishCalls(_ isStopping: () -> Bool) -> JobFailure? {
+        var open = calls.open
+        var since = clock.nanos
+        let isDone = calls.drain {
+            let now = calls.open
+            if now != open { (open, since) = (now, clock.nanos) }
+            return isStopping() || clock.nanos - since > JobRunner.callNanos
+        }
+        if !isDone, calls.failure == nil {
+            Terminal.error(
+                "warning: \(calls.open) calls have no answer yet; the next run makes them again\n")
+        }
+        return calls.failure
+    }
+
+    /// How long a bounded run waits for the next answer to a call: ten seconds.
+    private static let callNanos: Int64 = 10_000_000_000
 
     /// Opens what the job needs and builds it.
     private func open(
@@ -218,10 +244,11 @@ public final class JobRunner {
             online = opened.store
             remote = opened.redis
         }
+        try plan.makeCallTopics()
         let graph = GraphBuilder(
             plan: plan, isBounded: options.untilEnd, online: online, domain: transactions.domain,
             meters: online == nil ? nil : FeatureMeters(registry),
-            growth: restarts.isAllowed ? growth : nil
+            growth: restarts.isAllowed ? growth : nil, calls: calls
         ).graph()
         var followers: [any CheckpointFollower] = transactions.followers
         if let online { followers.append(SnapshotFollower(online)) }
@@ -305,6 +332,8 @@ public final class JobRunner {
         stopLanes()
         online = nil
         registry = MetricsRegistry()
+        calls.stop()
+        calls = CallSenders(metrics: registry)
     }
 
     /// Stops serving: no new request, those under way are answered.

@@ -9,13 +9,15 @@ struct SinkFactory {
     private let domain: KafkaTransactionDomain?
     private let logs: FeatureLogs?
     private let meters: FeatureMeters?
+    private let calls: CallSenders?
 
     /// A factory for the sinks of `plan`; feature sinks write to `online`, exactly-once outputs on Kafka
     /// through `domain`. With `keepsVersions` every version of a feature goes to its log.
     init(
         plan: JobPlan, online: OnlineStore?, domain: KafkaTransactionDomain?,
-        keepsVersions: Bool = true, meters: FeatureMeters? = nil
+        keepsVersions: Bool = true, meters: FeatureMeters? = nil, calls: CallSenders? = nil
     ) {
+        self.calls = calls
         self.meters = meters
         logs = keepsVersions ? FeatureLogs(plan) : nil
         self.domain = domain
@@ -81,6 +83,7 @@ struct SinkFactory {
             return format == .csv
                 ? FileSink(csv: path, schema: sink.schema)
                 : FileSink(jsonLines: path, schema: sink.schema)
+        case .call(let call): return try open(call, schema: sink.schema)
         case .topic(let name, let topic, let keys, let partitions):
             let connection = plan.connection(name)!
             let encoder = try encoder(sink, topic: topic, registry: connection.registry)
@@ -104,6 +107,34 @@ struct SinkFactory {
             case .files, .http:
                 preconditionFailure("the planner refuses topics on such a connection")
             }
+        }
+    }
+
+    private func open(_ call: PlannedCall, schema: Schema) throws(JobFailure) -> any Sink {
+        var workspaces = CallWorkspaces()
+        switch call.workspaces {
+        case nil: break
+        case .table(let known): workspaces = CallWorkspaces(known: known)
+        case .file(let path): workspaces = try WorkspaceFile.open(path)
+        }
+        return try CallSink(
+            call.settings, schema: schema,
+            directory: call.directory(in: plan.settings.stateDirectory), workspaces: workspaces,
+            results: call.results.map(place), deadLetters: call.deadLetters.map(place),
+            transport: CallSender.network(call.settings), senders: calls)
+    }
+
+    private func place(_ topic: PlannedCall.Topic) -> CallTopicPlace {
+        let connection = plan.connection(topic.connection)!
+        switch connection.kind {
+        case .embedded(let root): return .embedded(EmbeddedLog(root: root), topic: topic.topic)
+        case .kafka(let bootstrap, let properties):
+            return .kafka(
+                KafkaConnection(
+                    bootstrap: bootstrap, planned: properties, outage: connection.outageLimit),
+                topic: topic.topic)
+        case .files, .http:
+            preconditionFailure("the planner refuses topics on such a connection")
         }
     }
 }

@@ -44,6 +44,8 @@ struct PipelineReader {
             place = .topic(topic)
         } else if let files = node["files"]?.located {
             place = .files(files, format: format?.value ?? .json)
+        } else if let call = node["call"].flatMap(CallReader(diagnostics: diagnostics).read) {
+            place = .call(call)
         } else {
             return nil
         }

@@ -225,6 +225,7 @@ struct TargetSpec: Sendable {
     enum Place: Sendable {
         case topic(Located<String>)
         case files(Located<String>, format: PlannedFormat.Kind)
+        case call(CallSpec)
     }
 
     let place: Place

@@ -164,6 +164,15 @@ final class PartitionWriter {
         directoryChanged = false
     }
 
+    /// Removes the oldest segments that hold nothing from `offset` on.
+    func trim(before offset: Int64) throws(JobFailure) {
+        while let oldest = sealed.first, oldest.nextOffset <= offset {
+            try LogDirectory.remove(files.segment(oldest.base))
+            try LogDirectory.remove(files.index(oldest.base))
+            sealed.removeFirst()
+        }
+    }
+
     /// Removes the oldest segments that the topic's retention lets go and that are wholly before
     /// `committed`.
     func applyRetention(committed: PartitionEnd) throws(JobFailure) {

@@ -236,6 +236,12 @@ public final class TopicWriter {
         for (writer, end) in zip(writers, named.ends) { try writer.applyRetention(committed: end) }
     }
 
+    /// Removes the segments of `partition` that hold committed records before `offset` only.
+    public func trim(partition: Int, before offset: Int64) throws(JobFailure) {
+        guard writers.indices.contains(partition) else { return }
+        try writers[partition].trim(before: min(offset, committed.ends[partition].offset))
+    }
+
     /// Makes everything a plain producer has appended durable and readable.
     public func commit() throws(JobFailure) {
         let producing = appendId
@@ -261,8 +267,8 @@ public final class TopicWriter {
     /// Says that appends from here on belong to checkpoint `id` or a later one.
     ///
     /// A sink calls it before its first write, so that its records are told from a plain producer's.
-    func beginCheckpoints(after id: Int64) { appendId = id + 1 }
+    public func beginCheckpoints(after id: Int64) { appendId = id + 1 }
 
     /// The checkpoint that was committed last; 0 when a plain producer did.
-    var committedCheckpoint: Int64 { committed.checkpoint }
+    public var committedCheckpoint: Int64 { committed.checkpoint }
 }

@@ -38,14 +38,18 @@ public final class TestHTTPServer: Sendable {
     private let asked = Mutex<[Request]>([])
     private let answer: @Sendable (Request) -> Answer
 
-    /// Listens on a free port and answers until it is stopped.
-    public init(_ answer: @escaping @Sendable (Request) -> Answer) {
+    /// Listens on `port`, or on a free one, and answers until it is stopped.
+    public init(port: Int = 0, _ answer: @escaping @Sendable (Request) -> Answer) {
         self.answer = answer
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         self.listener = listener
         precondition(listener >= 0, "a socket")
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(UInt16(port)).bigEndian
+        var reuse: Int32 = 1
+        setsockopt(
+            listener, SOL_SOCKET, SO_REUSEADDR, &reuse, socklen_t(MemoryLayout<Int32>.size))
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let bound = withUnsafeMutablePointer(to: &address) { pointer in
@@ -55,7 +59,7 @@ public final class TestHTTPServer: Sendable {
             }
         }
         precondition(bound, "a free port")
-        port = Int(UInt16(bigEndian: address.sin_port))
+        self.port = Int(UInt16(bigEndian: address.sin_port))
         TestHTTPServer.thread { [self] in accept() }
     }
 

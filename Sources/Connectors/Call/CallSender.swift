@@ -1,0 +1,604 @@
+import FeatureServe
+import Glibc
+import HTTP
+import StreamRuntime
+import Synchronization
+
+/// Sends the sealed requests of a call from threads of its own, and tells their results.
+///
+/// The threads that send take requests from the scheduler. One more thread, the keeper, reads what was sealed,
+/// and writes what was answered: results and dead letters first, readable once the ledger knows of them.
+///
+/// - Note: shared by its threads; everything that changes is guarded by `monitor` or belongs to the keeper.
+public final class CallSender: @unchecked Sendable {
+    /// Sends a request to a provider.
+    public typealias Transport =
+        @Sendable (HTTPRequest, CallProvider) -> Result<HTTPResponse, HTTPFailure>
+
+    /// Where it reads and writes.
+    struct Places: Sendable {
+        let outbox: CallOutbox
+        let results: CallTopicPlace?
+        let deadLetters: CallTopicPlace?
+    }
+
+    /// Figures for people and programs.
+    public struct Figures: Equatable, Sendable {
+        /// Requests under way.
+        public var inFlight = 0
+        /// Sealed requests that wait.
+        public var waiting = 0
+        /// Messages that services took.
+        public var sent = 0
+        /// Messages that were refused or given up.
+        public var failed = 0
+        /// Requests that were or will be repeated.
+        public var retried = 0
+        /// Answers that asked for fewer calls.
+        public var limited = 0
+    }
+
+    private struct Partial {
+        var results: [CallReport.Result] = []
+        var only: Set<String>?
+        var round = 0
+    }
+
+    let settings: CallSettings
+    private let driver: CallDriver
+    private let places: Places
+    private let transport: Transport
+    private let clock: any Clock
+    private let metrics: MetricsRegistry?
+
+    private let monitor = Monitor()
+    private var scheduler: CallScheduler
+    private var workspaces: CallWorkspaces
+    private var payloads: [Int64: [UInt8]] = [:]
+    private var payloadBytes = 0
+    private var partials: [Int64: Partial] = [:]
+    private var finished: [(offset: Int64, report: CallReport)] = []
+    private var threads = 0
+    private var idleThreads = 0
+    private var isStopping = false
+    private var isKeeperDone = false
+    private var isBehind = true
+    private var isWriting = false
+    private var isReading = false
+    private var told: JobFailure?
+    private var counts = Figures()
+    private var shownTenants = 0
+    private let lowest = Atomic<Int64>(0)
+    private let waitingBytes = Atomic<Int64>(0)
+
+    /// Bytes of requests that are kept in memory besides their places; others are read when they are sent.
+    private static let payloadBytesMax = 16 << 20
+    /// How long a stop waits for answers to requests under way, in nanoseconds.
+    private static let graceNanos: Int64 = 3_000_000_000
+
+    init(
+        _ settings: CallSettings, places: Places, workspaces: CallWorkspaces,
+        transport: @escaping Transport, clock: any Clock, metrics: MetricsRegistry?
+    ) {
+        self.settings = settings
+        self.places = places
+        self.workspaces = workspaces
+        self.transport = transport
+        self.clock = clock
+        self.metrics = metrics
+        driver = CallDriver(settings: settings)
+        scheduler = CallScheduler(settings)
+    }
+
+    /// A transport that keeps connections to every provider.
+    public static func network(_ settings: CallSettings) -> Transport {
+        var clients: [String: HTTPClient] = [:]
+        for provider in [settings.provider] + settings.providers {
+            var http = provider.http
+            http.connectionsKept = settings.inFlight
+            clients[provider.name] = HTTPClient(http)
+        }
+        let known = clients
+        return { request, provider in
+            do throws(HTTPFailure) {
+                return .success(try known[provider.name]!.send(request))
+            } catch {
+                return .failure(error)
+            }
+        }
+    }
+
+    // MARK: for the sink
+
+    /// The first request that is not over.
+    var low: Int64 { lowest.load(ordering: .relaxed) }
+
+    /// Bytes of sealed requests that are not over.
+    var backlog: Int64 { waitingBytes.load(ordering: .relaxed) }
+
+    /// What ended the sender, if anything did.
+    var failure: JobFailure? { monitor.locked { told } }
+
+    /// Opens the ledger and the topics, and begins to send.
+    func start() throws(JobFailure) {
+        registerMetrics()
+        let keeper = try Keeper(places)
+        lowest.store(keeper.ledger.entry.low, ordering: .relaxed)
+        let handed = Handed(keeper)
+        CallSender.thread { [self] in
+            keep(handed.take())
+            // The ledger and the topics are free by now.
+            monitor.locked {
+                isKeeperDone = true
+                isStopping = true
+                monitor.signal()
+            }
+        }
+    }
+
+    /// Further requests were sealed.
+    func wake() {
+        monitor.locked {
+            isBehind = true
+            monitor.signal()
+        }
+    }
+
+    /// Waits until every sealed request is over; false when `isStopping` says so before, or the sender failed.
+    public func drain(_ isStopping: () -> Bool) -> Bool {
+        while !isStopping() {
+            let isOver: Bool? = monitor.locked {
+                if told != nil || self.isStopping { return nil }
+                let isOver =
+                    !isBehind && scheduler.isEmpty && finished.isEmpty && !isWriting
+                    && !isReading
+                if !isOver { monitor.wait(nanos: 20_000_000) }
+                return isOver
+            }
+            guard let isOver else { return false }
+            if isOver { return true }
+        }
+        return false
+    }
+
+    /// Stops: requests under way get a moment for their answers, what is then unsure is sent again by the next.
+    public func stop() {
+        monitor.locked {
+            isStopping = true
+            monitor.signal()
+            while !isKeeperDone { monitor.wait(nanos: 50_000_000) }
+        }
+    }
+
+    /// A recent view.
+    public var figures: Figures {
+        monitor.locked {
+            var figures = counts
+            figures.inFlight = scheduler.inFlight
+            figures.waiting = scheduler.waiting
+            figures.retried = scheduler.retried
+            figures.limited = scheduler.limited
+            return figures
+        }
+    }
+
+    // MARK: sending
+
+    private func spawn() {
+        threads += 1
+        CallSender.thread { [self] in work() }
+    }
+
+    /// Sends requests until the sender stops.
+    private func work() {
+        var reader: CallOutboxReader?
+        while let taken = take() {
+            do throws(JobFailure) {
+                var bytes = taken.payload
+                if bytes == nil {
+                    if reader == nil { reader = try places.outbox.reader() }
+                    bytes = try reader!.record(at: taken.ticket.item.offset).bytes
+                }
+                call(taken, bytes!)
+            } catch {
+                fail(error)
+            }
+        }
+    }
+
+    private struct Taken {
+        var ticket: CallScheduler.Ticket
+        let tenant: String
+        let payload: [UInt8]?
+        let workspace: CallWorkspace?
+        let partial: Partial?
+    }
+
+    private func take() -> Taken? {
+        monitor.locked {
+            while true {
+                if isStopping || told != nil {
+                    threads -= 1
+                    return nil
+                }
+                let now = clock.nowMicros
+                if finished.count < 4096, let ticket = scheduler.next(now) {
+                    if idleThreads == 0, threads < settings.inFlight, scheduler.waiting > 0 {
+                        spawn()
+                    }
+                    let offset = ticket.item.offset
+                    let tenant = scheduler.name(of: ticket.tenant)
+                    return Taken(
+                        ticket: ticket, tenant: tenant, payload: payloads[offset],
+                        workspace: workspace(tenant), partial: partials[offset])
+                }
+                let due = scheduler.wake(now).map { max($0 - now, 1) } ?? 1_000_000
+                idleThreads += 1
+                monitor.wait(nanos: Int(min(due, 1_000_000)) * 1000)
+                idleThreads -= 1
+            }
+        }
+    }
+
+    private func workspace(_ tenant: String) -> CallWorkspace? {
+        guard let known = workspaces.known else { return CallWorkspace() }
+        return known[tenant]
+    }
+
+    private func rate(_ tenant: String) -> CallRate? { workspace(tenant)?.rate ?? settings.rate }
+
+    private func call(_ taken: Taken, _ bytes: [UInt8]) {
+        let row = JSONValue(bytes) ?? .object([])
+        let prepared: CallDriver.Prepared
+        do throws(CallDriver.Refusal) {
+            prepared = try driver.prepare(
+                row, tenant: taken.tenant, workspace: taken.workspace, only: taken.partial?.only,
+                round: taken.partial?.round ?? 0)
+        } catch {
+            end(
+                taken, row, nil, answer: .refused(error.reason), status: nil, limitedUntil: nil,
+                messages: fallbackMessages(row))
+            return
+        }
+        switch transport(prepared.request, prepared.provider) {
+        case .success(let response):
+            let limit = CallDriver.limit(response, now: clock.nowMicros)
+            end(
+                taken, row, prepared.provider, answer: driver.judge(response, prepared),
+                status: response.status, limitedUntil: limit, messages: prepared.messages)
+        case .failure(let failure):
+            end(
+                taken, row, prepared.provider, answer: CallDriver.judge(failure), status: nil,
+                limitedUntil: nil, messages: prepared.messages)
+        }
+    }
+
+    /// The messages of a request that could not even be made.
+    private func fallbackMessages(_ row: JSONValue) -> [CallDriver.Message] {
+        let provider = settings.provider
+        guard let recipients = provider.recipients else { return [.init(id: nil, fields: [])] }
+        let name = provider.hasBody ? provider.bodyPrefix + recipients.list : recipients.list
+        let items = row[name]?.items ?? []
+        return items.map { item in
+            CallDriver.Message(
+                id: item[recipients.id]?.scalarText,
+                fields: item.members.filter { !$0.value.hasParts && $0.value != .null })
+        }
+    }
+
+    private func end(
+        _ taken: Taken, _ row: JSONValue, _ provider: CallProvider?, answer: CallDriver.Answer,
+        status: Int?, limitedUntil: Int64?, messages: [CallDriver.Message]
+    ) {
+        let now = clock.nowMicros
+        let chance = Double.random(in: 0..<1)
+        monitor.locked {
+            guard !isKeeperDone else { return }
+            var ticket = taken.ticket
+            var partial = taken.partial ?? Partial()
+            var providerId: String?
+            let decision: CallScheduler.Decision
+            var reason: String?
+            var failed: [String: String] = [:]
+            var isRefused = false
+            switch answer {
+            case .done(let refused, let id):
+                providerId = id
+                failed = refused
+                for message in messages where message.id.map({ refused[$0] == nil }) ?? true {
+                    partial.results.append(.init(message: message, status: .sent, reason: nil))
+                }
+                let repeats = !refused.isEmpty && provider?.recipients?.retriesFailed == true
+                decision = scheduler.end(
+                    &ticket, repeats ? .partial : .answered(limitedUntil: limitedUntil), now: now,
+                    chance: chance)
+                if decision == .again {
+                    partial.only = Set(refused.keys)
+                    partial.round += 1
+                    partials[ticket.item.offset] = partial
+                }
+            case .refused(let text):
+                reason = text
+                isRefused = true
+                decision = scheduler.end(
+                    &ticket, .answered(limitedUntil: limitedUntil), now: now, chance: chance)
+            case .failed(let text):
+                reason = text
+                decision = scheduler.end(&ticket, .failed, now: now, chance: chance)
+            case .outage(let text):
+                reason = text
+                decision = scheduler.end(&ticket, .outage, now: now, chance: chance)
+            case .limited(let text):
+                reason = text
+                decision = scheduler.end(
+                    &ticket, .limited(until: limitedUntil), now: now, chance: chance)
+            }
+            defer { monitor.signal() }
+            if decision == .again { return }
+            for message in messages {
+                if let id = message.id, let why = failed[id] {
+                    partial.results.append(
+                        .init(message: message, status: .rejected, reason: why))
+                } else if let reason {
+                    partial.results.append(
+                        .init(
+                            message: message, status: isRefused ? .rejected : .failed,
+                            reason: reason))
+                }
+            }
+            let offset = ticket.item.offset
+            partials[offset] = nil
+            if let bytes = payloads.removeValue(forKey: offset) { payloadBytes -= bytes.count }
+            let sent = partial.results.count { $0.status == .sent }
+            counts.sent += sent
+            counts.failed += partial.results.count - sent
+            finished.append(
+                (
+                    offset,
+                    CallReport(
+                        call: settings.name, tenant: taken.tenant, row: row,
+                        tries: ticket.item.tries, provider: provider?.name,
+                        providerId: providerId, httpStatus: status,
+                        firstAt: ticket.item.firstAt ?? now, endedAt: now,
+                        results: partial.results)
+                ))
+        }
+    }
+
+    private func fail(_ failure: JobFailure) {
+        monitor.locked {
+            if told == nil { told = failure }
+            monitor.signal()
+        }
+    }
+
+    // MARK: keeping
+
+    /// What belongs to the keeper.
+    private final class Keeper {
+        let ledger: CallLedger
+        let results: (any CallTopic)?
+        let deadLetters: (any CallTopic)?
+        let reader: CallOutboxReader
+
+        init(_ places: Places) throws(JobFailure) {
+            ledger = try CallLedger(places.outbox.ledger)
+            ledger.forget(from: try places.outbox.end())
+            reader = try places.outbox.reader()
+            results = try places.results?.open()
+            deadLetters = try places.deadLetters?.open()
+            let entry = ledger.entry
+            try results?.recover(token: entry.results, sequence: entry.sequence)
+            try deadLetters?.recover(token: entry.deadLetters, sequence: entry.sequence)
+            try reader.seek(to: entry.low)
+        }
+
+        /// Makes the results of requests readable and the requests over, all or nothing.
+        func write(_ finished: [(offset: Int64, report: CallReport)]) throws(JobFailure) {
+            for (_, report) in finished {
+                if let results {
+                    for record in report.resultRecords {
+                        try results.append(
+                            key: record.key, value: record.value, timestamp: report.endedAt)
+                    }
+                }
+                if let deadLetters, let letter = report.deadLetter {
+                    try deadLetters.append(
+                        key: letter.key, value: letter.value, timestamp: report.endedAt)
+                }
+            }
+            let sequence = ledger.entry.sequence + 1
+            let told = try results?.prepare(sequence: sequence)
+            let lost = try deadLetters?.prepare(sequence: sequence)
+            try ledger.note(finished.map(\.offset), results: told, deadLetters: lost)
+            if let told { try results!.commit(token: told) }
+            if let lost { try deadLetters!.commit(token: lost) }
+        }
+
+        func close() {
+            results?.close()
+            deadLetters?.close()
+        }
+    }
+
+    /// A keeper on its way to its thread.
+    private final class Handed: @unchecked Sendable {
+        private var keeper: Keeper?
+        init(_ keeper: Keeper) { self.keeper = keeper }
+        func take() -> Keeper {
+            defer { keeper = nil }
+            return keeper!
+        }
+    }
+
+    private func keep(_ keeper: Keeper) {
+        var nextReload = clock.nanos
+        var stopAt: Int64?
+        do throws(JobFailure) {
+            while true {
+                let (batch, reads, isOver) = nextDuty(&stopAt)
+                if !batch.isEmpty {
+                    try keeper.write(batch)
+                    lowest.store(keeper.ledger.entry.low, ordering: .relaxed)
+                    monitor.locked {
+                        isWriting = false
+                        waitingBytes.store(scheduler.bytes, ordering: .relaxed)
+                        monitor.signal()
+                    }
+                }
+                if isOver { break }
+                if reads { try intake(keeper) }
+                if clock.nanos >= nextReload {
+                    nextReload = clock.nanos + 1_000_000_000
+                    reload()
+                }
+            }
+        } catch {
+            fail(error)
+        }
+        keeper.close()
+    }
+
+    /// Waits for something to do: answers to write, requests to read, or the end.
+    private func nextDuty(
+        _ stopAt: inout Int64?
+    ) -> (batch: [(offset: Int64, report: CallReport)], reads: Bool, isOver: Bool) {
+        monitor.locked {
+            while true {
+                let now = clock.nanos
+                if isStopping, stopAt == nil { stopAt = now + CallSender.graceNanos }
+                let isOver =
+                    told != nil
+                    || stopAt.map { scheduler.inFlight == 0 || now >= $0 } ?? false
+                let reads = isBehind && !isStopping && canRead
+                if !finished.isEmpty || isOver || reads {
+                    let batch = finished
+                    finished = []
+                    isWriting = !batch.isEmpty
+                    isReading = reads && !isOver
+                    return (batch, reads, isOver)
+                }
+                monitor.wait(nanos: 200_000_000)
+                if clock.nanos - now >= 200_000_000, !isStopping { return ([], false, false) }
+            }
+        }
+    }
+
+    /// Whether there is room for the places of further requests.
+    private var canRead: Bool { scheduler.waiting < 1_000_000 }
+
+    /// Takes sealed requests into the queues.
+    private func intake(_ keeper: Keeper) throws(JobFailure) {
+        // What is sealed after this is asked for again.
+        monitor.locked { isBehind = false }
+        let records = try keeper.reader.read(1024)
+        monitor.locked {
+            if !records.isEmpty { isBehind = true }
+            isReading = false
+            let now = clock.nowMicros
+            for record in records where !keeper.ledger.done.contains(record.offset) {
+                scheduler.add(
+                    .init(offset: record.offset, bytes: record.bytes.count),
+                    tenant: record.tenant, rate: rate(record.tenant), now: now)
+                if payloadBytes + record.bytes.count <= CallSender.payloadBytesMax {
+                    payloads[record.offset] = record.bytes
+                    payloadBytes += record.bytes.count
+                }
+            }
+            waitingBytes.store(scheduler.bytes, ordering: .relaxed)
+            if threads == 0, scheduler.waiting > 0 { spawn() }
+            showTenants()
+            monitor.signal()
+        }
+    }
+
+    private func reload() {
+        guard let reload = monitor.locked({ workspaces.reload }), let fresh = reload() else {
+            return
+        }
+        monitor.locked {
+            workspaces.known = fresh
+            let now = clock.nowMicros
+            for tenant in 0..<scheduler.tenantCount {
+                let name = scheduler.name(of: tenant)
+                scheduler.setRate(rate(name), of: name, now: now)
+            }
+            monitor.signal()
+        }
+    }
+
+    // MARK: figures
+
+    private func registerMetrics() {
+        guard let metrics else { return }
+        let labels = [MetricsRegistry.Label("call", settings.name)]
+        let gauges: [(String, String, Bool, @Sendable (Figures) -> Int)] = [
+            ("millrace_call_in_flight", "Requests under way.", false, { $0.inFlight }),
+            ("millrace_call_waiting", "Sealed requests that wait.", false, { $0.waiting }),
+            ("millrace_call_sent_total", "Messages that services took.", true, { $0.sent }),
+            (
+                "millrace_call_failed_total", "Messages that were refused or given up.", true,
+                { $0.failed }
+            ),
+            ("millrace_call_retried_total", "Requests that were repeated.", true, { $0.retried }),
+            (
+                "millrace_call_limited_total", "Answers that asked for fewer calls.", true,
+                { $0.limited }
+            ),
+        ]
+        for (name, help, grows, read) in gauges {
+            metrics.reading(name, help: help, labels: labels, grows: grows) { [weak self] in
+                self.map { Double(read($0.figures)) }
+            }
+        }
+    }
+
+    /// Registers the figures of tenants that are new.
+    private func showTenants() {
+        guard let metrics else { return }
+        while shownTenants < min(scheduler.tenantCount, 10_000) {
+            let tenant = shownTenants
+            shownTenants += 1
+            let labels: [MetricsRegistry.Label] = [
+                ("call", settings.name), ("tenant", scheduler.name(of: tenant)),
+            ]
+            metrics.reading(
+                "millrace_call_breaker_state",
+                help: "A tenant's circuit breaker: 0 closed, 1 asking, 2 open.", labels: labels
+            ) { [weak self] in
+                self.map { sender in
+                    Double(
+                        sender.monitor.locked {
+                            sender.scheduler.figures(of: tenant).breaker.rawValue
+                        })
+                }
+            }
+            metrics.reading(
+                "millrace_call_tenant_waiting", help: "A tenant's sealed requests that wait.",
+                labels: labels
+            ) { [weak self] in
+                self.map { sender in
+                    Double(sender.monitor.locked { sender.scheduler.figures(of: tenant).waiting })
+                }
+            }
+        }
+    }
+
+    private final class Work {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+
+    private static func thread(_ body: @escaping @Sendable () -> Void) {
+        let passed = Unmanaged.passRetained(Work(body)).toOpaque()
+        var made = pthread_t()
+        let code = pthread_create(
+            &made, nil,
+            { passed in
+                Unmanaged<Work>.fromOpaque(passed!).takeRetainedValue().body()
+                return nil
+            }, passed)
+        precondition(code == 0, "a thread for calls")
+        pthread_detach(made)
+    }
+}
