@@ -7,6 +7,8 @@ import StreamRuntime
 /// - `pos.square`: merchant id, 2: Square webhooks, `created_at`;
 /// - `pos.shelf`: row key as JSON, 1: a Debezium change stream, `source.ts_ms`;
 /// - `campaign.user_events`: customer_id, 4: one message for one customer, `created_at`;
+/// - `crm.customer_profiles`: customer_id, 2, `updated_at`; `campaign.launched`: campaign_id, 1, `launched_at`;
+///   `campaign.offers`: offer_id, 1, `updated_at`: what audiences are made of, without faults;
 /// - `shopper.scans`: store_id, 4: an item found or not found, `scanned_at` in epoch milliseconds;
 /// - `orders`: user_id, 2: `ts`; `payments`: user_id, 4: `ts` in epoch milliseconds.
 ///
@@ -57,6 +59,14 @@ public enum SampleData {
         campaigns.make()
         report.campaigns = campaigns.counts
         try publish(campaigns.arrivals, "campaign.user_events", partitions: 4, log)
+
+        var audience = AudienceSample(random: random(5))
+        audience.make(customers: count(1500))
+        try publish(audience.profiles, "crm.customer_profiles", partitions: 2, log)
+        try publish(audience.launches, "campaign.launched", partitions: 1, log)
+        try publish(audience.offers, "campaign.offers", partitions: 1, log)
+        // Empty: what the CRM will say, which the job reads too.
+        try log.ensureTopic("crm.send_results", TopicSettings(partitions: 1))
 
         var scans = ScanSample(random: random(3), events: count(5000))
         scans.make()

@@ -47,8 +47,19 @@ final class CallLedger {
     }
 
     /// Forgets what is said of offsets from `end` on: the outbox was taken back to there.
-    func forget(from end: Int64) {
-        entry.low = min(entry.low, end)
+    func forget(from end: Int64) throws(JobFailure) {
+        guard entry.low > end || done.contains(where: { $0 >= end }) else { return }
+        var next = entry
+        next.low = min(entry.low, end)
+        let batch = WriteBatch(database)
+        batch.deleteRange(from: CallLedger.key(end), to: [0x65])
+        batch.put([0x6D], CallLedger.encode(next))
+        do throws(RocksDBError) {
+            try database.write(batch, durable: true)
+        } catch {
+            throw CallLedger.failure(error)
+        }
+        entry = next
         done = done.filter { $0 < end }
     }
 

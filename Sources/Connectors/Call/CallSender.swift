@@ -41,6 +41,8 @@ public final class CallSender: @unchecked Sendable {
     private struct Partial {
         var results: [CallReport.Result] = []
         var only: Set<String>?
+        /// Why the service refused them the last time.
+        var refused: [String: String] = [:]
         var round = 0
     }
 
@@ -73,6 +75,8 @@ public final class CallSender: @unchecked Sendable {
 
     /// Bytes of requests that are kept in memory besides their places; others are read when they are sent.
     private static let payloadBytesMax = 16 << 20
+    /// Answers that may wait for the keeper.
+    private static let finishedMax = 4096
     /// How long a stop waits for answers to requests under way, in nanoseconds.
     private static let graceNanos: Int64 = 3_000_000_000
 
@@ -222,7 +226,7 @@ public final class CallSender: @unchecked Sendable {
                     return nil
                 }
                 let now = clock.nowMicros
-                if finished.count < 4096, let ticket = scheduler.next(now) {
+                if finished.count < CallSender.finishedMax, let ticket = scheduler.next(now) {
                     if idleThreads == 0, threads < settings.inFlight, scheduler.waiting > 0 {
                         spawn()
                     }
@@ -232,7 +236,10 @@ public final class CallSender: @unchecked Sendable {
                         ticket: ticket, tenant: tenant, payload: payloads[offset],
                         workspace: workspace(tenant), partial: partials[offset])
                 }
-                let due = scheduler.wake(now).map { max($0 - now, 1) } ?? 1_000_000
+                // Answers that are not written yet hold further requests up, too.
+                let isFull = finished.count >= CallSender.finishedMax
+                let due =
+                    isFull ? 10_000 : scheduler.wake(now).map { max($0 - now, 1) } ?? 1_000_000
                 idleThreads += 1
                 monitor.wait(nanos: Int(min(due, 1_000_000)) * 1000)
                 idleThreads -= 1
@@ -314,6 +321,7 @@ public final class CallSender: @unchecked Sendable {
                     chance: chance)
                 if decision == .again {
                     partial.only = Set(refused.keys)
+                    partial.refused = refused
                     partial.round += 1
                     partials[ticket.item.offset] = partial
                 }
@@ -339,6 +347,12 @@ public final class CallSender: @unchecked Sendable {
                 if let id = message.id, let why = failed[id] {
                     partial.results.append(
                         .init(message: message, status: .rejected, reason: why))
+                } else if let reason, let id = message.id, let why = partial.refused[id] {
+                    // What the service said of the message says more than how the last try ended.
+                    partial.results.append(
+                        .init(
+                            message: message, status: .rejected,
+                            reason: why.isEmpty ? reason : why))
                 } else if let reason {
                     partial.results.append(
                         .init(
@@ -383,7 +397,7 @@ public final class CallSender: @unchecked Sendable {
 
         init(_ places: Places) throws(JobFailure) {
             ledger = try CallLedger(places.outbox.ledger)
-            ledger.forget(from: try places.outbox.end())
+            try ledger.forget(from: try places.outbox.end())
             reader = try places.outbox.reader()
             results = try places.results?.open()
             deadLetters = try places.deadLetters?.open()

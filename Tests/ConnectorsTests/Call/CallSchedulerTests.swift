@@ -27,6 +27,17 @@ import Testing
         }
     }
 
+    private func take(_ scheduler: inout CallScheduler, _ now: Int64) throws -> CallScheduler.Ticket
+    {
+        let ticket = scheduler.next(now)
+        return try #require(ticket)
+    }
+
+    private func wake(_ scheduler: inout CallScheduler, _ now: Int64) throws -> Int64 {
+        let due = scheduler.wake(now)
+        return try #require(due)
+    }
+
     @Test func `a tenant gets its burst at once and then its rate`() throws {
         var scheduler = CallScheduler(
             try settings {
@@ -59,13 +70,14 @@ import Testing
         #expect(slow == 4)
         add(10, of: "quick", to: &scheduler)
         for _ in 0..<10 {
-            var ticket = try #require(scheduler.next(0))
+            var ticket = try take(&scheduler, 0)
             #expect(scheduler.name(of: ticket.tenant) == "quick")
-            #expect(
-                scheduler.end(&ticket, .answered(limitedUntil: nil), now: 0, chance: 0) == .finished
-            )
+            let decision = scheduler.end(
+                &ticket, .answered(limitedUntil: nil), now: 0, chance: 0)
+            #expect(decision == .finished)
         }
-        #expect(scheduler.next(0) == nil)
+        let none = scheduler.next(0)
+        #expect(none == nil)
     }
 
     @Test func `after 429 nothing is sent before the reset, and no try is counted`() throws {
@@ -73,12 +85,15 @@ import Testing
         add(1, of: "a", to: &scheduler)
         for round in 0..<10 {
             let now = Int64(round) * 3600 * Self.second
-            var ticket = try #require(scheduler.next(now))
+            var ticket = try take(&scheduler, now)
             #expect(ticket.item.attempts == 0)
             let reset = now + 3600 * Self.second
-            #expect(scheduler.end(&ticket, .limited(until: reset), now: now, chance: 0) == .again)
-            #expect(scheduler.next(reset - 1) == nil)
-            #expect(scheduler.wake(now) == reset)
+            let decision = scheduler.end(&ticket, .limited(until: reset), now: now, chance: 0)
+            #expect(decision == .again)
+            let none = scheduler.next(reset - 1)
+            #expect(none == nil)
+            let woken = scheduler.wake(now)
+            #expect(woken == reset)
         }
     }
 
@@ -88,12 +103,12 @@ import Testing
         var now: Int64 = 0
         var waits: [Int64] = []
         while true {
-            var ticket = try #require(scheduler.next(now))
+            var ticket = try take(&scheduler, now)
             guard scheduler.end(&ticket, .failed, now: now, chance: 0) == .again else {
                 #expect(ticket.item.tries == 4)
                 break
             }
-            let due = try #require(scheduler.wake(now))
+            let due = try wake(&scheduler, now)
             waits.append((due - now) / 1000)
             now = due
         }
@@ -139,9 +154,9 @@ import Testing
         add(1, of: "a", to: &scheduler)
         var now: Int64 = 0
         while true {
-            var ticket = try #require(scheduler.next(now))
+            var ticket = try take(&scheduler, now)
             if scheduler.end(&ticket, .outage, now: now, chance: 0) == .gaveUp { break }
-            now = try #require(scheduler.wake(now))
+            now = try wake(&scheduler, now)
         }
         #expect(now >= 60 * Self.second)
         #expect(now < 100 * Self.second)

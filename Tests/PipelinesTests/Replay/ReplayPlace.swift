@@ -22,6 +22,9 @@ final class ReplayPlace {
             _ = try SampleData.generate(options)
             var root = URL(fileURLWithPath: #filePath)
             for _ in 0..<4 { root.deleteLastPathComponent() }
+            try FileManager.default.copyItem(
+                atPath: root.appendingPathComponent("marketplace").path,
+                toPath: directory + "/marketplace")
             text = try String(
                 contentsOf: root.appendingPathComponent("pipelines.yaml"), encoding: .utf8)
         }
