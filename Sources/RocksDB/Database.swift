@@ -16,6 +16,8 @@ public final class Database: @unchecked Sendable {
     private let familyHandles: [OpaquePointer]
     private let options: NativeOptions
     private let readOptions: OpaquePointer
+    /// Reads no disk.
+    private let promptOptions: OpaquePointer
     private let writeOptions: OpaquePointer
     private let syncOptions: OpaquePointer
 
@@ -41,6 +43,9 @@ public final class Database: @unchecked Sendable {
         handle = database!
         familyHandles = opened.map { $0! }
         readOptions = rocksdb_readoptions_create()
+        promptOptions = rocksdb_readoptions_create()
+        // kBlockCacheTier: memory and the cache of blocks.
+        rocksdb_readoptions_set_read_tier(promptOptions, 1)
         writeOptions = rocksdb_writeoptions_create()
         syncOptions = rocksdb_writeoptions_create()
         if settings.writeAheadLog {
@@ -59,6 +64,7 @@ public final class Database: @unchecked Sendable {
         for family in familyHandles { rocksdb_column_family_handle_destroy(family) }
         rocksdb_close(handle)
         rocksdb_readoptions_destroy(readOptions)
+        rocksdb_readoptions_destroy(promptOptions)
         rocksdb_writeoptions_destroy(writeOptions)
         rocksdb_writeoptions_destroy(syncOptions)
     }
@@ -77,6 +83,22 @@ public final class Database: @unchecked Sendable {
         var length = 0
         let value = rocksdb_pinnableslice_value(found, &length)
         return body(UnsafeRawBufferPointer(start: value, count: length))
+    }
+
+    /// Whether memory tells what there is under `key`, so that reading it waits for no disk.
+    public func isAtHand(_ key: [UInt8], family: Int = 0) -> Bool {
+        let lent = LentBytes(key)
+        do throws(RocksDBError) {
+            let found = try checked(path) {
+                rocksdb_get_pinned_cf(
+                    handle, promptOptions, familyHandles[family], characters(lent.bytes),
+                    lent.bytes.count, $0)
+            }
+            if let found { rocksdb_pinnableslice_destroy(found) }
+            return true
+        } catch {
+            return false
+        }
     }
 
     /// A copy of the value of `key`, or nil when there is none.

@@ -29,12 +29,14 @@ struct ColdShop {
 
     static let cold: [Int64] = [0, 1]
 
-    /// The request for orders_1h of `users`, as Feast's clients encode it.
-    static func request(_ users: [Int64]) -> [UInt8] {
+    /// The request for a feature of `users`, as Feast's clients encode it.
+    static func request(
+        _ users: [Int64], _ feature: String = "user_counters:orders_1h"
+    ) -> [UInt8] {
         let arena = ByteArena()
         // GetOnlineFeaturesRequest: features = 2, entities = 3.
         ProtoWriter.message(2, to: arena) {
-            ProtoWriter.text(1, "user_counters:orders_1h", to: arena)
+            ProtoWriter.text(1, feature, to: arena)
         }
         ProtoWriter.message(3, to: arena) {
             ProtoWriter.text(1, "user_id", to: arena)

@@ -14,21 +14,28 @@ struct ValueRun: BitwiseCopyable {
 extension OnlineShard {
     /// Appends the fragments that `runs` name, framed, one after the other; `absent` for each that is not there.
     ///
-    /// - Returns: how many of the runs were of views that have a value.
+    /// - Parameter fetches: whether to wait for a row that is not in memory.
+    /// - Returns: how many of the runs were of views that have a value; -1, with nothing appended, when the row has
+    ///   to be waited for.
     @discardableResult
     func appendValues(
         hash: Int64, key: UnsafePointer<UInt8>, keyLength: Int, runs: UnsafePointer<ValueRun>,
-        count: Int, absent: StaticString, to arena: ByteArena
+        count: Int, absent: StaticString, fetches: Bool = true, to arena: ByteArena
     ) throws(JobFailure) -> Int {
         lock.lock()
         defer { lock.unlock() }
-        var row = try fetch(hash, key, keyLength)
+        var row = inMemory(hash, key, keyLength)
+        if row == nil, !holdsAllRows {
+            guard fetches else { return -1 }
+            row = try fetch(hash, key, keyLength)
+        }
         if remote != nil {
             var index = 0
             while index < count, row.map({ $0.slots[runs[index].slot].state != .absent }) ?? false {
                 index &+= 1
             }
             if index < count {
+                guard fetches else { return -1 }
                 _ = ask(hash, key, keyLength)
                 row = try fetch(hash, key, keyLength)
             }
@@ -108,6 +115,17 @@ extension OnlineShard {
             byteCount += row.bytes(slot: view.slot) - before
         }
         return true
+    }
+
+    /// Whether the key's row can be read, changed and looked for without waiting.
+    func holds(hash: Int64, key: UnsafePointer<UInt8>, keyLength: Int) -> Bool {
+        lock.lock()
+        defer { lock.unlock() }
+        guard let row = inMemory(hash, key, keyLength) else {
+            return holdsAllRows && remote == nil
+        }
+        guard remote != nil else { return true }
+        return (0..<views).allSatisfy { row.slots[$0].state != .absent }
     }
 
     /// Which views of the key's row have a value.

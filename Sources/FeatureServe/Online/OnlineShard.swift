@@ -34,7 +34,7 @@ final class OnlineShard: @unchecked Sendable {
     private var hand = 0
     /// Rows that a sync has collected are not on disk yet: nothing may be evicted or flushed.
     private var isPinned = false
-    private var holdsAllRows = true
+    private(set) var holdsAllRows = true
     /// Rows that have left memory so far: what was read from rest before one more did may be old.
     private var departures = 0
     /// The bytes above which rows leave memory: the budget, or more where that was in vain.
@@ -251,7 +251,7 @@ final class OnlineShard: @unchecked Sendable {
     ///   - fetches: whether to wait for a row that is not in memory.
     ///   - withPayloads: whether payloads are copied too, for features computed from the values.
     ///   - asValues: whether `RenderedValues` are wanted, Feast's bytes, instead of JSON.
-    /// - Returns: false when the row has to be waited for, and `reads` says so.
+    /// - Returns: false when something has to be waited for, or cannot be known, and `reads` says of which views.
     @discardableResult
     func read(
         hash: Int64, key: UnsafePointer<UInt8>, keyLength: Int, slots: [Int],
@@ -269,9 +269,12 @@ final class OnlineShard: @unchecked Sendable {
             found = try fetch(hash, key, keyLength)
         }
         var isUnknown = false
-        if remote != nil, fetches, lacks(found, slots) {
-            isUnknown = !ask(hash, key, keyLength)
-            found = try fetch(hash, key, keyLength)
+        if remote != nil, lacks(found, slots) {
+            isUnknown = true
+            if fetches {
+                isUnknown = !ask(hash, key, keyLength)
+                found = try fetch(hash, key, keyLength)
+            }
         }
         guard let row = found else {
             for index in 0..<slots.count { reads[index] = isUnknown ? .cold : .absent }
@@ -308,7 +311,7 @@ final class OnlineShard: @unchecked Sendable {
             }
             index &+= 1
         }
-        return true
+        return !isUnknown
     }
 
     /// Whether any of `slots` was never written here.
@@ -428,7 +431,7 @@ final class OnlineShard: @unchecked Sendable {
 
     /// The key's row, if it is in memory.
     @inline(__always)
-    private func inMemory(
+    func inMemory(
         _ hash: Int64, _ key: UnsafePointer<UInt8>, _ keyLength: Int
     ) -> OnlineRow? {
         var index = Int(truncatingIfNeeded: hash) & mask

@@ -74,6 +74,9 @@ public final class HashStore: Sendable {
         }
     }
 
+    /// Whether the hash of `key`, or that there is none, can be told without waiting for the disk.
+    func isAtHand(_ key: [UInt8]) -> Bool { database.isAtHand(key) }
+
     /// Appends the values of `fields`, framed; `absent` for each that is not there.
     func append(
         _ fields: ArraySlice<[UInt8]>, of key: [UInt8], absent: StaticString, to arena: ByteArena

@@ -9,16 +9,24 @@ final class RESPConnection: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     private let engine: RESPEngine
+    private let waiting: RESPWaiting
     private let limits: ServerLimits
     private let session: RESPSession
     private var input = ByteBuffer()
     private var output = ByteBuffer()
     private var isStalled = false
+    /// Whether commands are being answered on another thread, whose the session is meanwhile.
+    private var isWaiting = false
+    private var isOver = false
+    private var isReading = true
     private var hasClosed = false
     private var lastByte = NIODeadline.now()
 
-    init(engine: RESPEngine, limits: ServerLimits, session: RESPSession) {
+    init(
+        engine: RESPEngine, waiting: RESPWaiting, limits: ServerLimits, session: RESPSession
+    ) {
         self.engine = engine
+        self.waiting = waiting
         self.limits = limits
         self.session = session
     }
@@ -29,7 +37,7 @@ final class RESPConnection: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !session.isEnding else { return }
+        guard !isOver, isWaiting || !session.isEnding else { return }
         var bytes = unwrapInboundIn(data)
         lastByte = .now()
         if input.readableBytes == 0 {
@@ -38,12 +46,19 @@ final class RESPConnection: ChannelInboundHandler {
             if input.readerIndex > 1 << 16 { input.discardReadBytes() }
             input.writeBuffer(&bytes)
         }
-        process(context)
+        guard isWaiting else { return process(context) }
+        if isReading, input.readableBytes > limits.flushBytes { setReading(false, context) }
+    }
+
+    private func setReading(_ reads: Bool, _ context: ChannelHandlerContext) {
+        isReading = reads
+        try? context.channel.syncOptions?.setOption(.autoRead, value: reads)
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         guard context.channel.isWritable, isStalled else { return }
         isStalled = false
+        guard !isWaiting else { return }
         process(context)
         if !isStalled { context.read() }
     }
@@ -53,6 +68,8 @@ final class RESPConnection: ChannelInboundHandler {
             return context.fireUserInboundEventTriggered(event)
         }
         // A client's commands are whole or not yet begun; one that has begun is not waited for.
+        isOver = true
+        guard !isWaiting else { return }
         session.isEnding = true
         close(context)
     }
@@ -62,7 +79,8 @@ final class RESPConnection: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        session.isEnding = true
+        isOver = true
+        if !isWaiting { session.isEnding = true }
         context.fireChannelInactive()
     }
 
@@ -70,6 +88,7 @@ final class RESPConnection: ChannelInboundHandler {
     private func process(_ context: ChannelHandlerContext) {
         let engine = engine
         var isDone = false
+        var mustWait = false
         while !isDone, !isStalled, !session.isEnding {
             engine.out.count = 0
             let taken = input.withUnsafeReadableBytes { bytes -> Int in
@@ -79,6 +98,7 @@ final class RESPConnection: ChannelInboundHandler {
                     let used = engine.step(base! + at, bytes.count - at, session)
                     guard used > 0 else {
                         isDone = true
+                        mustWait = used < 0
                         break
                     }
                     at += used
@@ -95,7 +115,38 @@ final class RESPConnection: ChannelInboundHandler {
                 isStalled = !context.channel.isWritable
             }
         }
+        if mustWait { return wait(context) }
         if session.isEnding { close(context) }
+    }
+
+    /// Has the commands that are there answered on another thread: the first needs what is not in memory.
+    private func wait(_ context: ChannelHandlerContext) {
+        isWaiting = true
+        waiting.answer(input, session, bytesMax: limits.flushBytes, on: context.eventLoop)
+            .assumeIsolated().whenComplete { result in
+                self.finish(try? result.get(), context)
+            }
+    }
+
+    /// Gives the answers that were waited for, and goes on with what came in meanwhile.
+    private func finish(_ answer: RESPWaiting.Answer?, _ context: ChannelHandlerContext) {
+        isWaiting = false
+        lastByte = .now()
+        guard context.channel.isActive, !hasClosed else { return session.isEnding = true }
+        guard let answer, answer.taken > 0 else {
+            session.isEnding = true
+            return close(context)
+        }
+        input.moveReaderIndex(forwardBy: answer.taken)
+        if !answer.bytes.isEmpty {
+            context.writeAndFlush(
+                wrapOutboundOut(ByteBuffer(bytes: answer.bytes)), promise: nil)
+            isStalled = !context.channel.isWritable
+        }
+        if isOver { session.isEnding = true }
+        if session.isEnding { return close(context) }
+        if !isStalled { process(context) }
+        if !isWaiting, !isReading { setReading(true, context) }
     }
 
     private func close(_ context: ChannelHandlerContext) {
@@ -110,6 +161,7 @@ final class RESPConnection: ChannelInboundHandler {
     private func watch(_ context: ChannelHandlerContext) {
         context.eventLoop.assumeIsolated().scheduleTask(in: limits.requestTime) {
             guard context.channel.isActive else { return }
+            if self.isWaiting { return self.watch(context) }
             let quiet = NIODeadline.now() - self.lastByte
             if quiet > self.limits.requestTime, self.isStalled || self.input.readableBytes > 0 {
                 return context.close(promise: nil)

@@ -11,7 +11,7 @@ extension RESPEngine {
             throw RESPRefusal("the key's requests of this second are used up")
         }
         switch name {
-        case "HMGET", "HGET", "HSET", "HMSET", "HSETNEWER", "HDEL": return
+        case _ where RESPEngine.checkedAsMet.contains(name): return
         case "INFO" where !caller.isAdmin: throw .forbidden("read the server's figures")
         case _ where rule.isWrite:
             guard caller.mayWriteAll else { throw .forbidden("run \(name): it may not write all") }
@@ -21,11 +21,21 @@ extension RESPEngine {
         }
     }
 
+    /// Commands that look at the rights to each view as they meet it: they show, and change, what the key may.
+    private static let checkedAsMet: Set<String> = [
+        "HMGET", "HGET", "HSET", "HMSET", "HSETNEWER", "HDEL", "HGETALL", "HKEYS", "HEXISTS",
+        "HLEN", "EXISTS", "TYPE", "TTL", "PTTL", "SCAN", "DEL", "UNLINK",
+    ]
+
     /// Whether the session's key has a request left this second; it is taken.
     @inline(__always)
     func mayGoOn(_ session: RESPSession) -> Bool {
-        session.caller.take(nowNanos: session.caller.isLimited ? WallClock.monotonicNanos() : 0)
-            == 0
+        guard session.caller.isLimited else { return true }
+        if session.isPaid {
+            session.isPaid = false
+            return true
+        }
+        return session.caller.take(nowNanos: WallClock.monotonicNanos()) == 0
     }
 
     /// Checks that the views of `runs` may be read; event times also by who may write them, as Feast's client

@@ -42,10 +42,11 @@ extension RESPEngine {
     func names(_ session: RESPSession) throws(RESPRefusal) -> [[UInt8]] {
         var names: [[UInt8]] = []
         if let table = locate(1, session) {
-            for (slot, isPresent) in try presentViews(table).enumerated() where isPresent {
+            for (slot, isPresent) in try presentViews(table, session).enumerated() where isPresent {
                 names += layout.tables[table].names[slot]
             }
         }
+        guard session.caller.mayReadAll else { return names }
         let key = hashKey(session)
         names += try told { () throws(JobFailure) in
             try shared.hashes.read(key) { blob in
@@ -64,7 +65,7 @@ extension RESPEngine {
     func readAll(_ session: RESPSession) throws(RESPRefusal) {
         var pairs: [(name: [UInt8], value: [UInt8])] = []
         if let table = locate(1, session) {
-            for (slot, isPresent) in try presentViews(table).enumerated() where isPresent {
+            for (slot, isPresent) in try presentViews(table, session).enumerated() where isPresent {
                 let block = ByteArena()
                 let names = layout.tables[table].names[slot]
                 guard try copyBlock(table, slot, into: block) else { continue }
@@ -75,11 +76,13 @@ extension RESPEngine {
                 }
             }
         }
-        let key = hashKey(session)
-        pairs += try told { () throws(JobFailure) in
-            try shared.hashes.read(key) { blob in
-                (0..<blob.count).map { (Array(blob.name($0)), Array(blob.value($0))) }
-            } ?? []
+        if session.caller.mayReadAll {
+            let key = hashKey(session)
+            pairs += try told { () throws(JobFailure) in
+                try shared.hashes.read(key) { blob in
+                    (0..<blob.count).map { (Array(blob.name($0)), Array(blob.value($0))) }
+                } ?? []
+            }
         }
         RESPText.map(pairs.count, version: session.version, to: out)
         for (name, value) in pairs {
@@ -104,9 +107,10 @@ extension RESPEngine {
 
     /// Whether there is anything under the key that is argument `index`.
     func exists(_ index: Int, _ session: RESPSession) throws(RESPRefusal) -> Bool {
-        if let table = locate(index, session), try presentViews(table).contains(true) {
+        if let table = locate(index, session), try presentViews(table, session).contains(true) {
             return true
         }
+        guard session.caller.mayReadAll else { return false }
         let key = hashKey(session, index)
         return try told { () throws(JobFailure) in try shared.hashes.read(key) { _ in } != nil }
     }
@@ -128,9 +132,10 @@ extension RESPEngine {
     /// Answers TTL and PTTL: only hashes end, rows of declared views age by the view's ttl.
     func timeLeft(_ session: RESPSession, unitMillis: Int64) throws(RESPRefusal) {
         let key = hashKey(session)
-        let end = try told { () throws(JobFailure) in
-            try shared.hashes.read(key) { $0.endMillis }
-        }
+        let end =
+            session.caller.mayReadAll
+            ? try told { () throws(JobFailure) in try shared.hashes.read(key) { $0.endMillis } }
+            : nil
         if let end, end > 0 {
             let left = end - shared.now() / 1000
             RESPText.integer(Int((left + unitMillis - 1) / unitMillis), to: out)
@@ -200,7 +205,10 @@ extension RESPEngine {
                 try store.scan(store.tables[table.index], after: from.after) { encoded, row in
                     let bytes = encoded.assumingMemoryBound(to: UInt8.self)
                     place.after = Array(bytes)
-                    if (0..<table.views.count).contains(where: { row.slots[$0].state == .value }) {
+                    if (0..<table.views.count).contains(where: {
+                        row.slots[$0].state == .value
+                            && session.caller.mayRead(table.views[$0].name)
+                    }) {
                         key.count = 0
                         table.keys.append(encoded: bytes, to: key)
                         take(UnsafeBufferPointer(start: UnsafePointer(key.base), count: key.count))
@@ -209,7 +217,7 @@ extension RESPEngine {
                     return seen > 0
                 }
             }
-        } else {
+        } else if session.caller.mayReadAll {
             place.phase = layout.tables.count
             let prefix = pattern?.literalPrefix ?? []
             try told { () throws(JobFailure) in

@@ -186,6 +186,20 @@ extension RESPEngine {
     /// Answers DEL: rows of views that clients may write, and hashes.
     func removeKeys(_ session: RESPSession) throws(RESPRefusal) {
         var removed = 0
+        // All are looked at before any goes, so that a refused command removes nothing.
+        for index in 1..<command.count {
+            if let table = locate(index, session) {
+                for (slot, isPresent) in try presentViews(table).enumerated() where isPresent {
+                    _ = try writer(table, slot, session)
+                }
+            }
+            guard !session.caller.mayWriteAll else { continue }
+            let key = hashKey(session, index)
+            let isThere = try told { () throws(JobFailure) in
+                try shared.hashes.read(key) { _ in } != nil
+            }
+            if isThere { try checkHashes(session, writing: true) }
+        }
         for index in 1..<command.count {
             var hadAny = false
             if let table = locate(index, session) {

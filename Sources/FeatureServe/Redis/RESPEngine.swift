@@ -25,22 +25,26 @@ final class RESPEngine: @unchecked Sendable {
     private static let recentMax = 16
     /// Commands that were answered by such a plan, without being parsed.
     private(set) var knownReads = 0
+    /// Whether what is not in memory is waited for on this thread; otherwise commands that need it are left.
+    private let waits: Bool
 
     /// The largest command.
     static let commandBytesMax = 64 << 20
 
-    init(_ shared: RESPShared) {
+    init(_ shared: RESPShared, waits: Bool = true) {
         self.shared = shared
+        self.waits = waits
         layoutTables = shared.layout.tables
     }
 
     /// Answers the command that begins at `bytes`, if it is there whole.
     ///
-    /// - Returns: the bytes it took; 0 when more must come first.
+    /// - Returns: the bytes it took; 0 when more must come first; -1 when it has to be answered by an engine that
+    ///   waits, and nothing was done.
     func step(_ bytes: UnsafePointer<UInt8>, _ available: Int, _ session: RESPSession) -> Int {
         if session.isAdmitted, session.queue == nil {
             let taken = readKnownFields(bytes, available, session)
-            if taken > 0 { return taken }
+            if taken != 0 { return taken }
         }
         switch command.parse(bytes, available, bytesMax: RESPEngine.commandBytesMax) {
         case .partial: return 0
@@ -51,6 +55,7 @@ final class RESPEngine: @unchecked Sendable {
             return available
         case .whole(let taken):
             if command.count > 0 {
+                if !waits, mustWait(session) { return -1 }
                 run(session, raw: UnsafeBufferPointer(start: bytes, count: taken))
             }
             return taken
@@ -101,7 +106,10 @@ final class RESPEngine: @unchecked Sendable {
                 if index > 0 { recent.swapAt(0, index) }
                 guard mayGoOn(session) else { return 0 }
                 do throws(RESPRefusal) {
-                    try appendFields(plan, session)
+                    guard try appendFields(plan, session) else {
+                        session.isPaid = session.caller.isLimited
+                        return -1
+                    }
                 } catch {
                     return 0
                 }
@@ -151,19 +159,25 @@ final class RESPEngine: @unchecked Sendable {
             recent.insert(plan, at: 0)
             if recent.count > RESPEngine.recentMax { recent.removeLast() }
         }
-        try appendFields(plan, session)
+        _ = try appendFields(plan, session)
     }
 
     /// Appends what the plan asks of the row whose key is in `encoded`, and of the hash beside it.
+    ///
+    /// - Returns: false, with nothing appended, when that has to be waited for and is not here.
     @inline(__always)
-    private func appendFields(_ plan: FieldPlan, _ session: RESPSession) throws(RESPRefusal) {
+    private func appendFields(
+        _ plan: FieldPlan, _ session: RESPSession
+    ) throws(RESPRefusal) -> Bool {
         try check(plan.runs, plan.table, session)
+        let start = out.count
         RESPText.array(plan.fields.count, to: out)
         let absent = RESPText.absent(version: session.version)
         let runs = plan.runs
         do throws(JobFailure) {
             guard plan.isDeclared, let table = plan.table else {
-                return try appendMixed(plan, absent, session)
+                try appendMixed(plan, absent, session)
+                return true
             }
             let hash = Hash.xxh3(encoded.base, encoded.count)
             let shard = store.tables[layoutTables[table].index].shard(hash)
@@ -171,10 +185,13 @@ final class RESPEngine: @unchecked Sendable {
                 Result { () throws(JobFailure) in
                     try shard.appendValues(
                         hash: hash, key: encoded.base, keyLength: encoded.count,
-                        runs: runs.baseAddress!, count: runs.count, absent: absent, to: out)
+                        runs: runs.baseAddress!, count: runs.count, absent: absent,
+                        fetches: waits, to: out)
                 }
             }
-            _ = try result.get()
+            if try result.get() >= 0 { return true }
+            out.count = start
+            return false
         } catch {
             throw RESPRefusal(error)
         }
@@ -203,6 +220,15 @@ final class RESPEngine: @unchecked Sendable {
         return try store.tables[layoutTables[table].index].shard(hash).appendValues(
             hash: hash, key: encoded.base, keyLength: encoded.count, runs: runs, count: 1,
             absent: absent, to: out) > 0
+    }
+
+    /// Which views of the row whose key is in `encoded` have a value that the session's key may read.
+    func presentViews(_ table: Int, _ session: RESPSession) throws(RESPRefusal) -> [Bool] {
+        let present = try presentViews(table)
+        if session.caller.mayReadAll { return present }
+        return zip(present, layoutTables[table].views).map {
+            $0 && session.caller.mayRead($1.name)
+        }
     }
 
     /// Which views of the row whose key is in `encoded` have a value.

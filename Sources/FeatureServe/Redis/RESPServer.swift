@@ -36,6 +36,7 @@ public final class RESPServer: Sendable {
         let group: MultiThreadedEventLoopGroup
         let listener: any Channel
         let syncing: RepeatedTask
+        let waiting: RESPWaiting
     }
 
     private let shared: RESPShared
@@ -75,7 +76,9 @@ public final class RESPServer: Sendable {
     public func start() throws(JobFailure) -> Int {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: options.threads)
         var engines: [ObjectIdentifier: RESPEngine] = [:]
-        for loop in group.makeIterator() { engines[ObjectIdentifier(loop)] = RESPEngine(shared) }
+        for loop in group.makeIterator() {
+            engines[ObjectIdentifier(loop)] = RESPEngine(shared, waits: false)
+        }
         let engineOf = engines
         let limits = options.limits
         let isOpen = shared.isOpen
@@ -88,6 +91,7 @@ public final class RESPServer: Sendable {
             try? group.syncShutdownGracefully()
             throw error
         }
+        let waiting = RESPWaiting(shared)
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -107,7 +111,7 @@ public final class RESPServer: Sendable {
                     }
                     try channel.pipeline.syncOperations.addHandler(
                         RESPConnection(
-                            engine: engine, limits: limits,
+                            engine: engine, waiting: waiting, limits: limits,
                             session: RESPSession(id: id, host: host, isAdmitted: isOpen)))
                 }
             }
@@ -126,10 +130,12 @@ public final class RESPServer: Sendable {
                 }
             }
             running.withLock {
-                $0 = Running(group: group, listener: listener, syncing: syncing)
+                $0 = Running(
+                    group: group, listener: listener, syncing: syncing, waiting: waiting)
             }
             return port
         } catch {
+            waiting.stop()
             try? group.syncShutdownGracefully()
             throw FeatureServer.bindFailure(error, host: options.host, port: options.port)
         }
@@ -164,6 +170,7 @@ public final class RESPServer: Sendable {
         }
         try? EventLoopFuture.andAllComplete(open.map(\.closeFuture), on: loop).wait()
         deadline.cancel()
+        running.waiting.stop()
         try? running.group.syncShutdownGracefully()
         try? shared.hashes.sync()
     }

@@ -1,5 +1,7 @@
 /// What one connection of the Redis protocol has said about itself.
-final class RESPSession {
+///
+/// - Note: `@unchecked Sendable` because its connection's loop leaves it alone while another thread answers.
+final class RESPSession: @unchecked Sendable {
     /// The version of the protocol, 2 or 3.
     var version = 2
     /// The database chosen.
@@ -8,6 +10,8 @@ final class RESPSession {
     var isAdmitted: Bool
     /// What it may, where keys are declared.
     var caller = AccessCaller.anyone
+    /// Whether the command under way was taken out of the caller's bucket before it had to wait.
+    var isPaid = false
     var name = ""
     let id: Int
     /// The address the client reached, for clients that ask for the nodes of a cluster.

@@ -142,6 +142,69 @@ struct RedisRowsTests {
         }
     }
 
+    @Test func `a server killed under a view that is being filled costs no lookup and no row`()
+        throws
+    {
+        let server = try RedisServerProcess()
+        let shared = try Shared(server.address)
+        let sink = FeatureSink(
+            try FeatureWriter(
+                store: shared.store, view: "user_counters", schema: Shop.counterSchema,
+                now: { Shop.noon }))
+        var options = FeatureServer.Options()
+        options.port = 0
+        options.threads = 1
+        let http = FeatureServer(
+            store: shared.store, metrics: shared.metrics, options: options, now: { Shop.noon })
+        let port = try http.start()
+        defer { http.stop(graceMillis: 200) }
+        let users = Int64(300)
+        func fill(_ round: Int64) throws {
+            for first in stride(from: 0, to: users, by: 50) {
+                try sink.write(
+                    Shop.batch(
+                        (first..<first + 50).map {
+                            .init(user: $0, orders: round, at: Shop.noon - 10 + round)
+                        }))
+            }
+        }
+        /// Every value is the newest of its user; of one that nobody wrote nothing is known without the server.
+        func look(_ round: Int64, unknown: String) throws {
+            for user in [0, 150, users - 1, 100_000] {
+                let answer = try HTTPAsk.send(
+                    port: port, path: "/get-online-features",
+                    body:
+                        "{\"features\":[\"user_counters:orders_1h\"],\"entities\":{\"user_id\":[\(user)]}}"
+                )
+                #expect(answer.status == 200)
+                let wanted =
+                    user < users
+                    ? "{\"values\":[\(round)],\"statuses\":[\"PRESENT\"]"
+                    : "{\"values\":[null],\"statuses\":[\"\(unknown)\"]"
+                #expect(answer.body.contains(wanted), "round \(round): \(answer.body)")
+            }
+        }
+        try fill(1)
+        try look(1, unknown: "NOT_FOUND")
+        try shared.store.sync()
+        server.stop()
+        for round in Int64(2)...4 {
+            try fill(round)
+            try look(round, unknown: "INVALID")
+        }
+        try server.start()
+        try shared.store.sync()
+        for user in stride(from: 0, to: users, by: 37) {
+            let row = try fields(server, Wire.user(user))
+            #expect(row[Wire.field("orders_1h")] == Wire.value(4), "user \(user)")
+            var time: [UInt8] = []
+            time = appended { FeastTimestamp.append(micros: Shop.noon - 6, to: $0) }
+            #expect(row[Wire.time] == time)
+        }
+        #expect(shared.figure("millrace_redis_up") == 1)
+        #expect(shared.figure("millrace_redis_waiting_bytes") == 0)
+    }
+
     @Test func `a job that must stop does not wait for the server for ever`() throws {
         let server = try RedisServerProcess()
         let shared = try Shared(server.address)

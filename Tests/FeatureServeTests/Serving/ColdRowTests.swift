@@ -39,30 +39,7 @@ import Testing
         try body(port)
     }
 
-    /// The numbers and statuses of the second column of a response.
-    private func column(_ body: [UInt8]) throws -> (values: [Int64?], statuses: [UInt8]) {
-        var values: [Int64?] = []
-        var statuses: [UInt8] = []
-        try body.withUnsafeBufferPointer { body in
-            var response = ProtoReader(body)
-            var number = 0
-            while try response.next() {
-                guard response.number == 2 else { continue }
-                number += 1
-                guard number == 2 else { continue }
-                var vector = ProtoReader(response.body)
-                while try vector.next() {
-                    if vector.number == 2 { statuses = Array(vector.body) }
-                    guard vector.number == 1 else { continue }
-                    var value = ProtoReader(vector.body)
-                    var found: Int64?
-                    while try value.next() { found = Int64(bitPattern: value.word) }
-                    values.append(found)
-                }
-            }
-        }
-        return (values, statuses)
-    }
+    private func column(_ body: [UInt8]) throws -> GRPCColumn { try GRPCColumn(body, number: 2) }
 
     @Test
     func `a gRPC lookup of rows at rest is answered when they are read; others go ahead of it`()
