@@ -20,7 +20,7 @@ final class TLSHandler: ChannelDuplexHandler {
     static let handshakeTime = TimeAmount.seconds(10)
     private static let chunkBytes = 1 << 14
 
-    init(_ server: TLSServer) { tls = millrace_tls_new(server.handle) }
+    init(_ server: TLSServer) { tls = server.connection() }
 
     deinit { millrace_tls_free(tls) }
 

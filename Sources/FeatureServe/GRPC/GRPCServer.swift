@@ -51,7 +51,7 @@ public final class GRPCServer: Sendable {
         let access = access
         let served = served
         let tls = try tlsFiles.map { files throws(JobFailure) in
-            try TLSServer(files, protocol: "h2")
+            try TLSServer(files, protocol: "h2", metrics: metrics)
         }
         let engine: @Sendable () -> GRPCLookup = { [store, metrics, now] in
             GRPCLookup(store: store, metrics: metrics, served: served, now: now)

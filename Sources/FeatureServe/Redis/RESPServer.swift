@@ -41,6 +41,7 @@ public final class RESPServer: Sendable {
 
     private let shared: RESPShared
     private let options: Options
+    private let metrics: MetricsRegistry
     private let running = Mutex<Running?>(nil)
     private let connections = Mutex<[ObjectIdentifier: any Channel]>([:])
     private let nextId = Atomic<Int>(1)
@@ -59,6 +60,7 @@ public final class RESPServer: Sendable {
         now: @escaping @Sendable () -> Int64 = { WallClock.micros() }
     ) throws(JobFailure) {
         self.options = options
+        self.metrics = metrics
         let password = options.password ?? ""
         let pushed = Set(store.catalog.pushSources.map(\.view))
         let readOnly = store.catalog.views.filter { $0.source != nil && !pushed.contains($0.name) }
@@ -85,7 +87,7 @@ public final class RESPServer: Sendable {
         let tls: TLSServer?
         do throws(JobFailure) {
             tls = try options.tls.map { files throws(JobFailure) in
-                try TLSServer(files, protocol: "redis")
+                try TLSServer(files, protocol: "redis", metrics: metrics)
             }
         } catch {
             try? group.syncShutdownGracefully()

@@ -29,6 +29,8 @@ public final class FeatureServer: Sendable {
         public var access = AccessRules.open
         /// The files of TLS; nil for none.
         public var tls: TLSServer.Files?
+        /// How often these are looked at for changes, at most.
+        var tlsIntervalNanos = TLSServer.usualIntervalNanos
         /// The definitions behind what is served.
         public var registry = RegistryPages()
         /// Takes records for streams; nil when no stream takes requests.
@@ -119,7 +121,9 @@ public final class FeatureServer: Sendable {
     public func start() throws(JobFailure) -> Int {
         let listener = listener
         let tls = try options.tls.map { files throws(JobFailure) in
-            try TLSServer(files, protocol: "http/1.1")
+            try TLSServer(
+                files, protocol: "http/1.1", metrics: metrics,
+                intervalNanos: options.tlsIntervalNanos)
         }
         let materialize = MaterializeAnswer(
             catalog: store.catalog, style: options.style, progress: options.progress)

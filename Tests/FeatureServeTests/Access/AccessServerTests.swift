@@ -11,7 +11,8 @@ import Testing
     }
 
     private func serving(
-        _ keys: [AccessKey], tls: TLSServer.Files? = nil, _ body: (Int) throws -> Void
+        _ keys: [AccessKey], tls: TLSServer.Files? = nil,
+        tlsInterval: Int64 = TLSServer.usualIntervalNanos, _ body: (Int) throws -> Void
     ) throws {
         let store = try Shop.store()
         try Shop.write([.init(user: 1, orders: 5, at: Shop.noon)], to: store)
@@ -25,6 +26,7 @@ import Testing
         options.threads = 1
         options.access = AccessRules(keys: keys)
         options.tls = tls
+        options.tlsIntervalNanos = tlsInterval
         let server = FeatureServer(
             store: store, metrics: metrics, options: options, writes: writes, now: { Shop.noon })
         let port = try server.start()
@@ -151,6 +153,51 @@ import Testing
         ] {
             let failure = #expect(throws: JobFailure.self) { try serving([], tls: files) { _ in } }
             #expect(failure?.description.contains(says) == true)
+        }
+    }
+
+    @Test(.enabled(if: access("/usr/bin/openssl", X_OK) == 0))
+    func `a certificate that was replaced is shown to the next client, once its key is there too`()
+        throws
+    {
+        var template = Array("/tmp/millrace-tls-XXXXXX".utf8CString)
+        #expect(mkdtemp(&template) != nil)
+        let folder = String(decoding: template.dropLast().map { UInt8($0) }, as: UTF8.self)
+        defer { _ = shell("rm -rf \(folder)") }
+        func make(_ name: String) {
+            _ = shell(
+                """
+                cd \(folder) && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
+                  -nodes -keyout \(name).key -out \(name).pem -subj /CN=\(name) -days 2
+                """)
+        }
+        make("first")
+        make("second")
+        func take(_ name: String, _ end: String) {
+            // As tools do it: a new file in the place of the old one.
+            _ = shell(
+                "cd \(folder) && cp \(name).\(end) new && mv new server.\(end)")
+        }
+        take("first", "pem")
+        take("first", "key")
+        func shown(_ port: Int) -> String {
+            shell("timeout 5 openssl s_client -connect 127.0.0.1:\(port) < /dev/null")
+        }
+        let files = TLSServer.Files(
+            certificate: folder + "/server.pem", key: folder + "/server.key")
+        try serving([], tls: files, tlsInterval: 0) { port throws in
+            #expect(shown(port).contains("CN = first"))
+            take("second", "pem")
+            // The old one, while the new certificate has no key.
+            #expect(shown(port).contains("CN = first"))
+            take("second", "key")
+            #expect(shown(port).contains("CN = second"))
+        }
+        try serving([], tls: files) { port throws in
+            take("first", "pem")
+            take("first", "key")
+            // Not looked at again so soon.
+            #expect(shown(port).contains("CN = second"))
         }
     }
 
