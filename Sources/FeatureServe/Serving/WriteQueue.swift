@@ -42,21 +42,24 @@ public final class WriteQueue: Sendable {
     }
 
     /// Bytes of requests that may wait: eight of the largest, or some hundred thousand rows.
-    static let bytesMax = 64 << 20
+    public static let bytesMax = 64 << 20
 
     private let waiting = Mutex(Waiting())
     private let thread = NIOThreadPool(numberOfThreads: 1)
     private let clerk: WriteClerk
+    private let bytesMax: Int
 
     /// A queue of writes to `targets` of `store`, which `stop` ends.
     ///
     /// - Parameters:
     ///   - metrics: where writes are counted.
     ///   - style: whose errors are given.
+    ///   - bytesMax: bytes of requests that may wait.
     public init(
         store: OnlineStore, targets: WriteTargets, metrics: MetricsRegistry,
-        style: Compatibility = .millrace
+        style: Compatibility = .millrace, bytesMax: Int = WriteQueue.bytesMax
     ) {
+        self.bytesMax = bytesMax
         clerk = WriteClerk(store: store, targets: targets, metrics: metrics, style: style)
         thread.start()
     }
@@ -70,7 +73,7 @@ public final class WriteQueue: Sendable {
             kind: kind, bytes: bytes, write: write, startNanos: WallClock.monotonicNanos(),
             answer: answer)
         let (isTaken, starts) = waiting.withLock { waiting in
-            guard !waiting.isStopped, waiting.bytes + bytes <= WriteQueue.bytesMax else {
+            guard !waiting.isStopped, waiting.bytes + bytes <= bytesMax else {
                 return (false, false)
             }
             waiting.works.append(work)
