@@ -4,14 +4,18 @@ import StreamRuntime
 struct PlannedFeatureLog: Equatable, Sendable {
     /// The connection of its topics; nil for the state directory.
     let connection: String?
-    /// The partitions of a topic that has to be made.
-    let partitions: Int
+    /// The partitions of the topics; nil for those they have, and `usualPartitions` of one that has to be made.
+    let partitions: Int?
     /// How long versions are kept, in microseconds of event time.
     let keepMicros: Int64
     /// Views with a time of their own.
     let viewMicros: [String: Int64]
+    /// Whether the file says how long, for all views.
+    let saysKeep: Bool
     /// Views that are not logged.
     let without: Set<String>
+
+    static let usualPartitions = 4
 
     /// How long versions are kept when the file does not say: as long as a month of labels needs them.
     static let usualKeep = Duration.seconds(30 * 86_400)
@@ -20,7 +24,8 @@ struct PlannedFeatureLog: Equatable, Sendable {
     init?(_ spec: FeatureLogSpec) {
         if spec.isNone { return nil }
         connection = spec.connection?.value
-        partitions = spec.partitions ?? 4
+        partitions = spec.partitions
+        saysKeep = spec.keep != nil
         keepMicros = (spec.keep ?? PlannedFeatureLog.usualKeep).micros
         viewMicros = Dictionary(spec.views.map { ($0.view.value, $0.keep.micros) }) { $1 }
         without = Set(spec.without.map(\.value))

@@ -62,21 +62,11 @@ struct FeatureLogs {
         let topic = isPushed ? FeatureLogs.pushedTopic(view) : FeatureLogs.topic(view)
         let keep = log.keepMicros(of: view)
         let schema = FeatureVersionBatch.schema
-        guard case .kafka(let bootstrap, let properties)? = connection?.kind else {
-            let embedded = embedded
-            try Directories.make(embedded.root)
-            try embedded.ensureTopic(
-                topic,
-                TopicSettings(
-                    partitions: log.partitions, retentionMicros: keep > 0 ? keep : nil))
+        guard let address = try prepare(topic, view: view, keepMicros: keep) else {
             return TopicSink(
                 try embedded.writer(topic), encoder: FeatureVersionEncoder(), schema: schema,
                 key: [0])
         }
-        let address = KafkaConnection(bootstrap: bootstrap, planned: properties)
-        _ = try KafkaTopics(address).create(
-            topic, partitions: log.partitions,
-            settings: ["retention.ms": keep > 0 ? "\(keep / 1000)" : "-1"])
         if let domain, !isPushed {
             return try KafkaTransactionSink(
                 domain, topic: topic, encoder: FeatureVersionEncoder(), schema: schema, key: [0])
@@ -87,17 +77,76 @@ struct FeatureLogs {
 
     /// What appends to the topic called `topic`, which is made if it is not there.
     func appender(_ topic: String) throws(JobFailure) -> any TopicAppender {
-        let settings = ["retention.ms": "\(log.keepMicros / 1000)"]
+        guard let address = try prepare(topic, view: nil, keepMicros: log.keepMicros) else {
+            return try embedded.appender(to: topic)
+        }
+        return try KafkaTopics(address).appender(to: topic)
+    }
+
+    /// Makes a topic that is not there, and sees that one that is there is what the file says.
+    ///
+    /// - Returns: the cluster it is on; nil for this machine.
+    private func prepare(
+        _ topic: String, view: String?, keepMicros keep: Int64
+    ) throws(JobFailure) -> KafkaConnection? {
+        let wanted = log.partitions ?? PlannedFeatureLog.usualPartitions
         guard case .kafka(let bootstrap, let properties)? = connection?.kind else {
             let embedded = embedded
             try Directories.make(embedded.root)
-            _ = try embedded.create(topic, partitions: log.partitions, settings: settings)
-            return try embedded.appender(to: topic)
+            let micros = keep > 0 ? keep : nil
+            try embedded.ensureTopic(
+                topic, TopicSettings(partitions: wanted, retentionMicros: micros))
+            try check(topic, partitions: try embedded.settings(topic).partitions)
+            try embedded.keep(topic, micros: micros)
+            return nil
         }
-        let topics = try KafkaTopics(
-            KafkaConnection(bootstrap: bootstrap, planned: properties))
-        _ = try topics.create(topic, partitions: log.partitions, settings: settings)
-        return try topics.appender(to: topic)
+        let address = KafkaConnection(bootstrap: bootstrap, planned: properties)
+        let admin = try KafkaAdmin(address)
+        let millis = keep > 0 ? "\(keep / 1000)" : "-1"
+        let isMade = try admin.create(
+            topic, partitions: wanted,
+            settings: ["retention.ms": millis, "cleanup.policy": "delete"])
+        if !isMade {
+            let there = try admin.topics().first { $0.name == topic }
+            try check(topic, partitions: there?.partitions ?? wanted)
+            let says = log.saysKeep || view.map { log.viewMicros[$0] != nil } ?? false
+            try checkSettings(topic, admin, retention: says ? millis : nil)
+        }
+        return address
+    }
+
+    /// Refuses another number of partitions: a key's versions would lie in two of them.
+    private func check(_ topic: String, partitions: Int) throws(JobFailure) {
+        guard let wanted = log.partitions, wanted != partitions else { return }
+        throw JobFailure(
+            .environment,
+            "topic \(topic) has \(partitions) partitions, and feature_log says \(wanted)",
+            at: place,
+            remedy:
+                "write partitions: \(partitions), or delete the topic with its versions and run again"
+        )
+    }
+
+    /// Refuses a topic on Kafka that forgets other versions than the file says: its settings are the cluster's.
+    private func checkSettings(
+        _ topic: String, _ admin: KafkaAdmin, retention: String?
+    ) throws(JobFailure) {
+        if let policy = try admin.setting("cleanup.policy", of: topic), policy.contains("compact") {
+            throw JobFailure(
+                .environment,
+                "topic \(topic) is compacted: only each key's newest version would stay",
+                at: place, remedy: "set its cleanup.policy to delete")
+        }
+        guard let retention, let there = try admin.setting("retention.ms", of: topic),
+            there != retention
+        else { return }
+        throw JobFailure(
+            .environment,
+            "topic \(topic) keeps its records for retention.ms=\(there), and feature_log says \(retention)",
+            at: place,
+            remedy:
+                "set retention.ms=\(retention) on the topic (kafka-configs --alter), or correct keep"
+        )
     }
 
     // MARK: reading

@@ -74,6 +74,20 @@ public struct EmbeddedLog: Sendable {
         if !hasTopic(name) { try createTopic(name, settings) }
     }
 
+    /// Lets the topic keep records for another time than it was created with; nil keeps everything.
+    ///
+    /// - Throws: when there is no such topic, or while it has a writer.
+    public func keep(_ name: String, micros: Int64?) throws(JobFailure) {
+        var settings = try settings(name)
+        guard settings.retentionMicros != micros else { return }
+        let lock = try WriterLock(directory(name), topic: name)
+        settings.retentionMicros = micros
+        try LogDirectory.replace(
+            TopicSettings.fileName, in: directory(name), with: Array(settings.text.utf8),
+            syncing: true, write: .system)
+        withExtendedLifetime(lock) {}
+    }
+
     /// Deletes a topic and its records.
     ///
     /// - Throws: when there is none, or while it has a writer.
