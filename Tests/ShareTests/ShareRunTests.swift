@@ -54,7 +54,14 @@ import Testing
         try withJob(shares: 2) { job, _ in
             var random = KillRandom(7)
             try job.produce(200, random: &random)
-            let plan = try plan(job)
+            let file = try job.file(of: "one", every: "50ms")
+            let text = try String(contentsOfFile: file, encoding: .utf8)
+            try (text + "\non_demand: {twice: {request: {x: int64}, select: {y: x * 2}}}\n")
+                .write(toFile: file, atomically: true, encoding: .utf8)
+            guard case .success(let plan) = PlanReader.read(path: file, only: []) else {
+                Issue.record("the file is invalid")
+                return
+            }
             let session = ShareSession(plan: plan, options: RunOptions(port: 0, isQuiet: true))
             let wanted = [
                 "millrace_shares 2", "millrace_rows_in_total{share=\"0\",step=\"numbers\"}",
@@ -77,6 +84,11 @@ import Testing
                 } == nil)
             #expect(missing == [])
             #expect((session.servedPort ?? 0) > 0)
+            // Its definitions are noted as those of any job.
+            let noted = try String(
+                contentsOfFile: plan.settings.stateDirectory + "/registry/definitions.jsonl",
+                encoding: .utf8)
+            #expect(noted.contains("\"twice\""))
         }
     }
 

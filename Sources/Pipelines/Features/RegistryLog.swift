@@ -107,8 +107,41 @@ struct RegistryLog {
         }
     }
 
+    /// Holds other processes off the log in a state directory until `body` has ended.
+    ///
+    /// - Throws: when the directory cannot be used.
+    static func locked<Value>(
+        _ stateDirectory: String, _ body: () throws(JobFailure) -> Value
+    ) throws(JobFailure) -> Value {
+        let directory = stateDirectory + "/registry"
+        try Directories.make(directory)
+        let descriptor = open(directory + "/lock", O_RDWR | O_CREAT, 0o644)
+        guard descriptor >= 0, flock(descriptor, LOCK_EX) == 0 else {
+            if descriptor >= 0 { close(descriptor) }
+            throw JobFailure(
+                .environment, "the registry of feature definitions cannot be locked",
+                at: directory, remedy: "make the directory writable")
+        }
+        defer { close(descriptor) }
+        return try body()
+    }
+
     private static func text(_ micros: Int64) -> String {
         let date = Date(timeIntervalSince1970: Double(micros / 1_000_000))
         return date.formatted(.iso8601)
+    }
+}
+
+extension FeatureRegistry {
+    /// Adds what no run has had before to the log in a job's state directory, which several processes of the job
+    /// may share.
+    ///
+    /// - Returns: the definitions with their versions, to be served.
+    func noted(in stateDirectory: String, time: Int64) throws(JobFailure) -> RegistryPages {
+        try RegistryLog.locked(stateDirectory) { () throws(JobFailure) -> RegistryPages in
+            var log = try RegistryLog(stateDirectory: stateDirectory)
+            try log.note(self, time: time)
+            return pages(log)
+        }
     }
 }

@@ -120,10 +120,8 @@ public final class JobRunner {
 
     /// Adds what the plan declares and no run has had before to the registry of definitions.
     private func noteDefinitions() throws(JobFailure) {
-        var log = try RegistryLog(stateDirectory: plan.settings.stateDirectory)
-        let registered = try FeatureRegistry(plan)
-        try log.note(registered, time: clock.nowMicros)
-        definitions = registered.pages(log)
+        definitions = try FeatureRegistry(plan).noted(
+            in: plan.settings.stateDirectory, time: clock.nowMicros)
     }
 
     /// Waits; false when the process is asked to stop meanwhile.

@@ -37,6 +37,8 @@ final class ShareSession {
     /// - Parameter isStopping: asked a few times a second.
     /// - Returns: why the process must end with an error, if it must.
     func run(isStopping: () -> Bool) throws(JobFailure) -> JobFailure? {
+        let definitions = try FeatureRegistry(plan).noted(
+            in: plan.settings.stateDirectory, time: clock.nowMicros)
         let lag = try LagFigures(plan)
         defer {
             lag.stop()
@@ -49,7 +51,7 @@ final class ShareSession {
             do throws(JobFailure) {
                 return try runner.run(isStopping: isStopping) { () throws(JobFailure) in
                     hasJoined = true
-                    try self.serve(lag)
+                    try self.serve(lag, definitions)
                 }
             } catch {
                 // What does not even begin is for the user.
@@ -63,7 +65,9 @@ final class ShareSession {
 
     /// Tells figures where the file or the command line says so: on one machine there may be several
     /// processes of the job, and only one has the port.
-    private func serve(_ lag: LagFigures) throws(JobFailure) {
+    private func serve(
+        _ lag: LagFigures, _ definitions: RegistryPages
+    ) throws(JobFailure) {
         guard server == nil, options.serves, plan.settings.isServed || options.port != nil else {
             return
         }
@@ -78,7 +82,7 @@ final class ShareSession {
         lag.start()
         let server = try FeatureServer.ofFigures(
             figures.registry, settings: plan.settings,
-            port: options.port ?? plan.settings.servePort)
+            port: options.port ?? plan.settings.servePort, definitions: definitions)
         let port = try server.start()
         servedPort = port
         self.server = server
@@ -92,9 +96,10 @@ extension FeatureServer {
     /// A server of a process without features: health and figures.
     static func ofFigures(
         _ registry: MetricsRegistry, settings: JobSettings, port: Int,
-        ingest: (any IngestDesk)? = nil
+        ingest: (any IngestDesk)? = nil, definitions: RegistryPages = RegistryPages()
     ) throws(JobFailure) -> FeatureServer {
         var serving = try ServingOptions.make(settings)
+        serving.registry = definitions
         serving.ingest = ingest
         serving.port = port
         serving.threads = 1
