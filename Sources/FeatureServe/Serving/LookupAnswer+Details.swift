@@ -76,7 +76,17 @@ extension LookupAnswer {
         }
         if details.contains(.offsets) {
             list(",\"offsets\":[") { read in
-                guard let place = store.place(of: read.origin) else { return false }
+                guard let place = store.place(of: read.origin) else {
+                    // No one record made it: clients wrote it, or a step did of many.
+                    if read.origin == ViewVersion.noOrigin {
+                        JSONText.append("{\"topic\":null,\"made_by\":\"push\"}", to: out)
+                    } else if read.origin >= RowOrder.derived {
+                        JSONText.append("{\"topic\":null,\"made_by\":\"step\"}", to: out)
+                    } else {
+                        return false
+                    }
+                    return true
+                }
                 JSONText.append("{\"topic\":", to: out)
                 JSONText.append(string: place.topic, to: out)
                 JSONText.append(",\"partition\":", to: out)

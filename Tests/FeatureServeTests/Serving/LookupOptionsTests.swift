@@ -64,7 +64,18 @@ import Testing
                 """), "\(body)")
         // A push has no place in a log, and an unknown user has nothing.
         try Shop.write([.init(user: 7, orders: 4, at: Shop.noon)], to: store)
-        #expect(asked(store, ",\"include\":[\"offsets\"]").contains("\"offsets\":[null]"))
+        #expect(
+            asked(store, ",\"include\":[\"offsets\"]").contains(
+                "\"offsets\":[{\"topic\":null,\"made_by\":\"push\"}]"))
+        // Neither has the result of a window: many records made it.
+        let window = try FeatureWriter(
+            store: store, view: "user_counters", schema: Shop.counterSchema, now: { Shop.noon })
+        let batch = Shop.batch([.init(user: 7, orders: 5, at: Shop.noon)])
+        batch.order.origins.int64s[0] = RowOrder.derived + 3
+        _ = try window.write(batch, epoch: 1)
+        #expect(
+            asked(store, ",\"include\":[\"offsets\"]").contains(
+                "\"offsets\":[{\"topic\":null,\"made_by\":\"step\"}]"))
         let unknown = Shop.ask(
             store,
             """
