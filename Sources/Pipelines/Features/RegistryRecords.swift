@@ -31,7 +31,19 @@ struct RegistryRecords {
                 ("ttl", planned.ttl.map { .string($0.text) } ?? .null),
                 ("features", .array(view.definitions.map { .object(self.feature($0)) })),
                 ("plan", lineage.canonicalText(of: planned).map { .string($0) } ?? .null),
-            ] + notes(view.notes)
+            ]
+            + (view.geo.map { geo in
+                [
+                    (
+                        "geo",
+                        JSONText.object([
+                            ("latitude", .string(geo.latitude)),
+                            ("longitude", .string(geo.longitude)),
+                            ("entities", .integer(geo.entitiesMax)),
+                        ])
+                    )
+                ]
+            } ?? []) + notes(view.notes)
         let sources = catalog.pushSources.filter { $0.view == view.name }.map(\.name)
         return FeatureRegistry.Entry(
             kind: .featureView, name: view.name, hash: view.definition, declared: declared,

@@ -10,6 +10,14 @@ import Testing
     @Test func `beyond what may wait a write is refused with 503, and what waits is written`()
         throws
     {
+        func body(_ user: Int) -> [UInt8] {
+            Array(
+                """
+                {"feature_view_name":"user_counters","df":{"user_id":[\(user)],"orders_1h":[\(user)],\
+                "spend_24h":[0],"city":["x"],"event_timestamp":["2026-11-02T12:00:00Z"]}}
+                """.utf8)
+        }
+        let waiting = 6
         let rows = StalledRows()
         let store = try Shop.store(rows)
         let metrics = MetricsRegistry()
@@ -17,7 +25,7 @@ import Testing
             store: store,
             targets: WriteTargets(
                 pushSources: ["clicks": ["user_counters"]], views: ["user_counters"]),
-            metrics: metrics, bytesMax: 1000)
+            metrics: metrics, bytesMax: waiting * body(1).count)
         defer { writes.stop() }
         var options = FeatureServer.Options()
         options.port = 0
@@ -32,13 +40,6 @@ import Testing
         defer { grpc.stop(graceMillis: 200) }
         let ask = try GRPCAsk(port: grpcPort)
         defer { ask.close() }
-        func body(_ user: Int) -> [UInt8] {
-            Array(
-                """
-                {"feature_view_name":"user_counters","df":{"user_id":[\(user)],"orders_1h":[\(user)],\
-                "spend_24h":[0],"city":["x"],"event_timestamp":["2026-11-02T12:00:00Z"]}}
-                """.utf8)
-        }
         let loop = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         defer { try? loop.syncShutdownGracefully() }
         func submit(_ user: Int) -> EventLoopFuture<WriteQueue.Reply> {
@@ -46,11 +47,10 @@ import Testing
         }
         rows.isStalled = true
         defer { rows.isStalled = false }
-        // One is at the disk; six of some 150 bytes wait behind it.
+        // One is at the disk; as many as may wait behind it.
         var taken = [submit(0)]
         rows.waitUntilAsked()
-        let fitting = 1000 / body(1).count
-        for user in 1...fitting { taken.append(submit(user)) }
+        for user in 1...waiting { taken.append(submit(user)) }
         let text = String(decoding: body(90), as: UTF8.self)
         for _ in 0..<2 {
             let refused = try HTTPAsk.send(port: port, path: "/write-to-online-store", body: text)
@@ -72,7 +72,7 @@ import Testing
         for answer in taken { #expect(try answer.wait().status == 200) }
         let again = try HTTPAsk.send(port: port, path: "/write-to-online-store", body: text)
         #expect(again.status == 200)
-        for user in [0, fitting, 90] {
+        for user in [0, waiting, 90] {
             let shown = Shop.ask(
                 store,
                 "{\"features\":[\"user_counters:orders_1h\"],\"entities\":{\"user_id\":[\(user)]}}")

@@ -109,6 +109,49 @@ import Testing
         }
     }
 
+    @Test func `the example's shoppers are found, and ranked as if they had been named`() throws {
+        let house = try FeatureHouse(file: "examples/matching.yaml")
+        let names = try #require(house.store.catalog.view("shopper_state")).features.map(\.name)
+        func shopper(_ id: Int64, _ latitude: Double) -> [FeatureValue] {
+            [.integer(id)]
+                + names.map { name in
+                    switch name {
+                    case "latitude": .number(latitude)
+                    case "longitude": .number(-74)
+                    case "is_online": .bool(true)
+                    case "is_on_break": .bool(false)
+                    case "active_orders": .integer(1)
+                    default: .null
+                    }
+                }
+        }
+        try house.write(
+            "shopper_state", [shopper(1, 40.73), shopper(2, 40.71), shopper(3, 41.9)])
+        try house.serve { ask in
+            let request =
+                "\"request\": {\"store_latitude\": 40.7, \"store_longitude\": -74, "
+                + "\"finish_minutes\": 35, \"window_minutes\": 60}"
+            let near = try ask(
+                "/rank/shopper_selection",
+                """
+                {"near": {"view": "shopper_state", "latitude": 40.7, "longitude": -74, "miles": 5}, \(request)}
+                """)
+            let named = try ask(
+                "/rank/shopper_selection",
+                "{\"candidates\": [{\"shopper_id\": 2}, {\"shopper_id\": 1}], \(request)}")
+            func results(_ answer: HTTPAsk.Answer) throws -> [[String]] {
+                let object =
+                    try JSONSerialization.jsonObject(with: Data(answer.body.utf8))
+                    as? [String: Any]
+                return try #require(object?["results"] as? [[String: Any]], "\(answer.body)").map {
+                    ["\($0["keys"] ?? "")", "\($0["score"] ?? "")", "\($0["candidate"] ?? "")"]
+                }
+            }
+            #expect(try results(near).count == 2)
+            #expect(try results(near) == results(named))
+        }
+    }
+
     @Test(arguments: [
         ("latitude: lat", "has no feature \"lat\" to be found by"),
         ("latitude: name", "\"name\" is not degrees"),
