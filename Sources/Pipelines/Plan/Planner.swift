@@ -112,7 +112,9 @@ final class Planner {
         let needed = Projection.neededFields(of: full, views: views)
         let projected = Planner(spec, diagnostics, file: file, needed: needed)
         let finalViews = projected.planAll()
-        precondition(diagnostics.isEmpty, "fewer fields bring no new problem")
+        precondition(
+            diagnostics.isEmpty,
+            "fewer fields bring no new problem: \(diagnostics.sorted.first?.message ?? "")")
         return projected.finish(finalViews)
     }
 

@@ -32,6 +32,11 @@ enum Projection {
                     columns.formUnion(outputs)
                 }
             }
+            // What is put together must have the same columns: a stream that lost one would not fit its
+            // neighbours. The sides of a join are made to fit as they are.
+            if step.inputs.count > 1, !step.operation.isJoin {
+                columns = Set(0..<step.inputSchema.count)
+            }
             want(columns, of: step.inputs)
         }
         var needed: [String: Set<String>] = [:]
@@ -40,5 +45,11 @@ enum Projection {
             needed[source.name] = Set(main.map { source.schema.fields[$0].name })
         }
         return needed
+    }
+}
+
+extension StepOperation {
+    fileprivate var isJoin: Bool {
+        if case .join = self { true } else { false }
     }
 }
