@@ -10,7 +10,9 @@ import StreamRuntime
 /// - `crm.customer_profiles`: customer_id, 2, `updated_at`; `campaign.launched`: campaign_id, 1, `launched_at`;
 ///   `campaign.offers`: offer_id, 1, `updated_at`: what audiences are made of, without faults;
 /// - `shopper.scans`: store_id, 4: an item found or not found, `scanned_at` in epoch milliseconds;
-/// - `orders`: user_id, 2: `ts`; `payments`: user_id, 4: `ts` in epoch milliseconds.
+/// - `orders`: user_id, 2: `ts`; `payments`: user_id, 4: `ts` in epoch milliseconds;
+/// - `accounts`, `accounts.signups`, `payments.chargebacks`, `orders.delivered`, `orders.claims`, `orders.items`,
+///   `orders.adjustments`, `shopper.purchases`, `shopper.unavailable`, `shop.clicks`: 2 each, whole records.
 ///
 /// Files under `ROOT/exports`: `sNNN-HHMM.csv`, stock counts with `counted_at`. `docs/SAMPLE-DATA.md` shows
 /// every field.
@@ -80,6 +82,13 @@ public enum SampleData {
         report.burstUsers = payments.burstUsers
         try publish(payments.orderArrivals, "orders", partitions: 2, log)
         try publish(payments.paymentArrivals, "payments", partitions: 4, log)
+
+        var customers = CustomerSample(random: random(5), count: count(500))
+        customers.make()
+        for (topic, arrivals) in customers.topics {
+            report.others.append(SampleReport.Plain(name: topic, records: arrivals.count))
+            try publish(arrivals, topic, partitions: 2, log)
+        }
         return report
     }
 

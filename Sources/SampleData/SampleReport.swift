@@ -38,6 +38,16 @@ public struct SampleReport: Equatable, Sendable {
     public var orders = Counts()
     /// Topic `payments`.
     public var payments = Counts()
+    /// Topics of whole records that come once and in time, and how many each has.
+    public struct Plain: Equatable, Sendable {
+        /// The topic.
+        public let name: String
+        /// Its records.
+        public let records: Int
+    }
+
+    /// What accounts, customers and shoppers do besides.
+    public var others: [Plain] = []
     /// The accounts that tried five or more cards within two minutes.
     public var burstUsers: [Int64] = []
 
@@ -56,6 +66,7 @@ public struct SampleReport: Equatable, Sendable {
     /// The counts as a table for the terminal.
     public var table: String {
         let head = ["input", "records", "duplicates", "late", "malformed", "tombstones", "stale"]
+        let plain = others.map { ["\($0.name)", "\($0.records)", "0", "0", "0", "0", "0"] }
         let lines =
             [head]
             + inputs.map { name, counts in
@@ -63,7 +74,7 @@ public struct SampleReport: Equatable, Sendable {
                     name, "\(counts.records)", "\(counts.duplicates)", "\(counts.late)",
                     "\(counts.malformed)", "\(counts.tombstones)", "\(counts.stale)",
                 ]
-            }
+            } + plain
         let widths = head.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
         return lines.map { line in
             zip(line, widths).enumerated().map { index, cell in

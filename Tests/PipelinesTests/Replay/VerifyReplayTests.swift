@@ -25,7 +25,7 @@ import Testing
         #expect(outcome.text.contains("equal: 3 runs"), "\(outcome.text)")
         #expect(outcome.text.contains(" 4 kills,"), "\(outcome.text)")
         #expect(outcome.text.contains("(features)"))
-        #expect(ReplayFiles.names(place.directory) == ["data", "pipelines.yaml"])
+        #expect(ReplayFiles.names(place.directory) == ["data", "marketplace", "pipelines.yaml"])
     }
 
     @Test func `only the pipelines of the wanted topics are run`() throws {
