@@ -7,6 +7,8 @@ final class Binder {
     let aggregates: AggregateScope?
     /// The text the syntax came from, when calls are to be quoted.
     let text: String
+    /// Binds calls that mean something of their own here; nil for one that does not.
+    var special: ((Syntax.Call, Range<Int>) throws(ExpressionError) -> ExpressionNode?)?
 
     init(schema: Schema, aggregates: AggregateScope? = nil, text: String = "") {
         self.schema = schema
@@ -325,6 +327,7 @@ final class Binder {
     func bindCall(
         _ call: Syntax.Call, at range: Range<Int>
     ) throws(ExpressionError) -> ExpressionNode {
+        if let special, let node = try special(call, range) { return node }
         if let node = try AggregateBinder.bind(call, at: range, in: self) { return node }
         guard !call.isStar, !call.isDistinct, call.filter == nil else {
             throw ExpressionError(

@@ -11,6 +11,8 @@ extension Parser {
                 switch take().kind {
                 case .word(let name), .quotedName(let name):
                     result = Syntax(kind: .field(result, name), range: start..<end)
+                case .symbol("*") where isSymbol(")"):
+                    result = Syntax(kind: .field(result, "*"), range: start..<end)
                 default:
                     at -= 1
                     throw unexpected("a field name")

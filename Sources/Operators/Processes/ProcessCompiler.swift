@@ -214,7 +214,7 @@ struct ProcessCompiler {
     }
 
     /// The conditions that must all hold.
-    private static func parts(_ node: ExpressionNode) -> [ExpressionNode] {
+    static func parts(_ node: ExpressionNode) -> [ExpressionNode] {
         guard let both = node as? ConnectiveNode, both.isAnd else { return [node] }
         return both.children.flatMap(parts)
     }

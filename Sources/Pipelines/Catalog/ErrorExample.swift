@@ -150,6 +150,11 @@ extension ErrorExample {
             wrong:
                 "- process: {id: seen, by: user_id, state: {seen: int64}, on: [{set: {sen: 1}, emit: {user_id: user_id}}]}"
         ),
+        .init(
+            code: .pattern, right: "- filter: amount > 100",
+            wrong:
+                "- match: {id: twice, by: user_id, pattern: \"large{2,} small*?)\", within: 1h, select: {n: count(*)}}"
+        ),
         .init(code: .repeatedName, right: "  items:\n    from", wrong: "  orders:\n    from"),
         .init(
             code: .ambiguousConnection,

@@ -147,8 +147,8 @@ extension Verb {
                 "- rebatch: {id: batches, by: [retailer_id, campaign_id], size: 50, linger: 2s}"),
         process,
         join,
+        match,
         later("top", "Keeps the best rows of a group."),
-        later("match", "Finds patterns of rows."),
         later("call", "Asks a service about each row."),
     ]
 

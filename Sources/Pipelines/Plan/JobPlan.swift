@@ -324,6 +324,8 @@ enum StepOperation: Equatable, Sendable {
     /// Brings the rows of one side into the form both sides of a join share.
     case joinSide(JoinSideShape)
     case join(JoinShape)
+    /// A row for each occurrence of a pattern of rows.
+    case match(MatchSpec)
 }
 
 /// A column to be, and the expression that makes it.

@@ -1,5 +1,6 @@
 import Connectors
 import FeatureServe
+import Operators
 import StreamRuntime
 
 extension JobPlan {
@@ -259,6 +260,9 @@ extension StepOperation {
         case .process(let spec): spec.text
         case .joinSide(let shape): shape.text
         case .join(let shape): shape.text
+        case .match(let spec):
+            "\(spec.pattern) within \(spec.within.text), "
+                + (spec.skipsToNextRow ? "from every row" : "one after another")
         }
     }
 

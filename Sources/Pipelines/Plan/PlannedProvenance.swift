@@ -73,7 +73,7 @@ struct PlannedProvenance {
                 guard step.inputSchema.index(of: item.text) != nil else { return nil }
                 before = item.text
             }
-        case .process: return nil
+        case .process, .match: return nil
         case .filter, .unnest, .route, .deduplicate, .latest, .rebatch, .joinSide, .join:
             break
         }

@@ -39,6 +39,12 @@ enum StepFactory {
             return KeyedProcess(program: program, onError: onError)
         case .joinSide(let shape): return makeSide(shape, schema)
         case .join(let shape): return try makeJoin(shape, step)
+        case .match(let spec):
+            let (program, problems) = MatchProgram.compile(spec, input: schema, keys: step.keys)
+            guard let program else {
+                throw refused(step, problems.first?.error.message ?? "the step cannot be made")
+            }
+            return Match(program: program, onError: onError)
         case .aggregate(let window, let items, let lateness, let latePort):
             return try Operators.AggregateSpec(
                 window: self.window(window), plan: try aggregates(items, step),

@@ -31,7 +31,7 @@ extension StepPlanner {
             problem = "a join cannot take back left rows that changes delete"
             fix =
                 "put the table on the right side, or read the stream without changelog"
-        case .unnest, .route, .deduplicate, .rolling, .rebatch, .process:
+        case .unnest, .route, .deduplicate, .rolling, .rebatch, .process, .match:
             problem = "\(step.verb.value) cannot follow rows that are changed and deleted later"
             fix =
                 "read the stream without changelog, which makes each change a row of its own that stays"

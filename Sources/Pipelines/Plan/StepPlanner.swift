@@ -192,6 +192,7 @@ struct StepPlanner {
             return rebatch(size: size, linger: linger, rows, keys, by, step)
         case .process(let body): return process(body, rows, keys, by)
         case .join: return nil
+        case .match(let body): return match(body, rows, keys, by)
         }
     }
 

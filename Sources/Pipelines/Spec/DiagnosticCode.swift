@@ -62,6 +62,7 @@ enum DiagnosticCode: String, CaseIterable, Sendable {
     case testValue = "E330"
     case process = "E350"
     case joinColumns = "E320"
+    case pattern = "E351"
 }
 
 extension DiagnosticCode {
@@ -127,6 +128,7 @@ extension DiagnosticCode {
         case .changelog:
             "Rows that are changed and deleted later come to what cannot follow that."
         case .process: "The state, timers and entries of a process step do not fit each other."
+        case .pattern: "The pattern of a match step cannot be read, or its names do not fit it."
         case .notBoolean: "A condition that is not true or false."
         case .unequalInputs: "The inputs of a union have different columns or types."
         case .notAKey: "A column whose type cannot be a key or part of one."

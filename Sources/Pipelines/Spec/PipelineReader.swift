@@ -107,6 +107,7 @@ struct PipelineReader {
             }
         case "process": return process(node, verb: step.name)
         case "join": return join(node)
+        case "match": return match(node)
         default: return nil
         }
     }
@@ -185,7 +186,7 @@ struct PipelineReader {
                 delay: node["delay"]?.duration ?? .zero, grain: grain))
     }
 
-    private func positive(_ node: SpecNode?, _ key: String) -> Duration? {
+    func positive(_ node: SpecNode?, _ key: String) -> Duration? {
         guard let node, let duration = node.duration else { return nil }
         if duration == .zero {
             diagnostics.report(

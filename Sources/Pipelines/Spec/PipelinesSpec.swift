@@ -184,6 +184,7 @@ struct StepSpec: Sendable {
         case rebatch(size: Int, linger: Duration?)
         case process(ProcessBody)
         case join(JoinBody)
+        case match(MatchBody)
     }
 
     let verb: Located<String>

@@ -89,12 +89,14 @@ import Testing
                   - aggregate: {id: g, by: user, window: {session: 1m}, select: {n: count(distinct n)}, late: drop}
                   - aggregate: {id: h, by: [], window: {cumulate: 1h, every: 1m}, select: {n: max(n)}, late: drop}
                   - process: {id: j, by: n, state: {c: {type: int64, initial: 0}}, on: [{set: {c: c + 1}, emit: {n: n, c: c}}], ttl: 1d}
+                  - extend: {at: now()}
+                  - match: {id: k, by: n, pattern: a b+, define: {b: c > last(a.c)}, within: 1h, select: {c: count(b.*), at: last(at)}}
                   - aggregate: {id: i, by: n, window: none, select: {rows: count(*)}}
                 to: {topic: out}
             """)
         #expect(file.problems.map { $0.rendered(in: file.source) } == [])
         let plan = try #require(file.plan)
-        #expect(plan.steps.count == 19)
+        #expect(plan.steps.count == 21)
         for step in plan.steps {
             let made = try StepFactory.makeOperator(step)
             #expect(made.needsOrderedInput == step.needsOrderedInput, "\(step.verb)")

@@ -98,7 +98,7 @@ import Testing
                       "message": "unknown verb \\"filtre\\" in pipeline \\"large\\"",
                       "notes": [],
                       "fix": "write \\"filter\\"; verbs: filter, select, extend, unnest, route, deduplicate, \
-                latest, aggregate, rolling, rebatch, process, join"
+                latest, aggregate, rolling, rebatch, process, join, match"
                     }
                   ]
                 }
