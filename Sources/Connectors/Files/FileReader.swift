@@ -9,6 +9,8 @@ import StreamRuntime
 final class FileReader: PartitionReader {
     /// The longest record there may be.
     static let recordBytesMax = 256 << 20
+    /// The record header that has the file's name.
+    static let nameHeader = "file.name"
     /// Bytes asked of the file at once, half of them usually a batch of 4 K records.
     static let roomBytes = 1 << 20
 
@@ -18,6 +20,8 @@ final class FileReader: PartitionReader {
     let name: String
     /// The number of lines before the next record.
     private(set) var position: Int64 = 0
+    /// Whether the last record was the file's last and had no line end.
+    private(set) var isLastUnended = false
 
     private let path: String
     private let layout: FileLayout
@@ -33,9 +37,12 @@ final class FileReader: PartitionReader {
     private var isAtEnd = false
     private var failure: JobFailure?
     private var header: [UInt8] = []
+    private let tellsName: Bool
     private var needsHeader = false
 
-    init(path: String, partition: Int32, layout: FileLayout) {
+    /// - Parameter tellsName: whether records carry the file's name in a header (`nameHeader`).
+    init(path: String, partition: Int32, layout: FileLayout, tellsName: Bool = false) {
+        self.tellsName = tellsName
         self.path = path
         self.partition = partition
         self.layout = layout
@@ -113,9 +120,12 @@ final class FileReader: PartitionReader {
     }
 
     private func attachHeader(to batch: RecordBatch) {
-        guard !header.isEmpty else { return }
+        guard !header.isEmpty || tellsName else { return }
         let headers = Column(.bytes, capacity: batch.count)
-        let encoded = RecordHeaders.encode([.init(CSVDialect.headerName, header)])
+        var all: [RecordHeaders.Header] = []
+        if !header.isEmpty { all.append(.init(CSVDialect.headerName, header)) }
+        if tellsName { all.append(.init(FileReader.nameHeader, Array(name.utf8))) }
+        let encoded = RecordHeaders.encode(all)
         let view = encoded.withUnsafeBufferPointer {
             headers.arena!.append($0.baseAddress!, $0.count)
         }
@@ -130,6 +140,7 @@ final class FileReader: PartitionReader {
         at = 0
         filled = 0
         isAtEnd = false
+        isLastUnended = false
         failure = nil
         header = []
         while filled < 3, !isAtEnd { try refill() }
@@ -167,6 +178,7 @@ final class FileReader: PartitionReader {
                 lines = 1
                 for byte in at..<filled where room[byte] == 0x0A { lines += 1 }
                 if room[filled - 1] == 0x0A { lines -= 1 }
+                isLastUnended = room[filled - 1] != 0x0A
             }
             let start = at
             let line = position

@@ -9,13 +9,20 @@ import StreamRuntime
 public final class FileSource: RecordSource {
     private let path: String
     private let layout: FileLayout
+    private let tellsName: Bool
     private var files: [String]?
 
     /// A source of the files at `path`: a file, a directory, or a pattern with `*`, `?` or `[…]`.
-    public init(path: String, layout: FileLayout) {
+    ///
+    /// - Parameter tellsName: whether records carry their file's name in a header (`nameHeader`).
+    public init(path: String, layout: FileLayout, tellsName: Bool = false) {
+        self.tellsName = tellsName
         self.path = path
         self.layout = layout
     }
+
+    /// The record header that has the file's name.
+    public static var nameHeader: String { FileReader.nameHeader }
 
     /// The numbers of the files.
     ///
@@ -35,7 +42,8 @@ public final class FileSource: RecordSource {
         if layout == .avro {
             return AvroFileReader(path: files[Int(partition)], partition: partition)
         }
-        return FileReader(path: files[Int(partition)], partition: partition, layout: layout)
+        return FileReader(
+            path: files[Int(partition)], partition: partition, layout: layout, tellsName: tellsName)
     }
 
     private func list() throws(JobFailure) -> [String] {
@@ -69,7 +77,7 @@ public final class FileSource: RecordSource {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
-    private static func matches(_ pattern: String) -> [String] {
+    static func matches(_ pattern: String) -> [String] {
         var found = glob_t()
         defer { globfree(&found) }
         guard glob(pattern, 0, nil, &found) == 0 else { return [] }

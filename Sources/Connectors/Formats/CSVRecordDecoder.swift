@@ -17,12 +17,16 @@ public final class CSVRecordDecoder: RecordDecoder {
     private let metadata: MetadataReader
     private let fileHeader: MetadataReader
     private let headerText: Column
+    private let fileName: MetadataReader
+    private let nameText: Column
     private var row = CSVRow()
     /// The header the cells are matched by, and for each field its cell, or why it has none.
     private var header: [UInt8]?
     private var names: [String] = []
     private var cells: [Int] = []
     private var missing: ValueProblem?
+    /// The same without the file it is in.
+    private var problem: ValueProblem?
 
     /// A decoder of these fields; a field's path is the name of its column.
     public init(fields: [RecordField], dialect: CSVDialect = CSVDialect()) {
@@ -35,6 +39,10 @@ public final class CSVRecordDecoder: RecordDecoder {
             RecordField("header", .bytes, from: .header(CSVDialect.headerName))
         ])
         headerText = Column(.bytes, capacity: 1)
+        fileName = MetadataReader([
+            RecordField("name", .bytes, from: .header(FileReader.nameHeader))
+        ])
+        nameText = Column(.bytes, capacity: 1)
         if case .names(let names) = dialect.header { match(names) }
     }
 
@@ -166,7 +174,11 @@ public final class CSVRecordDecoder: RecordDecoder {
             throw ValueProblem("no header names the columns; declare them under header")
         }
         let line = headerText.bytes(0)
-        if let header, header.count == line.count, header.elementsEqual(line) { return }
+        if let header, header.count == line.count, header.elementsEqual(line) {
+            // The same wrong line may be that of another file.
+            if missing != nil { missing = placed(problem, records, index) }
+            return
+        }
         header = Array(line)
         let lines = RecordBatch(partition: 0, capacity: 1)
         lines.values.append(line)
@@ -177,7 +189,8 @@ public final class CSVRecordDecoder: RecordDecoder {
         if let problem = row.split(UnsafePointer(text.arena.base), start, end, dialect) {
             names = []
             cells = []
-            missing = ValueProblem("the header is malformed: \(problem)")
+            self.problem = ValueProblem("the header is malformed: \(problem)")
+            missing = placed(self.problem, records, index)
             return
         }
         match(
@@ -188,6 +201,21 @@ public final class CSVRecordDecoder: RecordDecoder {
                         start: text.arena.base + ByteView.start(view), count: ByteView.length(view)),
                     as: UTF8.self)
             })
+        problem = missing
+        missing = placed(problem, records, index)
+    }
+
+    /// What is wrong with a header, with the name of the file when the record has it.
+    private func placed(
+        _ problem: ValueProblem?, _ records: RecordBatch, _ index: Int
+    ) -> ValueProblem? {
+        guard let problem, records.headers != nil else { return problem }
+        nameText.removeAll()
+        nameText.adopt(fileName.arena(ofColumn: 0, in: records))
+        guard (try? fileName.append(records, index, to: [nameText])) != nil, nameText.isValid(0)
+        else { return problem }
+        let name = String(decoding: nameText.bytes(0), as: UTF8.self)
+        return ValueProblem("\(problem.reason) in \(name)", field: problem.field)
     }
 
     private func match(_ names: [String]) {

@@ -375,9 +375,18 @@ enum Catalog {
                                             name: "files", shape: .text(.place),
                                             meaning: "A file, a directory or a pattern with *."),
                                         KeyShape(
+                                            name: "watch", shape: watch, with: ["files"],
+                                            meaning:
+                                                "Files that are put there while the job runs are taken, too."
+                                        ),
+                                        KeyShape(
+                                            name: "poll", shape: poll,
+                                            meaning:
+                                                "An HTTP service that is asked now and then."),
+                                        KeyShape(
                                             name: "connection", shape: .text(.name),
                                             meaning: "The connection it is on."),
-                                    ], oneOf: [["topic", "files"]])),
+                                    ], oneOf: [["topic", "files", "poll"]])),
                             isRequired: true, meaning: "Where the records are."),
                         KeyShape(
                             name: "format", shape: Formats.shape, isRequired: true,

@@ -148,7 +148,9 @@ enum JSONSchema {
         case .topic: orVariable(SpecScalars.topicPattern)
         case .duration: orVariable(SpecScalars.durationPattern)
         case .size: orVariable(SpecScalars.sizePattern)
-        case .fieldOrigin: orVariable("^(value|key|timestamp|offset|partition|header:.+)$")
+        case .fieldOrigin:
+            orVariable(
+                "^(value|key|timestamp|offset|partition|file_name|file_time|header:.+)$")
         case .integer(let range):
             orVariable(
                 .object([

@@ -89,7 +89,9 @@ struct ScalarChecker {
                     fix: NearestWord.advice(text, among: words, what: "possible"))
             }
         case .fieldOrigin:
-            let known = ["value", "key", "timestamp", "offset", "partition"]
+            let known = [
+                "value", "key", "timestamp", "offset", "partition", "file_name", "file_time",
+            ]
             let isHeader = text.hasPrefix("header:") && text.utf8.count > 7
             if !known.contains(text), !isHeader {
                 bad(

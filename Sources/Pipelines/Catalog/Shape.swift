@@ -35,7 +35,7 @@ enum TextKind: Equatable, Sendable {
     /// An expression, or null written without quotes.
     case expressionOrNull
     case words([String])
-    /// `value`, `key`, `timestamp`, `offset`, `partition` or `header:NAME`.
+    /// `value`, `key`, `timestamp`, `offset`, `partition`, `file_name`, `file_time` or `header:NAME`.
     case fieldOrigin
 }
 
@@ -104,7 +104,8 @@ extension TextKind {
         case .expression: "an expression"
         case .expressionOrNull: "an expression, or null"
         case .words(let words): words.joined(separator: ", ")
-        case .fieldOrigin: "value, key, timestamp, offset, partition or header:NAME"
+        case .fieldOrigin:
+            "value, key, timestamp, offset, partition, file_name, file_time or header:NAME"
         }
     }
 }

@@ -59,8 +59,7 @@ final class IngestStream: @unchecked Sendable {
         } else {
             self.log = try ArrivalLogs.open(topic, on: place, partitions: ingest.partitions)
         }
-        layout =
-            source.format.kind == .csv ? .csv(DecoderFactory.dialect(source.format)) : .lines
+        layout = DecoderFactory.layout(source.format)
         decoder = DecoderFactory.decoder(source)
         figures = Dictionary(uniqueKeysWithValues: Figure.allCases.map { ($0, Counted()) })
         var window = RepeatWindow(length: ingest.remember)

@@ -158,6 +158,10 @@ struct PlannedSource: Equatable, Sendable {
     var registry: PlannedRegistry?
     /// How requests bring its records; nil when none do.
     var ingest: PlannedIngest?
+    /// The directory its records are files of; nil for none.
+    var watch: PlannedWatch?
+    /// The service it is polled from; nil for none.
+    var poll: PlannedPoll?
 }
 
 /// How the bytes of a record are read.

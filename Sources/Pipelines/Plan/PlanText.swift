@@ -43,11 +43,14 @@ extension JobPlan {
     }
 
     private func text(_ source: PlannedSource) -> [String] {
-        let place =
+        var place =
             switch source.location {
             case .topic(let connection, let topic): "topic \(topic) on \(connection)"
             case .files(let path): "files \(path)"
             }
+        if let watch = source.watch { place = "files \(watch.path), watched" }
+        if let poll = source.poll { place += ", polled from \(poll.connection ?? poll.url)" }
+        if source.ingest != nil { place += ", fed by /ingest/\(source.name)" }
         let idle = source.idle.map { ", idle after \($0.text)" } ?? ""
         return [
             "source \(source.name): \(place), \(source.format.kind.rawValue)",

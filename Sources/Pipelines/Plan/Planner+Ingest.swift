@@ -7,7 +7,7 @@ extension Planner {
         guard case .topic = stream.origin else {
             diagnostics.report(
                 .conflictingKeys,
-                "the stream \"\(stream.name.value)\" takes requests and reads files",
+                "the stream \"\(stream.name.value)\" takes requests and reads files or polls",
                 at: position,
                 fix: "read a topic, which requests are appended to: from: {topic: NAME}")
             return nil
@@ -32,6 +32,46 @@ extension Planner {
                 fix: "add split: lines")
         }
         return ingest
+    }
+
+    /// Where the records of a polled stream are kept, and what it is polled for.
+    func pollPlace(
+        _ poll: PlannedPoll, _ stream: StreamSpec, topic: Located<String>?, at position: Position
+    ) -> (location: PlannedSource.Location?, poll: PlannedPoll) {
+        if let name = poll.connection,
+            let found = declared(Located(value: name, position: position))
+        {
+            if case .http = found.kind {
+            } else {
+                diagnostics.report(
+                    .wrongConnection, "the connection \"\(name)\" is no HTTP service",
+                    at: position, fix: "name a connection of kind http")
+            }
+        }
+        guard let topic else {
+            return (
+                .topic(connection: ArrivalPlace.connection, topic: stream.name.value), poll
+            )
+        }
+        let found = topicConnection(
+            stream.connection, near: [], at: topic.position, topic: topic.value)
+        return (found.map { .topic(connection: $0, topic: topic.value) }, poll)
+    }
+
+    /// The watched directory of a stream of files, which are then read from a topic.
+    func watchedPlace(
+        _ watch: PlannedWatch, _ stream: StreamSpec, path: String
+    ) -> (location: PlannedSource.Location, watch: PlannedWatch) {
+        if stream.format.isAvro {
+            diagnostics.report(
+                .wrongFormat, "Avro files are not read from a watched directory",
+                at: stream.formatPosition, fix: "write another format, or leave watch out")
+        }
+        var resolved = watch
+        resolved.path = path
+        return (
+            .topic(connection: ArrivalPlace.connection, topic: stream.name.value), resolved
+        )
     }
 
     /// Tells of topics that would have two writers: a topic of the embedded log has one.
@@ -61,5 +101,5 @@ extension Planner {
 
 extension PlannedSource {
     /// Whether the job itself writes the topic that the stream is read from.
-    var arrives: Bool { ingest != nil }
+    var arrives: Bool { ingest != nil || watch != nil || poll != nil }
 }

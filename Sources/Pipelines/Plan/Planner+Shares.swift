@@ -16,6 +16,12 @@ extension Planner {
                     "the stream \"\(stream.name.value)\" reads files, and the job has shares",
                     at: path.position, notes: [reason],
                     fix: "bring the files into a Kafka topic, or remove shares")
+            case .poll(_, _, let position):
+                diagnostics.report(
+                    .notShared,
+                    "the stream \"\(stream.name.value)\" is polled, and the job has shares",
+                    at: position, notes: [reason],
+                    fix: "poll into a Kafka topic from a job without shares, or remove shares")
             case .topic(let topic):
                 guard let source = sources.first(where: { $0.name == stream.name.value }),
                     case .topic(let name, _) = source.location, !isKafka(name)
@@ -146,7 +152,7 @@ extension Planner {
 }
 
 extension PlannedSource {
-    fileprivate func isOn(_ name: String) -> Bool {
+    func isOn(_ name: String) -> Bool {
         if case .topic(name, _) = location { true } else { false }
     }
 }

@@ -82,6 +82,8 @@ extension Planner {
         let name = stream.name.value
         var location: PlannedSource.Location?
         var near: [String] = []
+        var watch: PlannedWatch?
+        var poll: PlannedPoll?
         switch stream.origin {
         case .topic(let topic):
             let found = topicConnection(
@@ -98,6 +100,14 @@ extension Planner {
             }
         case .files(let path):
             location = filesPath(path, connection: stream.connection).map { .files(path: $0) }
+            if let declared = stream.watch, case .files(let resolved) = location {
+                let planned = watchedPlace(declared, stream, path: resolved)
+                (location, watch) = (planned.location, planned.watch)
+            }
+        case .poll(let declared, let topic, let position):
+            let planned = pollPlace(declared, stream, topic: topic, at: position)
+            (location, poll) = (planned.location, planned.poll)
+            if topic != nil, case .topic(let found, _) = location { near = [found] }
         }
         let (avro, registry) = avroFormat(of: stream, near: near)
         var fields = stream.fields.map {
@@ -145,7 +155,8 @@ extension Planner {
                 location: location ?? .files(path: ""), format: format, fields: fields,
                 schema: schema, timeColumn: schema.index(of: timeField) ?? 0,
                 outOfOrderness: stream.outOfOrderness, idle: stream.idle, onError: policy,
-                outputs: outputs, registry: registry, ingest: ingest(of: stream, on: location)))
+                outputs: outputs, registry: registry, ingest: ingest(of: stream, on: location),
+                watch: watch, poll: poll))
         names[name] = PlannedName(
             rows: PlannedRows(
                 schema: schema,

@@ -149,6 +149,9 @@ final class Planner {
         let entities = spec.entities.map {
             PlannedEntity(name: $0.name.value, keys: $0.keys.map(\.value), notes: $0.notes)
         }
+        if sources.contains(where: { $0.isOn(ArrivalPlace.connection) }) {
+            connections.append(ArrivalPlace.topics(settings.stateDirectory))
+        }
         let plan = JobPlan(
             settings: settings, connections: connections, sources: sources, steps: steps,
             uses: uses, repartitions: repartitions, sinks: sinks, entities: entities,

@@ -46,6 +46,8 @@ public final class JobRunner {
     private var grpc: GRPCServer?
     /// Where requests bring records; through all lives of the job.
     private var desk: StreamDesk?
+    /// What brings records in from files and services; through all lives of the job.
+    private var collectors: Collectors?
     private var remote: RedisRows?
     /// How long rows are waited for that a Redis server does not take, once the job is to stop.
     private static let remoteSeconds: Int64 = 10
@@ -87,6 +89,16 @@ public final class JobRunner {
         try plan.settlePromotion()
         try noteDefinitions()
         desk = options.serves ? try StreamDesk(plan, clock: clock) : nil
+        collectors = try Collectors(plan, clock: clock)
+        defer {
+            collectors?.stop()
+            collectors = nil
+        }
+        if options.untilEnd {
+            try collectors?.collectOnce(isStopping: isStopping)
+        } else {
+            try collectors?.start()
+        }
         var progress = ProgressLine(
             sources: plan.sources.map(\.name), json: options.json, now: clock.nanos)
         let lag = try LagFigures(plan)
@@ -271,6 +283,7 @@ public final class JobRunner {
             online != nil || plan.settings.isServed || options.port != nil || desk != nil
         else { return }
         desk?.register(in: registry)
+        collectors?.register(in: registry)
         // Clients find the next life where they found the one before.
         let port = servedPort ?? figuresPort ?? options.port ?? plan.settings.servePort
         lag.register(in: registry) { _ in true }

@@ -50,20 +50,25 @@ struct SourceFactory {
                 preconditionFailure("the planner refuses topics on such a connection")
             }
         case .files(let path):
-            let layout: FileLayout =
-                switch source.format.kind {
-                case .csv: .csv(DecoderFactory.dialect(source.format))
-                case .avro: .avro
-                case .xml, .x12, .edifact: .whole
-                default: .lines
-                }
-            return FileSource(path: path, layout: layout)
+            let tellsName = source.fields.contains { $0.from == .header(FileSource.nameHeader) }
+            return FileSource(
+                path: path, layout: DecoderFactory.layout(source.format), tellsName: tellsName)
         }
     }
 }
 
 /// Makes the decoders that planned formats ask for.
 enum DecoderFactory {
+    /// Where the records of files end.
+    static func layout(_ format: PlannedFormat) -> FileLayout {
+        switch format.kind {
+        case .csv: .csv(dialect(format))
+        case .avro: .avro
+        case .xml, .x12, .edifact: .whole
+        default: .lines
+        }
+    }
+
     static func decoder(_ source: PlannedSource) -> any RecordDecoder {
         let fields = DecoderFactory.fields(source.fields)
         switch source.format.kind {

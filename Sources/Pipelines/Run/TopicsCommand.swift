@@ -137,13 +137,17 @@ public struct TopicsCommand {
         }
         let names = candidates.map(\.name).joined(separator: ", ")
         if let connection {
-            if let found = candidates.first(where: { $0.name == connection }) {
+            if let found = candidates.first(where: {
+                $0.name == connection || $0.name == "(\(connection))"
+            }) {
                 return try TopicsCommand.store(found)
             }
             throw JobFailure(
                 .environment, "there is no connection \"\(connection)\" with topics", at: file,
                 remedy: names.isEmpty ? "declare one" : "use one of: \(names)")
         }
+        let own = candidates.filter { $0.name != ArrivalPlace.connection }
+        if own.count == 1 { return try TopicsCommand.store(own[0]) }
         guard candidates.count == 1 else {
             throw JobFailure(
                 .environment,

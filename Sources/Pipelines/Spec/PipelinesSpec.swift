@@ -125,6 +125,8 @@ struct StreamSpec: Sendable {
     enum Origin: Sendable {
         case topic(Located<String>)
         case files(Located<String>)
+        /// An HTTP service, and the topic its records are kept in; nil for one of the job's own.
+        case poll(PlannedPoll, topic: Located<String>?, at: Position)
     }
 
     let name: Located<String>
@@ -144,6 +146,8 @@ struct StreamSpec: Sendable {
     /// How requests bring its records, and where that is declared.
     var ingest: PlannedIngest?
     var ingestPosition: Position?
+    /// How its files are waited for; nil when they are those that are there.
+    var watch: PlannedWatch?
 }
 
 /// A declared field.

@@ -208,6 +208,10 @@ struct SpecReader {
             origin = .topic(topic)
         } else if let files = node["from"]?["files"]?.located {
             origin = .files(files)
+        } else if let node = node["from"]?["poll"],
+            let poll = ArrivalReader(diagnostics: diagnostics).poll(node)
+        {
+            origin = .poll(poll, topic: node["topic"]?.located, at: node.position)
         } else {
             return nil
         }
@@ -227,7 +231,11 @@ struct SpecReader {
             idle: time["idle"]?.duration, onError: onError,
             ingest: node["ingest"].map {
                 IngestReader(diagnostics: diagnostics).read($0, of: entry.key)
-            }, ingestPosition: node.entry("ingest")?.keyPosition)
+            }, ingestPosition: node.entry("ingest")?.keyPosition,
+            watch: node["from"]?["watch"].map {
+                ArrivalReader(diagnostics: diagnostics).watch(
+                    $0, path: node["from"]?["files"]?.text ?? "")
+            })
     }
 
     private func format(_ node: SpecNode) -> PlannedFormat? {
@@ -270,6 +278,8 @@ struct SpecReader {
         case "timestamp": origin = .timestamp
         case "offset": origin = .offset
         case "partition": origin = .partition
+        case "file_name": origin = .header(FileSource.nameHeader)
+        case "file_time": origin = .timestamp
         case .some(let text) where text.hasPrefix("header:"):
             origin = .header(String(text.dropFirst(7)))
         default: break
