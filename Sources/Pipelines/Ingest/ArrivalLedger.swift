@@ -118,11 +118,10 @@ final class LedgeredLog {
         else { preconditionFailure("what arrives goes to a topic") }
         try Directories.make(plan.settings.stateDirectory + "/arrivals")
         path = ArrivalPlace.ledger(plan.settings.stateDirectory, stream: source.name)
-        log = try ArrivalLogs.open(topic, on: connection, partitions: partitions)
         ledger = try ArrivalLedger.read(path)
-        if let embedded = log as? EmbeddedArrivalLog, let token = ledger.token {
-            try embedded.writer.recover(token: token)
-        }
+        // Never without the token first: that would cut off what the ledger counts on.
+        log = try ArrivalLogs.open(
+            topic, on: connection, partitions: partitions, recovering: ledger.token)
     }
 
     /// The number of partitions.

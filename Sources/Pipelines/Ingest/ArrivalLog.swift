@@ -36,15 +36,18 @@ protocol ArrivalLog: AnyObject {
 /// Opens the topics that the job brings records to from outside.
 enum ArrivalLogs {
     /// The log of `topic`, which is made with `partitions` when it is not there.
+    ///
+    /// - Parameter token: where an embedded topic has to end; nil for where it was committed last.
     static func open(
-        _ topic: String, on connection: PlannedConnection, partitions: Int
+        _ topic: String, on connection: PlannedConnection, partitions: Int,
+        recovering token: [UInt8]? = nil
     ) throws(JobFailure) -> any ArrivalLog {
         switch connection.kind {
         case .embedded(let root):
             let log = EmbeddedLog(root: root)
             try log.ensureTopic(topic, TopicSettings(partitions: partitions))
             let writer = try log.writer(topic)
-            try writer.recover(token: nil)
+            try writer.recover(token: token)
             return EmbeddedArrivalLog(writer)
         case .kafka(let bootstrap, let properties):
             let kafka = KafkaConnection(

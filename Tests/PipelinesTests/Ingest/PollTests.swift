@@ -31,7 +31,7 @@ import Testing
         let house = try ArrivalHouse(
             from: "{poll: {http: shop, path: \"/counts?since={since}\", items: items, key: item, "
                 + "paging: {cursor: next}, overlap: 1m, every: 1h}}",
-            fields: "      polled: {type: timestamp, from: header:poll.time}",
+            fields: "      polled: {type: string, from: header:poll.time}",
             connections:
                 "  shop: {http: {url: \"\(server.url)\", headers: {Authorization: \"Bearer ${KEY}\"}}}"
         )

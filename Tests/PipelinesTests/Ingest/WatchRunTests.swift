@@ -13,7 +13,7 @@ import Testing
     {
         let house = try ArrivalHouse(
             from: "{files: ./drop, watch: {quiet: 1s}}",
-            format: "{csv: {delimiter: \";\", encoding: latin1}}",
+            format: "{csv: {delimiter: \";\", encoding: latin-1}}",
             fields:
                 "      file: {type: string, from: file_name}\n      dated: {type: timestamp, from: file_time}"
         )
