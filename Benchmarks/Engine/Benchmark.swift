@@ -9,6 +9,7 @@ struct Benchmark {
             Benchmark(name: "decode") { DecodeBenchmarks.run() },
             Benchmark(name: "expressions") { ExpressionBenchmarks.run() },
             Benchmark(name: "rows") { RowBenchmarks.run() },
+            Benchmark(name: "joins") { try JoinBenchmarks.run() },
             Benchmark(name: "log") { LogBenchmarks.run() },
             Benchmark(name: "windows") { WindowBenchmarks.run() },
             Benchmark(name: "state") { StateBenchmarks.run() },

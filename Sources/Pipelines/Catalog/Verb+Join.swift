@@ -53,6 +53,26 @@ extension Verb {
                             "The right side is a table: each left row sees it as it was at its own place in the order. {} for no settings."
                     ),
                     KeyShape(
+                        name: "within",
+                        shape: .mapping(
+                            MappingShape(
+                                what: "within",
+                                keys: [
+                                    KeyShape(
+                                        name: "before", shape: .text(.duration),
+                                        meaning:
+                                            "How long before the left row the right one may happen; 0s when not given."
+                                    ),
+                                    KeyShape(
+                                        name: "after", shape: .text(.duration),
+                                        meaning:
+                                            "How long after the left row the right one may happen; 0s when not given."
+                                    ),
+                                ], needsOne: ["before", "after"])),
+                        meaning:
+                            "Both sides are streams: rows join that happen near each other in event time."
+                    ),
+                    KeyShape(
                         name: "where", shape: .text(.expression),
                         meaning:
                             "What must hold for a pair besides, over the left columns and the right row."
@@ -60,7 +80,7 @@ extension Verb {
                     KeyShape(
                         name: "ttl", shape: .text(.duration), with: ["as_of"],
                         meaning: "How long after it came a table row is forgotten, in event time."),
-                ], oneOf: [["as_of"]])), isStateful: true,
+                ], oneOf: [["as_of", "within"]])), isStateful: true,
         meaning:
             "Puts each row together with the rows of another stream or pipeline that have the same key.",
         example:

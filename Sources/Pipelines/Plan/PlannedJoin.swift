@@ -16,6 +16,8 @@ struct JoinShape: Equatable, Sendable {
     enum Kind: Equatable, Sendable {
         /// The right rows are a table's changes; with a key of its own it has several rows for a left one.
         case asOf(tableKey: [String])
+        /// The right row happens so much before the left one at most, or so much after it.
+        case within(before: Duration, after: Duration)
     }
 
     let type: JoinType
@@ -32,6 +34,8 @@ struct JoinShape: Equatable, Sendable {
         switch kind {
         case .asOf(let key):
             words += "as of" + (key.isEmpty ? "" : ", a table by \(key.joined(separator: ", "))")
+        case .within(let before, let after):
+            words += "within \(before.text) before and \(after.text) after"
         }
         words += ", \(alias)"
         if let condition { words += " where \(condition)" }
@@ -81,6 +85,8 @@ extension StepFactory {
         case .asOf(let key):
             return TemporalJoin(
                 form: form, hasTableKey: !key.isEmpty, timeToLive: shape.timeToLive)
+        case .within(let before, let after):
+            return IntervalJoin(form: form, before: before, after: after)
         }
     }
 }

@@ -19,12 +19,24 @@ extension StepPlanner {
             haveOneType(body, left, leftKeys, right, rightKeys), isFree(body.alias, in: left)
         else { return .broken }
         var tableKey: [Int] = []
+        let kind: JoinShape.Kind
         switch body.kind {
         case .asOf(let key):
             tableKey = planner.keyColumns(key, of: right, what: "the key of \(body.with.value)")
             if tableKey.count < key.count { return .broken }
             // A key that says no more than the columns that are compared keeps one row.
             if Set(tableKey).isSubset(of: rightKeys) { tableKey = [] }
+            kind = .asOf(tableKey: tableKey.map { right.schema.fields[$0].name })
+        case .within(let before, let after):
+            if right.changelog != nil {
+                diagnostics.report(
+                    .changelog,
+                    "a join within a time cannot take back right rows that changes delete",
+                    at: body.with.position,
+                    fix: "join with them as_of, or read the stream without changelog")
+                return .broken
+            }
+            kind = .within(before: before, after: after)
         }
         let whole = right.schema.fields
         let pairs = PlannedRows(
@@ -41,7 +53,7 @@ extension StepPlanner {
             kept: kept, tableKey: tableKey)
         let fields = kept.map { whole[$0] }
         let shape = JoinShape(
-            type: body.type, kind: .asOf(tableKey: tableKey.map { whole[$0].name }),
+            type: body.type, kind: kind,
             alias: body.alias.value, right: fields, condition: body.condition?.text,
             timeToLive: body.timeToLive)
         let form = JoinForm(

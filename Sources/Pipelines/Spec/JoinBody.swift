@@ -7,6 +7,8 @@ struct JoinBody: Sendable {
     enum Kind: Sendable {
         /// The right rows are the changes of a table, kept by these columns; none: by those of the join.
         case asOf(key: [Located<String>])
+        /// The right row happens so much before the left one at most, or so much after it.
+        case within(before: Duration, after: Duration)
     }
 
     let with: Located<String>
@@ -44,14 +46,21 @@ extension PipelineReader {
         } else {
             on = (node["on"]?.oneOrMore ?? []).compactMap(\.located).map { (left: $0, right: $0) }
         }
-        let key = node["as_of"]?["key"]?.oneOrMore ?? []
+        let kind: JoinBody.Kind
+        if let within = node["within"] {
+            kind = .within(
+                before: within["before"]?.duration ?? .zero,
+                after: within["after"]?.duration ?? .zero)
+        } else {
+            kind = .asOf(key: (node["as_of"]?["key"]?.oneOrMore ?? []).compactMap(\.located))
+        }
         let name = with.value.split(separator: ".").last.map(String.init) ?? with.value
         return .join(
             JoinBody(
                 with: with,
                 alias: node["as"]?.located ?? Located(value: name, position: with.position),
                 on: on, type: node["type"]?.text.flatMap(JoinType.init) ?? .inner,
-                kind: .asOf(key: key.compactMap(\.located)),
+                kind: kind,
                 condition: node["where"]?.expression, timeToLive: node["ttl"]?.duration))
     }
 }

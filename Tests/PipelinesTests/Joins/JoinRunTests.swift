@@ -1,9 +1,10 @@
+import Foundation
 import Testing
 
 @testable import Pipelines
 
-/// As-of joins from a file to rows.
-@Suite struct AsOfRunTests {
+/// Joins from a file to rows.
+@Suite struct JoinRunTests {
     private static let files = [
         "orders.json": """
         {"id":"o1","sku":"p1","amount":3,"ts":"2026-01-01T00:00:05Z"}
@@ -16,6 +17,13 @@ import Testing
         {"product":"p1","zone":"a","price":"1.50","ts":"2026-01-01T00:00:01Z"}
         {"product":"p1","zone":"b","price":"1.75","ts":"2026-01-01T00:00:04Z"}
         {"product":"p1","zone":"a","price":"2.00","ts":"2026-01-01T00:00:10Z"}
+
+        """,
+        "payments.json": """
+        {"order_id":"o1","paid":"1.00","ts":"2026-01-01T00:00:15Z"}
+        {"order_id":"o1","paid":"4.25","ts":"2026-01-01T00:00:16Z"}
+        {"order_id":"o2","paid":"9.00","ts":"2026-01-01T00:00:17Z"}
+        {"order_id":"o3","paid":"4.00","ts":"2026-01-01T00:00:19Z"}
 
         """,
         "changes.json": """
@@ -41,6 +49,12 @@ import Testing
             from: {files: prices.json}
             format: json
             fields: {product: string, zone: string, price: "decimal(10,2)", unused: string, ts: timestamp}
+            time: {field: ts, out_of_orderness: 5s}
+            on_error: fail
+          payments:
+            from: {files: payments.json}
+            format: json
+            fields: {order_id: string, paid: "decimal(10,2)", ts: timestamp}
             time: {field: ts, out_of_orderness: 5s}
             on_error: fail
           changes:
@@ -75,6 +89,12 @@ import Testing
                   - join: {id: priced, with: prices, as: p, on: {sku: product}, type: semi, as_of: {}, where: p.zone = 'a'}
                   - select: {id: id, name: product.name}
                 to: {topic: named}
+              paid:
+                from: orders
+                steps:
+                  - join: {id: paid, with: payments, as: p, on: {id: order_id}, type: left, within: {before: 1s, after: 10s}}
+                  - select: {id: id, paid: p.paid}
+                to: {topic: paid}
               unknown:
                 from: orders
                 steps:
@@ -87,7 +107,7 @@ import Testing
     @Test(arguments: [1, 2])
     func `rows are joined as the file says, on any number of workers`(workers: Int) throws {
         let found = try JoinPlace.run(
-            AsOfRunTests.text, files: AsOfRunTests.files, workers: workers)
+            JoinRunTests.text, files: JoinRunTests.files, workers: workers)
         #expect(
             found["newest"] == [
                 #"{"id":"o1","price":1.75,"total":5.25}"#,
@@ -104,18 +124,23 @@ import Testing
             found["named"] == [
                 #"{"id":"o3","name":"pear"}"#, #"{"id":"o4","name":null}"#,
             ])
+        #expect(
+            found["paid"] == [
+                #"{"id":"o1","paid":1.00}"#, #"{"id":"o2","paid":null}"#,
+                #"{"id":"o3","paid":4.00}"#, #"{"id":"o4","paid":null}"#,
+            ])
         #expect(found["unknown"] == [#"{"id":"o1"}"#, #"{"id":"o2"}"#])
     }
 
     @Test func `a pipeline run alone brings what it joins with`() throws {
         let found = try JoinPlace.run(
-            AsOfRunTests.text, files: AsOfRunTests.files, workers: 1, only: ["unknown"])
+            JoinRunTests.text, files: JoinRunTests.files, workers: 1, only: ["unknown"])
         #expect(found.keys.sorted() == ["unknown"])
         #expect(found["unknown"]?.count == 2)
     }
 
     @Test func `only the fields that are needed of either side are read`() throws {
-        let plan = try JoinPlace.plan(AsOfRunTests.text, only: ["unknown"])
+        let plan = try JoinPlace.plan(JoinRunTests.text, only: ["unknown"])
         let fields = plan.sources.map {
             "\($0.name): " + $0.fields.map(\.name).joined(separator: " ")
         }
@@ -152,15 +177,41 @@ import Testing
     ])
     func `a wrong join is told with its place`(join: String, message: String) {
         let text =
-            AsOfRunTests.head
+            JoinRunTests.head
             + "  j: {from: orders, steps: [{join: \(join)}], to: {topic: out}}\n"
         let problems = JoinPlace.problems(text)
         #expect(problems.contains(message), "\(problems)")
     }
 
+    @Test func `the examples of the reference are joins without problems`() throws {
+        let url = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("docs/PIPELINES.md")
+        let text = String(decoding: try Data(contentsOf: url), as: UTF8.self)
+        let begin = try #require(text.range(of: "\n## Joins\n")).upperBound
+        let end = try #require(text.range(of: "\n## ", range: begin..<text.endIndex)).lowerBound
+        let examples = text[begin..<end].split(separator: "```yaml\n").dropFirst()
+        #expect(examples.count == 3)
+        for example in examples {
+            let steps = example.split(separator: "```")[0].split(separator: "\n")
+            let file =
+                JoinRunTests.head + "  shown:\n    from: orders\n    steps:\n"
+                + steps.map { "      \($0)\n" }.joined() + "    to: {topic: shown}\n"
+            #expect(JoinPlace.problems(file) == "")
+        }
+    }
+
+    @Test func `right rows that are changed cannot be joined within a time`() {
+        let text =
+            JoinRunTests.head
+            + "  j: {from: orders, steps: [{join: {id: j, with: changes, on: sku, within: {after: 1s}}}], to: {topic: out}}\n"
+        let problems = JoinPlace.problems(text)
+        #expect(problems.contains("error[E312]: a join within a time"), "\(problems)")
+    }
+
     @Test func `changed rows cannot be on the left`() {
         let text =
-            AsOfRunTests.head
+            JoinRunTests.head
             + "  j: {from: changes, steps: [{join: {id: j, with: prices, on: {sku: product}, as_of: {}}}], to: {topic: out}}\n"
         let problems = JoinPlace.problems(text)
         #expect(problems.contains("error[E312]: a join cannot take back left rows"), "\(problems)")
