@@ -85,6 +85,13 @@ struct TestCatalog {
         for sink in planner.sinks {
             guard case .topic(_, let topic, _, _) = sink.target else { continue }
             topics[topic] = sink.schema
+            let isChanging = sink.inputs.contains { edge in
+                switch edge.from {
+                case .step(let step): planner.steps[step].changelog != nil
+                case .source(let source): planner.sources[source].format.changelog != nil
+                }
+            }
+            if isChanging { changelogs.insert("topic:\(topic)") }
             for edge in sink.inputs {
                 switch edge.from {
                 case .step(let step):

@@ -80,8 +80,15 @@ struct TestChecker {
                 "\"\(name.value)\" is a pipeline and a feature view", at: name.position,
                 fix: "write pipeline:\(name.value) or view:\(name.value)")
         case .success(.rows(_, let schema)), .success(.topic(_, let schema)):
+            var fields = schema.fields
+            if catalog.changelogs.contains(name.value) {
+                for (extra, type) in [("deleted", ColumnType.bool), ("key", .string)]
+                where schema.index(of: extra) == nil {
+                    fields.append(Field(extra, type))
+                }
+            }
             for row in expectation.rows ?? [] {
-                check(row, schema.fields, what: "\"\(name.value)\"", required: [], of: test)
+                check(row, fields, what: "\"\(name.value)\"", required: [], of: test)
             }
         case .success(.lookup(_, let asked)):
             for row in expectation.rows ?? [] {

@@ -116,8 +116,17 @@ struct TestSuite {
         let clock = SystemClock()
         let began = clock.nanos
         var failures: [(String, TestRun.Failure)] = []
+        var first: TestRun?
         for shape in shapes where failures.isEmpty {
-            failures = try run(test, shape).map { (shape.text, $0) }
+            let (run, found) = try run(test, shape)
+            failures = found.map { (shape.text, $0) }
+            guard failures.isEmpty, let run else { continue }
+            // Replay equals live: every row is the same, looked at or not.
+            if let first {
+                failures = run.differences(from: first).map { (shape.text, $0) }
+            } else {
+                first = run
+            }
         }
         return Outcome(
             test: test, failures: failures, millis: Int((clock.nanos - began) / 1_000_000))
@@ -125,27 +134,39 @@ struct TestSuite {
 
     private func run(
         _ test: TestSpec, _ shape: TestRun.Shape
-    ) throws(JobFailure) -> [TestRun.Failure] {
+    ) throws(JobFailure) -> (TestRun?, [TestRun.Failure]) {
         let place = ScratchPlace(directory: TestSuite.root + "/\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(atPath: place.directory) }
+        defer {
+            try? FileManager.default.removeItem(atPath: place.directory)
+            rmdir(TestSuite.root)
+        }
         guard
             let planned = TestPlan(test, of: spec, file: file, catalog: catalog, place: place)
         else {
-            return [
-                TestRun.Failure(
-                    position: test.name.position,
-                    message: "the part of the file that this test needs cannot be planned alone",
-                    table: "")
-            ]
+            return (
+                nil,
+                [
+                    TestRun.Failure(
+                        position: test.name.position,
+                        message:
+                            "the part of the file that this test needs cannot be planned alone",
+                        table: "")
+                ]
+            )
         }
         do throws(JobFailure) {
-            return try TestRun(test, planned, catalog: catalog, place: place, shape: shape).run()
+            let run = TestRun(test, planned, catalog: catalog, place: place, shape: shape)
+            return (run, try run.run())
         } catch {
             if error.kind == .environment { throw error }
-            return [
-                TestRun.Failure(
-                    position: test.name.position, message: "the job stopped: \(error)", table: "")
-            ]
+            return (
+                nil,
+                [
+                    TestRun.Failure(
+                        position: test.name.position, message: "the job stopped: \(error)",
+                        table: "")
+                ]
+            )
         }
     }
 

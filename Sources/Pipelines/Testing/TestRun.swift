@@ -41,6 +41,7 @@ final class TestRun {
     private var pumped: [String: Int64] = [:]
     private var failures: [Failure] = []
     private var cursor: Int64
+    private var hasGiven = false
 
     init(
         _ test: TestSpec, _ planned: TestPlan, catalog: TestCatalog, place: ScratchPlace,
@@ -71,6 +72,9 @@ final class TestRun {
             switch step {
             case .rows(let at, let all):
                 cursor = max(cursor, at)
+                // A kill loses what came after the step before: that is read again.
+                if isDurable, hasGiven { try checkpoint() }
+                hasGiven = true
                 for rows in all { try give(rows, at: at) }
                 try settle()
                 if shape.kills, !plan.sources.isEmpty { try kill(workers: 3 - workers) }
@@ -93,7 +97,42 @@ final class TestRun {
         }
         if test.ends { try end() } else { try checkpoint() }
         for expectation in test.expect { try check(expectation) }
+        for (name, index) in planned.captures.sorted(by: { $0.value < $1.value }) {
+            let (log, topic) = output(index)
+            let schema = plan.sinks[index].schema
+            results.append(
+                Result(
+                    name: name, schema: schema,
+                    rows: try TestRow.all(of: topic, in: log, schema: schema)))
+        }
         return failures
+    }
+
+    /// All rows that came out under one name.
+    struct Result {
+        let name: String
+        let schema: Schema
+        let rows: [TestRow]
+    }
+
+    /// What came out of each output that is looked at, once the run is over.
+    private(set) var results: [Result] = []
+
+    /// What is different in the results of a run of the same test in another shape.
+    func differences(from other: TestRun) -> [Failure] {
+        zip(other.results, results).compactMap { first, second in
+            let match = TestMatch(
+                expected: first.rows, got: second.rows, mode: .exactly, types: [:])
+            if match.isEqual { return nil }
+            return Failure(
+                position: test.name.position,
+                message:
+                    "\(first.name): other rows came out than in the run with \(other.shape.text): "
+                    + TestRun.summary(match),
+                table: match.table(
+                    expected: first.rows, got: second.rows,
+                    columns: first.schema.fields.map(\.name), types: [:]))
+        }
     }
 
     // MARK: the job

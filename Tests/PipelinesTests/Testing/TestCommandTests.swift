@@ -211,6 +211,33 @@ struct TestedFile {
         #expect(outcome.text.contains("ok    through a topic"), "\(outcome.text)")
     }
 
+    @Test func `rows of a table that are changed and deleted are seen as such`() throws {
+        let file = try TestedFile(
+            """
+            version: 1
+            connections: {local: {embedded: ./topics}}
+            streams:
+              users:
+                from: {topic: users, connection: local}
+                format: {debezium: {changelog: upsert}}
+                fields: {id: int64, name: string, balance: "decimal(8,2)", at: {path: ts_ms, type: timestamp, unit: ms}, op: string}
+                time: {field: at, out_of_orderness: 0s}
+                on_error: fail
+            pipelines:
+              names: {from: users, to: {topic: names, key: id}}
+            tests:
+              - name: a table
+                given:
+                  - {at: "12:00:00", users: [{id: 1, name: ann, balance: -1.5}, {id: 2, name: bob, balance: 300}]}
+                  - {at: "12:00:01", users: [{id: 1, op: d}]}
+                expect:
+                  names: [{id: 1, name: ann, balance: -1.50}, {id: 2, name: bob, balance: 300}, {deleted: true, key: 1}]
+            """)
+        defer { file.remove() }
+        let outcome = file.run()
+        #expect(outcome.text.contains("ok    a table"), "\(outcome.text)")
+    }
+
     @Test func `tests are chosen by name, run in one shape, and told as JSON`() throws {
         var options = TestCommand.Options()
         options.only = ["SECOND"]
