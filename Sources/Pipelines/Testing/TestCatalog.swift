@@ -41,8 +41,8 @@ struct TestCatalog {
     enum Target {
         /// The rows of a stream, a pipeline or a route.
         case rows(String, Schema)
-        /// The records of a topic that the job writes.
-        case topic(String, Schema)
+        /// The records of a topic that the job writes, or the rows that it calls a service for.
+        case output(String, Schema)
         /// What a lookup answers: of a view, an on-demand view or a service.
         case lookup(String, Asked)
     }
@@ -52,12 +52,13 @@ struct TestCatalog {
     private(set) var rows: [String: Schema] = [:]
     /// Names that could not be planned: not to be called unknown.
     private(set) var broken: Set<String> = []
-    private(set) var topics: [String: Schema] = [:]
+    /// What is written and called, as `topic:NAME` and `call:PIPELINE`.
+    private(set) var outputs: [String: Schema] = [:]
     private(set) var lookups: [String: Asked] = [:]
     /// The views that can be pushed to, and push sources, by name.
     private(set) var pushed: [String: PlannedFeatureView] = [:]
     private(set) var entities: [PlannedEntity] = []
-    /// The streams and pipelines that write each topic.
+    /// The pipelines that each output has its rows from.
     private(set) var owners: [String: [String]] = [:]
     /// The stored views that each on-demand view reads.
     private(set) var sources: [String: [String]] = [:]
@@ -83,23 +84,23 @@ struct TestCatalog {
             }
         }
         for sink in planner.sinks {
-            guard case .topic(_, let topic, _, _) = sink.target else { continue }
-            topics[topic] = sink.schema
+            guard let output = TestCatalog.name(of: sink) else { continue }
+            outputs[output] = sink.schema
             let isChanging = sink.inputs.contains { edge in
                 switch edge.from {
                 case .step(let step): planner.steps[step].changelog != nil
                 case .source(let source): planner.sources[source].format.changelog != nil
                 }
             }
-            if isChanging { changelogs.insert("topic:\(topic)") }
+            if isChanging { changelogs.insert(output) }
             for edge in sink.inputs {
                 switch edge.from {
                 case .step(let step):
-                    owners[topic, default: []].append(planner.steps[step].pipeline)
+                    owners[output, default: []].append(planner.steps[step].pipeline)
                 case .source(let source):
                     let name = planner.sources[source].name
                     // Dead letters of the stream, or a pipeline that passes its rows on as they are.
-                    owners[topic, default: []] += planner.spec.pipelines.filter { pipeline in
+                    owners[output, default: []] += planner.spec.pipelines.filter { pipeline in
                         pipeline.from.contains { $0.value == name }
                     }.map(\.name.value)
                 }
@@ -160,20 +161,32 @@ struct TestCatalog {
         return asked
     }
 
+    /// How an output is called in tests; nil for files and features.
+    static func name(of sink: PlannedSink) -> String? {
+        switch sink.target {
+        case .topic(_, let topic, _, _): "topic:\(topic)"
+        case .call(let call): "call:\(call.settings.name)"
+        case .files, .features: nil
+        }
+    }
+
     // MARK: names
 
     /// What may be expected of, for advice.
     var targetNames: [String] {
-        rows.keys.sorted() + lookups.keys.sorted() + topics.keys.sorted().map { "topic:\($0)" }
+        rows.keys.sorted() + lookups.keys.sorted() + outputs.keys.sorted()
     }
 
     /// What the name of an expectation means; a reason when it means nothing, or two things.
     func target(_ name: String) -> Result<Target, TargetProblem> {
-        for (prefix, kind) in [("topic:", 0), ("pipeline:", 1), ("view:", 2), ("service:", 2)]
+        if let schema = outputs[name] { return .success(.output(name, schema)) }
+        for (prefix, kind) in [
+            ("topic:", 0), ("call:", 0), ("pipeline:", 1), ("view:", 2), ("service:", 2),
+        ]
         where name.hasPrefix(prefix) {
             let bare = String(name.dropFirst(prefix.count))
             switch kind {
-            case 0: if let schema = topics[bare] { return .success(.topic(bare, schema)) }
+            case 0: break
             case 1: if let schema = rows[bare] { return .success(.rows(bare, schema)) }
             default: if let asked = lookups[bare] { return .success(.lookup(bare, asked)) }
             }

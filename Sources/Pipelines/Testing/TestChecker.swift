@@ -74,12 +74,12 @@ struct TestChecker {
                 "there is nothing called \"\(name.value)\" to expect rows of", at: name.position,
                 fix: NearestWord.advice(
                     name.value, among: catalog.targetNames,
-                    what: "pipelines, views, services and topics"))
+                    what: "pipelines, views, services, topics and calls"))
         case .failure(.ambiguous):
             unknown(
                 "\"\(name.value)\" is a pipeline and a feature view", at: name.position,
                 fix: "write pipeline:\(name.value) or view:\(name.value)")
-        case .success(.rows(_, let schema)), .success(.topic(_, let schema)):
+        case .success(.rows(_, let schema)), .success(.output(_, let schema)):
             var fields = schema.fields
             if catalog.changelogs.contains(name.value) {
                 for (extra, type) in [("deleted", ColumnType.bool), ("key", .string)]

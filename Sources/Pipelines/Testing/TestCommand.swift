@@ -115,59 +115,46 @@ struct TestSuite {
     func run(_ test: TestSpec) throws(JobFailure) -> Outcome {
         let clock = SystemClock()
         let began = clock.nanos
+        let place = ScratchPlace(directory: TestSuite.root + "/\(UUID().uuidString)")
         var failures: [(String, TestRun.Failure)] = []
-        var first: TestRun?
-        for shape in shapes where failures.isEmpty {
-            let (run, found) = try run(test, shape)
-            failures = found.map { (shape.text, $0) }
-            guard failures.isEmpty, let run else { continue }
-            // Replay equals live: every row is the same, looked at or not.
-            if let first {
-                failures = run.differences(from: first).map { (shape.text, $0) }
-            } else {
-                first = run
-            }
+        if let planned = TestPlan(test, of: spec, file: file, catalog: catalog, place: place) {
+            failures = try run(test, planned, in: place)
+        } else {
+            let failure = TestRun.Failure(
+                position: test.name.position,
+                message: "the part of the file that this test needs cannot be planned alone",
+                table: "")
+            failures = [("plan", failure)]
         }
         return Outcome(
             test: test, failures: failures, millis: Int((clock.nanos - began) / 1_000_000))
     }
 
     private func run(
-        _ test: TestSpec, _ shape: TestRun.Shape
-    ) throws(JobFailure) -> (TestRun?, [TestRun.Failure]) {
-        let place = ScratchPlace(directory: TestSuite.root + "/\(UUID().uuidString)")
-        defer {
-            try? FileManager.default.removeItem(atPath: place.directory)
-            rmdir(TestSuite.root)
-        }
-        guard
-            let planned = TestPlan(test, of: spec, file: file, catalog: catalog, place: place)
-        else {
-            return (
-                nil,
-                [
-                    TestRun.Failure(
-                        position: test.name.position,
-                        message:
-                            "the part of the file that this test needs cannot be planned alone",
-                        table: "")
-                ]
-            )
-        }
-        do throws(JobFailure) {
+        _ test: TestSpec, _ planned: TestPlan, in place: ScratchPlace
+    ) throws(JobFailure) -> [(String, TestRun.Failure)] {
+        var first: TestRun?
+        for shape in shapes {
+            defer {
+                try? FileManager.default.removeItem(atPath: place.directory)
+                rmdir(TestSuite.root)
+            }
             let run = TestRun(test, planned, catalog: catalog, place: place, shape: shape)
-            return (run, try run.run())
-        } catch {
-            if error.kind == .environment { throw error }
-            return (
-                nil,
-                [
-                    TestRun.Failure(
-                        position: test.name.position, message: "the job stopped: \(error)",
-                        table: "")
-                ]
-            )
+            var failures: [TestRun.Failure]
+            do throws(JobFailure) {
+                failures = try run.run()
+                // Replay equals live: every row is the same, looked at or not.
+                if failures.isEmpty, let first { failures = run.differences(from: first) }
+            } catch {
+                if error.kind == .environment { throw error }
+                let failure = TestRun.Failure(
+                    position: test.name.position, message: "the job stopped: \(error)", table: "")
+                failures = [failure]
+            }
+            if !failures.isEmpty { return failures.map { (shape.text, $0) } }
+            if first == nil { first = run }
         }
+        return []
     }
 
     /// Where the places of tests are: in memory if the machine has such a place, for nothing of them stays.

@@ -28,7 +28,7 @@ struct TestPlan {
         place: ScratchPlace
     ) {
         var names: [String] = []
-        var topics: [String] = []
+        var outputs: [String] = []
         var views: Set<String> = []
         for expectation in test.expectations {
             guard case .success(let target) = catalog.target(expectation.target.value) else {
@@ -36,7 +36,7 @@ struct TestPlan {
             }
             switch target {
             case .rows(let name, _): if !names.contains(name) { names.append(name) }
-            case .topic(let topic, _): if !topics.contains(topic) { topics.append(topic) }
+            case .output(let name, _): if !outputs.contains(name) { outputs.append(name) }
             case .lookup(_, let asked):
                 for feature in asked.features { views.insert(feature.view) }
             }
@@ -54,7 +54,7 @@ struct TestPlan {
         for view in whole.featureViews where views.contains(view.name.value) {
             if let from = view.from { pipelines.append(TestPlan.base(from.value)) }
         }
-        for topic in topics { pipelines += catalog.owners[topic] ?? [] }
+        for output in outputs { pipelines += catalog.owners[output] ?? [] }
         let given = Set(
             test.given.flatMap { step -> [String] in
                 if case .rows(_, let all) = step { all.map(\.name.value) } else { [] }
@@ -70,7 +70,7 @@ struct TestPlan {
             var missing: [String] = []
             for source in planned.sources where !given.contains(source.name) {
                 guard let (_, topic) = TestPlan.topic(of: source),
-                    let owners = catalog.owners[topic]
+                    let owners = catalog.owners["topic:\(topic)"]
                 else { continue }
                 loops.append((source.name, topic))
                 missing += owners.filter { !pipelines.contains($0) }
@@ -93,14 +93,15 @@ struct TestPlan {
             plan.settings.checkpointStore = nil
             var captures: [String: Int] = [:]
             for (index, sink) in planned.sinks.enumerated() {
-                guard case .topic(let connection, let topic, _, _) = sink.target else { continue }
-                if connection == TestPlan.connection, topic.hasPrefix("tests.rows.") {
+                if case .topic(TestPlan.connection, let topic, _, _) = sink.target,
+                    topic.hasPrefix("tests.rows.")
+                {
                     for (number, name) in names.enumerated()
                     where topic == TestPlan.captureTopic(number) {
                         captures[name] = index
                     }
-                } else {
-                    captures["topic:\(topic)"] = index
+                } else if let name = TestCatalog.name(of: sink) {
+                    captures[name] = index
                 }
             }
             self.plan = plan

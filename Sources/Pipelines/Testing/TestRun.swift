@@ -415,8 +415,7 @@ final class TestRun {
         guard case .success(let target) = catalog.target(expectation.target.value) else { return }
         switch target {
         case .rows(let name, let schema): try check(expectation, sink: name, schema)
-        case .topic(let topic, let schema):
-            try check(expectation, sink: "topic:\(topic)", schema)
+        case .output(let name, let schema): try check(expectation, sink: name, schema)
         case .lookup(_, let asked): try check(expectation, asked)
         }
     }
