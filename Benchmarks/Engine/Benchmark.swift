@@ -7,6 +7,7 @@ struct Benchmark {
     static var kernels: [Benchmark] {
         [
             Benchmark(name: "decode") { DecodeBenchmarks.run() },
+            Benchmark(name: "exchange") { ExchangeBenchmarks.run() },
             Benchmark(name: "expressions") { ExpressionBenchmarks.run() },
             Benchmark(name: "rows") { RowBenchmarks.run() },
             Benchmark(name: "joins") { try JoinBenchmarks.run() },

@@ -13,6 +13,7 @@ import StreamRuntime
 /// - `orders`: user_id, 2: `ts`; `payments`: user_id, 4: `ts` in epoch milliseconds;
 /// - `accounts`, `accounts.signups`, `payments.chargebacks`, `orders.delivered`, `orders.claims`, `orders.items`,
 ///   `orders.adjustments`, `shopper.purchases`, `shopper.unavailable`, `shop.clicks`: 2 each, whole records.
+/// - `pos.shopify`, `sap.wmmbxy`, `edi.x12` and others of `ExchangeSample`, 1: a few records of each system;
 ///
 /// Files under `ROOT/exports`: `sNNN-HHMM.csv`, stock counts with `counted_at`. `docs/SAMPLE-DATA.md` shows
 /// every field.
@@ -55,6 +56,9 @@ public enum SampleData {
         report.shelf = inventory.shelfCounts
         try publish(inventory.square, "pos.square", partitions: 2, log)
         try publish(inventory.shelf, "pos.shelf", partitions: 1, log)
+        var exchange = ExchangeSample(random: random(5), rounds: count(20))
+        exchange.make()
+        for (name, records) in exchange.topics { try publish(records, name, partitions: 1, log) }
         try ExportFiles.write(inventory.exports, to: options.root + "/exports")
 
         var campaigns = CampaignSample(random: random(2), events: count(6000))

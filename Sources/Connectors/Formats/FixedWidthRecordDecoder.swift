@@ -14,7 +14,6 @@ public final class FixedWidthRecordDecoder: RecordDecoder {
     private let metadata: MetadataReader
     /// Where each character of a line begins, when some have several bytes.
     private var starts: [Int] = []
-    private var parts: [UInt64] = []
 
     /// A decoder of these fields; a field's path names its column.
     ///
@@ -69,13 +68,16 @@ public final class FixedWidthRecordDecoder: RecordDecoder {
         while end > start, base[end - 1] == 0x0A || base[end - 1] == 0x0D { end -= 1 }
         try findCharacters(base, start, end)
         if let kind = layout.kind {
-            let found = text.joined(pieces(of: kind.column, start, end))
+            let found = text.joined(kind.column.ranges.map { piece($0, start, end) })
             let bytes = UnsafeBufferPointer(
                 start: text.arena.base + ByteView.start(found), count: ByteView.length(found))
             guard bytes.elementsEqual(kind.text) else { return false }
         }
         for (column, field, place) in fields {
-            var cell = text.trimmed(text.joined(pieces(of: place, start, end)))
+            var cell =
+                place.ranges.count == 1
+                ? text.trimmed(piece(place.ranges[0], start, end))
+                : text.trimmed(text.joined(place.ranges.map { piece($0, start, end) }))
             if place.decimals > 0 { cell = text.pointed(cell, decimals: place.decimals) }
             if layout.encoding == .latin1 { cell = text.fromLatin1(cell) }
             try text.append(cell: cell, of: field, to: columns[column])
@@ -99,22 +101,18 @@ public final class FixedWidthRecordDecoder: RecordDecoder {
         starts.append(end)
     }
 
-    /// The parts of the line at a column's positions.
-    private func pieces(
-        of column: FixedWidthLayout.Column, _ start: Int, _ end: Int
-    ) -> [UInt64] {
-        column.ranges.map { range in
-            let from: Int
-            let to: Int
-            if starts.isEmpty {
-                from = min(start + range.lowerBound, end)
-                to = min(start + range.upperBound + 1, end)
-            } else {
-                from = starts[min(range.lowerBound, starts.count - 1)]
-                to = starts[min(range.upperBound + 1, starts.count - 1)]
-            }
-            return ByteView.pack(start: from, length: to - from)
+    /// The part of the line at these positions.
+    private func piece(_ range: ClosedRange<Int>, _ start: Int, _ end: Int) -> UInt64 {
+        let from: Int
+        let to: Int
+        if starts.isEmpty {
+            from = min(start + range.lowerBound, end)
+            to = min(start + range.upperBound + 1, end)
+        } else {
+            from = starts[min(range.lowerBound, starts.count - 1)]
+            to = starts[min(range.upperBound + 1, starts.count - 1)]
         }
+        return ByteView.pack(start: from, length: to - from)
     }
 }
 

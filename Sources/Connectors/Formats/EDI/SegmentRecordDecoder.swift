@@ -144,7 +144,7 @@ public final class SegmentRecordDecoder: RecordDecoder {
             let columns = rows.columns
             for index in 0..<records.count {
                 let first = rows.count
-                var problems: [ValueProblem] = []
+                var problems = RowProblems()
                 do throws(ValueProblem) {
                     guard records.values.isValid(index) else {
                         throw ValueProblem("the record has no value (a tombstone)")
@@ -156,7 +156,7 @@ public final class SegmentRecordDecoder: RecordDecoder {
                     for _ in 0..<made { try self.metadata.append(records, index, to: columns) }
                     for _ in 0..<made { rows.records.append(Int64(index)) }
                     if made == 0, problems.isEmpty { rows.skipped += 1 }
-                    for problem in problems { rejects.append(row: index, problem) }
+                    if let problem = problems.combined { rejects.append(row: index, problem) }
                 } catch {
                     for column in columns { column.cut(to: first) }
                     rejects.append(row: index, error)
@@ -167,7 +167,7 @@ public final class SegmentRecordDecoder: RecordDecoder {
 
     private func read(
         _ text: RecordText, _ start: Int, _ length: Int, into columns: [Column], first: Int,
-        problems: inout [ValueProblem]
+        problems: inout RowProblems
     ) throws(ValueProblem) -> Int {
         let end = start + length
         var at = SegmentText.skipSpace(UnsafePointer(text.arena.base), start, end)
@@ -184,7 +184,7 @@ public final class SegmentRecordDecoder: RecordDecoder {
     /// Goes through the segments of one interchange and makes a row at the end of each item.
     private func walk(
         _ text: RecordText, into columns: [Column], first: Int, count: inout Int,
-        problems: inout [ValueProblem]
+        problems: inout RowProblems
     ) throws(ValueProblem) {
         var scopes = Scopes()
         var isWanted = false
@@ -195,8 +195,9 @@ public final class SegmentRecordDecoder: RecordDecoder {
             scopes.item = nil
             let row = first + count
             do throws(ValueProblem) {
+                let ranges = scopes.ranges(item..<end)
                 for leaf in leaves {
-                    try append(leaf, scopes.ranges(item..<end), text, to: columns[leaf.column])
+                    try append(leaf, ranges, text, to: columns[leaf.column])
                 }
                 count += 1
             } catch {
@@ -323,6 +324,13 @@ public final class SegmentRecordDecoder: RecordDecoder {
                 return try append(list: leaf, element, ranges, text, to: column)
             } catch { throw error.inside(leaf.field.name) }
         }
+        if leaf.paths.count == 1 {
+            let found = find(leaf.paths[0], ranges, text)
+            let view = found.map { interchange.text($0, in: text) }
+            return try text.append(
+                cell: view ?? ByteView.pack(start: 0, length: 0), of: leaf.field,
+                comma: interchange.syntax.hasComma, to: column)
+        }
         var views: [UInt64] = []
         for path in leaf.paths {
             guard let component = find(path, ranges, text) else { break }
@@ -374,8 +382,9 @@ public final class SegmentRecordDecoder: RecordDecoder {
     }
 
     private func find(_ path: SegmentPath, _ ranges: [Range<Int>], _ text: RecordText) -> Int? {
+        let qualifiers = path.qualifiers.isEmpty ? [[]] : path.qualifiers
         for range in ranges {
-            for qualifier in path.qualifiers.isEmpty ? [[]] : path.qualifiers {
+            for qualifier in qualifiers {
                 for index in range where interchange.segments[index].tag == path.tag {
                     if let found = value(path, qualifier, index, text) { return found }
                 }

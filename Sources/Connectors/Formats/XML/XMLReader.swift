@@ -44,7 +44,7 @@ final class XMLReader {
     private var text: RecordText?
     private var rows = 0
     private var elements = 0
-    private var problems: [ValueProblem] = []
+    private var problems = RowProblems()
     private var hasRoot = false
 
     init(_ fields: [RecordField], record: String?) throws(FormatProblem) {
@@ -138,12 +138,12 @@ final class XMLReader {
     func read(
         _ document: UnsafeBufferPointer<UInt8>, _ text: RecordText, into columns: [Column],
         first: Int
-    ) throws(ValueProblem) -> (Int, [ValueProblem]) {
+    ) throws(ValueProblem) -> (Int, RowProblems) {
         self.text = text
         self.columns = columns
         rows = first
         elements = 0
-        problems = []
+        problems = RowProblems()
         levels = []
         open = []
         passed = 0
@@ -298,6 +298,11 @@ final class XMLReader {
                 return try append(found, leaf.shape, leaf.field, to: column)
             }
         } catch { throw error.inside(leaf.field.name) }
+        if leaf.routes.count == 1, leaf.routes[0].level == levels.count {
+            let found = tree.first(leaf.routes[0].route, from: node, in: text!)
+            let view = found < 0 ? ByteView.pack(start: 0, length: 0) : tree.text(found, in: text!)
+            return try text!.append(cell: view, of: leaf.field, to: column)
+        }
         var views: [UInt64] = []
         for (level, route) in leaf.routes {
             // A part from further out is what came before this element ends.
@@ -381,59 +386,5 @@ final class XMLReader {
     private func shown(_ name: UnsafePointer<CChar>) -> String {
         let text = String(cString: name)
         return text.split(separator: "\u{1}").last.map { String($0.prefix(60)) } ?? text
-    }
-}
-
-/// How the elements that a field of a nested type holds are read.
-struct XMLShape {
-    /// A member of a struct.
-    struct Member {
-        let name: String
-        let key: XMLKey
-        let shape: XMLShape
-        /// The element's own text, `_`.
-        let isText: Bool
-    }
-
-    private let inner: [XMLShape]
-    let isList: Bool
-    let isStructure: Bool
-    let members: [Member]
-    /// The shape of a list's elements.
-    var element: XMLShape? { inner.first }
-
-    init(_ type: ColumnType, _ names: inout XMLNames) {
-        switch type {
-        case .list(let element):
-            isList = true
-            isStructure = false
-            inner = [XMLShape(element, &names)]
-            members = []
-        case .structure(let fields):
-            isList = false
-            isStructure = true
-            inner = []
-            var members: [Member] = []
-            for field in fields {
-                members.append(
-                    Member(
-                        name: field.name, key: XMLKey(member: field.name, &names),
-                        shape: XMLShape(field.type, &names),
-                        isText: field.name == "_" && !XMLShape.isNested(field.type)))
-            }
-            self.members = members
-        default:
-            isList = false
-            isStructure = false
-            inner = []
-            members = []
-        }
-    }
-
-    static func isNested(_ type: ColumnType) -> Bool {
-        switch type {
-        case .list, .structure: true
-        default: false
-        }
     }
 }

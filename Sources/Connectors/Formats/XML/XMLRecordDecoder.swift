@@ -43,7 +43,7 @@ public final class XMLRecordDecoder: RecordDecoder {
                     for _ in 0..<made { try self.metadata.append(records, index, to: columns) }
                     for _ in 0..<made { rows.records.append(Int64(index)) }
                     if made == 0, problems.isEmpty { rows.skipped += 1 }
-                    for problem in problems { rejects.append(row: index, problem) }
+                    if let problem = problems.combined { rejects.append(row: index, problem) }
                 } catch {
                     for column in columns { column.cut(to: first) }
                     rejects.append(row: index, error)

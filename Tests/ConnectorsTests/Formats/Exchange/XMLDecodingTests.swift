@@ -121,8 +121,7 @@ import Testing
             decoded.rows == ["1 | 1 | 1700000000000000", "3 | 1 | 1700000000000000"])
         #expect(
             decoded.rejects == [
-                "0 q: \"x\" is not an int64 (i 2, line 3)",
-                "0 id: \"y\" is not an int64 (1 × i, line 5)",
+                "0 q: \"x\" is not an int64 (i 2, line 3); id: \"y\" is not an int64 (1 × i, line 5)"
             ])
     }
 
