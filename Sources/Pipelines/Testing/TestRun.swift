@@ -142,7 +142,12 @@ final class TestRun {
             guard let (connection, topic) = TestPlan.topic(of: source),
                 case .embedded(let root)? = plan.connection(connection)?.kind
             else { continue }
-            let partitions = 1 + (try records(of: source.name).map(\.partition).max() ?? 0)
+            var partitions = 1
+            for other in plan.sources where isSame(source, other) {
+                for record in try records(of: other.name) {
+                    partitions = max(partitions, record.partition + 1)
+                }
+            }
             let log = EmbeddedLog(root: root)
             try log.ensureTopic(topic, TopicSettings(partitions: partitions))
             if writers["\(connection)/\(topic)"] == nil {
@@ -154,9 +159,20 @@ final class TestRun {
             if case .rows(_, let all) = step { all.map(\.name.value) } else { [] }
         }
         let fed = Set(given + planned.loops.map(\.stream))
-        let silent = plan.sources.map(\.name).filter { !fed.contains($0) }
-        // A stream that never has a record does not hold the others back.
+        // A stream that never has a record does not hold the others back; one that reads another's topic has its.
+        let silent = plan.sources.filter { source in
+            !plan.sources.contains { fed.contains($0.name) && isSame(source, $0) }
+        }.map(\.name)
         if silent.count < plan.sources.count { gate.end(silent) }
+    }
+
+    /// Whether both are one stream, or read one topic.
+    private func isSame(_ source: PlannedSource, _ other: PlannedSource) -> Bool {
+        guard source.name != other.name else { return true }
+        guard let first = TestPlan.topic(of: source), let second = TestPlan.topic(of: other) else {
+            return false
+        }
+        return first == second
     }
 
     private func records(of stream: String) throws(JobFailure) -> [TestRecord] {
