@@ -1,3 +1,5 @@
+import StreamRuntime
+
 /// What the audience of a campaign is made of: profiles of customers, offers, and launches with their targeting.
 struct AudienceSample {
     private static let second: Int64 = 1_000_000
@@ -25,12 +27,14 @@ struct AudienceSample {
             let at = SampleData.start + Int64(index) * 3000 * Self.second / Int64(customers)
             let customer = "u" + SampleText.padded(index, 7)
             let orders = random.skewed(below: 30)
-            let last: Int64 = at - Int64(random.below(120)) * Self.day
+            let last = CivilDate(days: at / Self.day - Int64(random.below(120)))
+            let month = SampleText.padded(Int(last.month), 2)
+            let day = SampleText.padded(Int(last.day), 2)
             let tier = ["standard", "plus", "gold"][Int(random.below(3))]
             var value = "{\"customer_id\":\"\(customer)\",\"retailer_id\":\"\(retailer())\","
             value += "\"tier\":\"\(tier)\",\"orders_90d\":\(orders),"
             value += "\"spend_90d\":\(orders * 41).50,"
-            value += "\"last_order_at\":\"\(SampleText.time(last, digits: 3))\","
+            value += "\"last_order_at\":\"\(last.year)-\(month)-\(day)T00:00:00Z\","
             value += "\"email_opt_in\":\(random.chance(850)),"
             value += "\"push_opt_in\":\(random.chance(500)),"
             value += "\"updated_at\":\"\(SampleText.time(at, digits: 3))\"}"
