@@ -127,6 +127,11 @@ struct TestCatalog {
             }
             lookups[service.name] = asked
         }
+        // A service of which a part could not be planned is not whole.
+        for service in planner.spec.services
+        where service.features.contains(where: { lookups[$0.view.value] == nil }) {
+            lookups[service.name.value] = nil
+        }
         for source in planner.pushSources { pushed[source.name] = views[source.view] }
         let planned = Set(lookups.keys)
         let declared =
