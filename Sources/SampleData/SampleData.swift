@@ -12,8 +12,10 @@ import StreamRuntime
 /// - `shopper.scans`: store_id, 4: an item found or not found, `scanned_at` in epoch milliseconds;
 /// - `orders`: user_id, 2: `ts`; `payments`: user_id, 4: `ts` in epoch milliseconds;
 /// - `accounts`, `accounts.signups`, `payments.chargebacks`, `orders.delivered`, `orders.claims`, `orders.items`,
-///   `orders.adjustments`, `shopper.purchases`, `shopper.unavailable`, `shop.clicks`: 2 each, whole records.
+///   `orders.adjustments`, `shopper.purchases`, `shopper.unavailable`, `shop.clicks`: 2 each, whole records;
 /// - `pos.shopify`, `sap.wmmbxy`, `edi.x12` and others of `ExchangeSample`, 1: a few records of each system;
+/// - `shopper.events`, `shopper.locations`, `assignments`, `order.events`, `shopping.events`, `substitution.events`,
+///   `zone.forecasts`: 2 each, orders from their placing to the door, one record in fifty twice.
 ///
 /// Files under `ROOT/exports`: `sNNN-HHMM.csv`, stock counts with `counted_at`. `docs/SAMPLE-DATA.md` shows
 /// every field.
@@ -90,6 +92,13 @@ public enum SampleData {
         var customers = CustomerSample(random: random(5), count: count(500))
         customers.make()
         for (topic, arrivals) in customers.topics {
+            report.others.append(SampleReport.Plain(name: topic, records: arrivals.count))
+            try publish(arrivals, topic, partitions: 2, log)
+        }
+
+        var fulfilment = FulfilmentSample(random: random(6), orders: count(60))
+        fulfilment.make()
+        for (topic, arrivals) in fulfilment.topics {
             report.others.append(SampleReport.Plain(name: topic, records: arrivals.count))
             try publish(arrivals, topic, partitions: 2, log)
         }
