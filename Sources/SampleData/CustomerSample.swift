@@ -63,13 +63,13 @@ struct CustomerSample {
     private mutating func makeShopping() {
         add("shopper.unavailable", count / 10) { _, index, time, random in
             "{\"mark_id\":\"m-\(SampleText.padded(index, 6))\",\"store_id\":\"\(random.store())\","
-                + "\"product_id\":\"\(SampleText.padded(1 + random.skewed(below: 2000), 6))\","
+                + "\"product_id\":\"\(random.product())\","
                 + "\"marked_at\":\"\(time)\"}"
         }
         add("orders.items", count * 3) { user, index, time, random in
             "{\"order_id\":\"oi-\(SampleText.padded(index / 5, 6))\",\"line\":\(index % 5),"
                 + "\"user_id\":\(user),\"store_id\":\"\(random.store())\",\"product_id\":"
-                + "\"\(SampleText.padded(1 + random.skewed(below: 2000), 6))\",\"quantity\":"
+                + "\"\(random.product())\",\"quantity\":"
                 + "\(1 + random.below(4)),\"ordered_at\":\"\(time)\"}"
         }
         add("orders.adjustments", count / 5) { user, index, time, random in
@@ -81,7 +81,7 @@ struct CustomerSample {
         add("shop.clicks", count * 2) { user, index, time, random in
             "{\"click_id\":\"c-\(SampleText.padded(index, 6))\",\"user_id\":\(user),\"kind\":\""
                 + CustomerSample.kinds[random.below(CustomerSample.kinds.count)]
-                + "\",\"product_id\":\"\(SampleText.padded(1 + random.skewed(below: 2000), 6))\","
+                + "\",\"product_id\":\"\(random.product())\","
                 + "\"category\":\""
                 + CustomerSample.categories[random.below(CustomerSample.categories.count)]
                 + "\",\"clicked_at\":\"\(time)\"}"

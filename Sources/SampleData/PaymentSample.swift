@@ -104,7 +104,11 @@ struct PaymentSample {
             + "\"order_id\":\"o-\(SampleText.padded(attempt.order + 1, 8))\","
             + "\"user_id\":\(attempt.user),\"card_hash\":\"\(attempt.card)\","
             + "\"device_id\":\"\(attempt.device)\",\"ip\":\"10.\(attempt.user % 200).7."
-            + "\(attempt.user % 250)\",\"amount\":\(amount),\"status\":\"\(attempt.status)\","
+            + "\(attempt.user % 250)\",\"bin\":\"4111\(SampleText.padded(attempt.user % 40, 2))\","
+            + "\"email\":\"user\(attempt.user)@mail\(attempt.user % 9).example\","
+            + "\"retailer_id\":\"r-\(SampleText.padded(1 + attempt.order % 8, 3))\","
+            + SampleText.place(user: attempt.user, sequence)
+            + "\"amount\":\(amount),\"status\":\"\(attempt.status)\","
             + "\"ts\":\(attempt.millis)}"
         let faults: [Spoiler.Swap] = [
             (",\"ts\":\(attempt.millis)", ""),
@@ -160,5 +164,15 @@ extension SampleText {
     static func device(user: Int) -> String {
         var random = SampleRandom(seed: UInt64(user) &* 7919)
         return "d-" + random.hex(4)
+    }
+
+    /// Where an account pays: at home, but for one payment in 400.
+    static func place(user: Int, _ sequence: Int) -> String {
+        let cities = [
+            ("New York", "40.71", "-74.01"), ("Chicago", "41.88", "-87.63"),
+            ("San Francisco", "37.77", "-122.42"), ("London", "51.51", "-0.13"),
+        ]
+        let (city, latitude, longitude) = cities[sequence % 400 == 399 ? 3 : user % 3]
+        return "\"city\":\"\(city)\",\"latitude\":\(latitude),\"longitude\":\(longitude),"
     }
 }

@@ -1,3 +1,5 @@
+import StreamRuntime
+
 /// Numbers and times as the samples write them.
 enum SampleText {
     static func padded(_ value: Int, _ width: Int) -> String {
@@ -7,12 +9,16 @@ enum SampleText {
 
     static func store(_ number: Int) -> String { "s" + padded(number, 3) }
 
-    /// UTC time of the sample's one day, with `digits` fraction digits; beyond six they are `extra`.
+    /// UTC time, with `digits` fraction digits; beyond six they are `extra`.
     static func time(_ micros: Int64, digits: Int, extra: Int = 0) -> String {
-        let midnight = SampleData.start - 6 * 3600 * 1_000_000
-        let second = Int((micros - midnight) / 1_000_000)
-        let fraction = padded(Int((micros - midnight) % 1_000_000), 6) + padded(extra, 3)
-        return "2026-11-02T\(padded(second / 3600, 2)):\(padded(second / 60 % 60, 2)):"
+        let day = CivilDate.day(ofMicros: micros)
+        let date = CivilDate(days: day)
+        let rest = micros - day * CivilDate.microsPerDay
+        let second = Int(rest / 1_000_000)
+        let fraction = padded(Int(rest % 1_000_000), 6) + padded(extra, 3)
+        return
+            "\(padded(Int(date.year), 4))-\(padded(Int(date.month), 2))-\(padded(Int(date.day), 2))T"
+            + "\(padded(second / 3600, 2)):\(padded(second / 60 % 60, 2)):"
             + "\(padded(second % 60, 2)).\(fraction.prefix(digits))Z"
     }
 

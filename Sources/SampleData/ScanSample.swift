@@ -25,7 +25,9 @@ struct ScanSample {
                 "{\"scan_id\":\"sc-\(SampleText.padded(index + 1, 8))\","
                 + "\"order_id\":\"o-\(SampleText.padded(index / 9 + 1, 8))\","
                 + "\"shopper_id\":\(1000 + random.below(400)),\"store_id\":\"\(store)\","
-                + "\"product_id\":\"\(product)\",\"found\":\(random.chance(rate)),"
+                + "\"product_id\":\"\(product)\",\"category\":\"\(SampleText.category(product))\","
+                + "\"retailer_id\":\"\(SampleText.retailer(store))\",\"region\":"
+                + "\"\(SampleText.region(store))\",\"found\":\(random.chance(rate)),"
                 + "\"quantity\":\(1 + random.below(4)),\"scanned_at\":\(at)}"
             let eventTime = at * 1000
             let arrival = eventTime + random.below(27 * Self.second)
@@ -55,5 +57,22 @@ struct ScanSample {
             }
         }
         counts.records = arrivals.count
+    }
+}
+
+extension SampleText {
+    private static let categories = ["dairy", "bread", "fruit", "vegetables", "drinks"]
+
+    static func category(_ product: String) -> String {
+        categories[(Int(product) ?? 0) % categories.count]
+    }
+
+    /// The retailer that store `sNNN` belongs to.
+    static func retailer(_ store: String) -> String {
+        "r-" + padded(1 + (Int(store.dropFirst()) ?? 0) % 8, 3)
+    }
+
+    static func region(_ store: String) -> String {
+        (Int(store.dropFirst()) ?? 0) % 2 == 0 ? "north" : "south"
     }
 }
