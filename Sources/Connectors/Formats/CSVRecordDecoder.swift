@@ -19,6 +19,8 @@ public final class CSVRecordDecoder: RecordDecoder {
     private let headerText: Column
     private let fileName: MetadataReader
     private let nameText: Column
+    /// What the two texts view between two records: emptying a column empties its arena.
+    private let noText = ByteArena(capacity: 64)
     private var row = CSVRow()
     /// The header the cells are matched by, and for each field its cell, or why it has none.
     private var header: [UInt8]?
@@ -167,8 +169,7 @@ public final class CSVRecordDecoder: RecordDecoder {
 
     /// Matches the fields with the header that the file's reader gave this record.
     private func readHeader(_ records: RecordBatch, _ index: Int) throws(ValueProblem) {
-        headerText.removeAll()
-        headerText.adopt(fileHeader.arena(ofColumn: 0, in: records))
+        lend(headerText, fileHeader.arena(ofColumn: 0, in: records))
         try fileHeader.append(records, index, to: [headerText])
         guard headerText.isValid(0) else {
             throw ValueProblem("no header names the columns; declare them under header")
@@ -205,13 +206,19 @@ public final class CSVRecordDecoder: RecordDecoder {
         missing = placed(problem, records, index)
     }
 
+    /// Lets an emptied `column` view `arena`, which may be that of the records themselves.
+    private func lend(_ column: Column, _ arena: ByteArena) {
+        column.adopt(noText)
+        column.removeAll()
+        column.adopt(arena)
+    }
+
     /// What is wrong with a header, with the name of the file when the record has it.
     private func placed(
         _ problem: ValueProblem?, _ records: RecordBatch, _ index: Int
     ) -> ValueProblem? {
         guard let problem, records.headers != nil else { return problem }
-        nameText.removeAll()
-        nameText.adopt(fileName.arena(ofColumn: 0, in: records))
+        lend(nameText, fileName.arena(ofColumn: 0, in: records))
         guard (try? fileName.append(records, index, to: [nameText])) != nil, nameText.isValid(0)
         else { return problem }
         let name = String(decoding: nameText.bytes(0), as: UTF8.self)
