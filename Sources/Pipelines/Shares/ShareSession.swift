@@ -80,9 +80,12 @@ final class ShareSession {
         let figures = figures
         lag.register(in: figures.registry) { share in figures.isOwned(share) }
         lag.start()
+        let desk = try StreamDesk(plan, clock: clock)
+        desk?.register(in: figures.registry)
         let server = try FeatureServer.ofFigures(
             figures.registry, settings: plan.settings,
-            port: options.port ?? plan.settings.servePort, definitions: definitions)
+            port: options.port ?? plan.settings.servePort, ingest: desk,
+            definitions: definitions)
         let port = try server.start()
         servedPort = port
         self.server = server
