@@ -10,6 +10,8 @@ struct NearRequest: Equatable {
     var limit = NearRequest.usualLimit
 
     static let usualLimit = 100
+    /// Requests for more rows take longer than an event loop should.
+    static let promptLimit = 2000
     /// Half way round the Earth, and a little.
     static let milesMax = 12_500.0
     /// The name under which the distance is answered, and given to on-demand features that ask for it.

@@ -156,6 +156,11 @@ final class LookupEngine: DeferringEngine, PlanReader, @unchecked Sendable {
     ) throws(LookupProblem) -> LookupDeferral? {
         var time = now()
         found = nil
+        if stage.defers, let options = request.options, let near = options.near,
+            near.limit > NearRequest.promptLimit
+        {
+            return LookupDeferral(options, start: start, record: nil)
+        }
         let rows =
             if let near = request.options?.near {
                 try findKeys(near, plan, scanner, caller: stage.caller, now: time)

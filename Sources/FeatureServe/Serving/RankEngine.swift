@@ -78,6 +78,7 @@ final class RankEngine: DeferringEngine, @unchecked Sendable {
         let time = now()
         var found: (table: Int, rows: NearRows)?
         if let near = request.near {
+            if stage.defers, near.limit > NearRequest.promptLimit { return false }
             guard stage.caller.mayRead(near.view) else { throw .forbidden("read", near.view) }
             found = try store.near(near, now: time)
             request.take(found: found!.rows.rows.count)

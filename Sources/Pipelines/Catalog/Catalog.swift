@@ -212,7 +212,8 @@ enum Catalog {
                         meaning: "How long versions are kept, in event time; 30d when not given."),
                     KeyShape(
                         name: "partitions", shape: .text(.integer(1...256)),
-                        meaning: "Partitions of a view's topic, when it is made; 4 when not given."
+                        meaning:
+                            "Partitions of a view's topic, which cannot change; when not given those it has, 4 of a new one."
                     ),
                     KeyShape(
                         name: "views",

@@ -241,6 +241,30 @@ import Testing
         #expect(answer.body.contains(part), "\(answer.body)")
     }
 
+    @Test func `a request for very many is answered alike, by another thread`() throws {
+        let store = try NearTests.store()
+        try NearTests.write(
+            (0..<300).map { (Int64($0), NearTests.row(40, Double($0) / 1000)) }, to: store)
+        var options = FeatureServer.Options()
+        options.port = 0
+        options.threads = 1
+        let server = FeatureServer(
+            store: store, metrics: MetricsRegistry(), options: options, now: { Shop.noon })
+        let port = try server.start()
+        defer { server.stop(graceMillis: 200) }
+        func ask(_ limit: Int) throws -> HTTPAsk.Answer {
+            try HTTPAsk.send(
+                port: port, path: "/get-online-features",
+                body: """
+                    {"features":["shopper_state:name"],"near":{"view":"shopper_state","latitude":40,\
+                    "longitude":0.1,"miles":50,"limit":\(limit)}}
+                    """)
+        }
+        let few = try ask(2000)
+        #expect(few.body.contains("\"near\":{\"found\":300,"), "\(few.body.suffix(200))")
+        #expect(try ask(60_000) == few)
+    }
+
     @Test func `a past moment has no places`() throws {
         let answer = Shop.ask(
             try NearTests.store(),
