@@ -56,12 +56,19 @@ final class Marketplace {
             let end = quiet[call.upperBound...].firstRange(of: "\n\n")
         {
             quiet.removeSubrange(call.lowerBound..<end.lowerBound)
+            // Its tests expect them.
+            if let tests = quiet.firstRange(of: "\ntests:") {
+                quiet.removeSubrange(tests.lowerBound..<quiet.endIndex)
+            }
         }
         try quiet.write(toFile: campaigns, atomically: true, encoding: .utf8)
-        guard case .success(let plan) = PlanReader.read(path: file, only: []) else {
+        let plan: JobPlan
+        switch PlanReader.read(path: file, only: []) {
+        case .success(let read): plan = read
+        case .failure(let told):
             throw JobFailure(
-                .environment, "pipelines.yaml is invalid", at: file, remedy: "run millrace validate"
-            )
+                .environment, "pipelines.yaml is invalid: \(told.text)", at: file,
+                remedy: "run millrace validate")
         }
         outputs = plan.sinks.compactMap {
             if case .topic(_, let topic, _, _) = $0.target { topic } else { nil }

@@ -7,17 +7,24 @@ import Testing
 
 /// Kills processes and takes their state away: what they left in the shared store must do.
 @Suite(.serialized) struct SharedStoreTests {
-    /// The root file without features, which stay on their machine, and with a store.
-    private static func edit(_ text: String, store: String) -> String {
-        let data = text.range(of: "\nentities:").map { String(text[..<$0.lowerBound]) } ?? text
-        return data.replacingOccurrences(of: "keep: 3}", with: "keep: 3, store: \(store)}")
+    /// A job of the marketplace's first pipelines, without features, which stay on their machine, and with a store.
+    private static func job(store: String) throws -> String {
+        let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent()
+        return try String(
+            contentsOf: tests.appendingPathComponent("Data/moving-job.yaml"), encoding: .utf8
+        )
+        .replacingOccurrences(of: "keep: 3}", with: "keep: 3, store: \(store)}")
+        .replacingOccurrences(of: "every: 10s", with: "every: 50ms")
     }
 
     private func check(store: String, kills wanted: Int, seed: UInt64) throws {
         var random = Seeded(seed)
-        let place = try Marketplace(scale: 0.1) { SharedStoreTests.edit($0, store: store) }
+        let job = try SharedStoreTests.job(store: store)
+        let place = try Marketplace(scale: 0.1) { _ in job }
         defer { place.remove() }
-        let plain = try Marketplace(scale: 0.1) { SharedStoreTests.edit($0, store: "data/none") }
+        let other = try SharedStoreTests.job(store: "data/none")
+        let plain = try Marketplace(scale: 0.1) { _ in other }
         defer { plain.remove() }
         let expected = try plain.undisturbed(workers: 1, batchRows: 4096)
         #expect(expected.records.count > 100)
