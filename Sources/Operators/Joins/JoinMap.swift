@@ -21,12 +21,15 @@ final class JoinMap {
     private static let pieceMax = 4096
     private static let head = 16
 
-    init(_ context: OperatorContext, fingerprint: Int64) throws(JobFailure) {
+    init(
+        _ context: OperatorContext, fingerprint: Int64, name: String = "table"
+    ) throws(JobFailure) {
         self.fingerprint = fingerprint
         directory = try context.state.state(
-            "table", of: context.stepId, layout: StateLayout(fixedBytes: 24, blobs: 2, version: 2))
+            name, of: context.stepId, layout: StateLayout(fixedBytes: 24, blobs: 2, version: 2))
         pieces = try context.state.state(
-            "pieces", of: context.stepId, layout: StateLayout(fixedBytes: 0, blobs: 1))
+            name == "table" ? "pieces" : "\(name) pieces", of: context.stepId,
+            layout: StateLayout(fixedBytes: 0, blobs: 1))
         try JoinMap.check(directory, at: 16, fingerprint, context)
     }
 
@@ -95,6 +98,24 @@ final class JoinMap {
     /// The rows of the key of `entry`.
     func rows(of entry: StateEntry) -> Rows {
         Rows(map: self, entry: entry, piece: entry.blob(1, of: directory.layout))
+    }
+
+    /// The row with the key in front of `bytes`, if there is one.
+    func row(
+        of bytes: UnsafeBufferPointer<UInt8>, in entry: StateEntry
+    ) throws(JobFailure) -> Row? {
+        let keyLength = Int(UnsafeRawPointer(bytes.baseAddress!).loadUnaligned(as: UInt32.self))
+        let key = UnsafeBufferPointer(rebasing: bytes[4..<(4 + keyLength)])
+        let piece = try self.piece(holding: key, of: entry)
+        let content = piece.entry.blob(piece.blob, of: piece.layout)
+        let (place, size) = JoinMap.find(key, in: content)
+        if size == 0 { return nil }
+        let row = UnsafeRawPointer(content.baseAddress! + place)
+        return Row(
+            time: row.loadUnaligned(fromByteOffset: 8, as: Int64.self),
+            bytes: UnsafeBufferPointer(
+                start: (row + JoinMap.head + keyLength).assumingMemoryBound(to: UInt8.self),
+                count: size - JoinMap.head - keyLength))
     }
 
     // MARK: changing

@@ -73,14 +73,35 @@ extension Verb {
                             "Both sides are streams: rows join that happen near each other in event time."
                     ),
                     KeyShape(
+                        name: "tables",
+                        shape: .mapping(
+                            MappingShape(
+                                what: "tables",
+                                keys: [
+                                    KeyShape(
+                                        name: "key",
+                                        shape: .either([
+                                            .text(.name), .list(of: .text(.name), min: 1),
+                                        ]), isRequired: true, meaning: "The key of the left table."),
+                                    KeyShape(
+                                        name: "with_key",
+                                        shape: .either([
+                                            .text(.name), .list(of: .text(.name), min: 1),
+                                        ]), isRequired: true, meaning: "The key of the right table."
+                                    ),
+                                ])),
+                        meaning:
+                            "Both sides are tables, and the result is one: each change of a side changes the pairs it is in. Inner or left, without where."
+                    ),
+                    KeyShape(
                         name: "where", shape: .text(.expression),
                         meaning:
                             "What must hold for a pair besides, over the left columns and the right row."
                     ),
                     KeyShape(
-                        name: "ttl", shape: .text(.duration), with: ["as_of"],
+                        name: "ttl", shape: .text(.duration), with: ["as_of", "tables"],
                         meaning: "How long after it came a table row is forgotten, in event time."),
-                ], oneOf: [["as_of", "within"]])), isStateful: true,
+                ], oneOf: [["as_of", "within", "tables"]])), isStateful: true,
         meaning:
             "Puts each row together with the rows of another stream or pipeline that have the same key.",
         example:

@@ -16,6 +16,8 @@ struct JoinShape: Equatable, Sendable {
     enum Kind: Equatable, Sendable {
         /// The right rows are a table's changes; with a key of its own it has several rows for a left one.
         case asOf(tableKey: [String])
+        /// Both sides are tables, kept by these columns: the left one's, the right one's.
+        case tables(key: [Int], withKey: [String])
         /// The right row happens so much before the left one at most, or so much after it.
         case within(before: Duration, after: Duration)
     }
@@ -34,6 +36,9 @@ struct JoinShape: Equatable, Sendable {
         switch kind {
         case .asOf(let key):
             words += "as of" + (key.isEmpty ? "" : ", a table by \(key.joined(separator: ", "))")
+        case .tables(_, let withKey):
+            words += "of two tables, the right one by \(withKey.joined(separator: ", "))"
+            if timeToLive == nil { words += ", kept for good" }
         case .within(let before, let after):
             words += "within \(before.text) before and \(after.text) after"
         }
@@ -85,6 +90,8 @@ extension StepFactory {
         case .asOf(let key):
             return TemporalJoin(
                 form: form, hasTableKey: !key.isEmpty, timeToLive: shape.timeToLive)
+        case .tables(let key, _):
+            return UpdatingJoin(form: form, leftKey: key, timeToLive: shape.timeToLive)
         case .within(let before, let after):
             return IntervalJoin(form: form, before: before, after: after)
         }

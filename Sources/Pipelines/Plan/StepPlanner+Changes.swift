@@ -27,7 +27,8 @@ extension StepPlanner {
             } else {
                 return
             }
-        case .join:
+        case .join(let body):
+            if body.takesChanges { return }
             problem = "a join cannot take back left rows that changes delete"
             fix =
                 "put the table on the right side, or read the stream without changelog"
@@ -43,7 +44,7 @@ extension StepPlanner {
     func changelog(after step: StepSpec, _ rows: PlannedRows) -> Changelog? {
         switch step.action {
         // Changes that are stale are left out, so that not every row is taken back that was there.
-        case .join: nil
+        case .join(let body): body.takesChanges ? .full : nil
         case .latest, .aggregate: rows.changelog.map { _ in .upsert }
         default: rows.changelog
         }

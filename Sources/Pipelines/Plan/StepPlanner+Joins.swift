@@ -19,6 +19,7 @@ extension StepPlanner {
             haveOneType(body, left, leftKeys, right, rightKeys), isFree(body.alias, in: left)
         else { return .broken }
         var tableKey: [Int] = []
+        var leftTableKey: [Int] = []
         let kind: JoinShape.Kind
         switch body.kind {
         case .asOf(let key):
@@ -27,6 +28,20 @@ extension StepPlanner {
             // A key that says no more than the columns that are compared keeps one row.
             if Set(tableKey).isSubset(of: rightKeys) { tableKey = [] }
             kind = .asOf(tableKey: tableKey.map { right.schema.fields[$0].name })
+        case .tables(let key, let withKey):
+            if !body.type.showsRight || body.condition != nil {
+                diagnostics.report(
+                    .conflictingKeys,
+                    "a join of two tables is inner or left, and has no where",
+                    at: step.verb.position,
+                    fix: "filter one side before, or the result after it")
+                return .broken
+            }
+            let leftKey = planner.keyColumns(key, of: left, what: "the key of the left table")
+            tableKey = planner.keyColumns(withKey, of: right, what: "the key of \(body.with.value)")
+            if leftKey.count < key.count || tableKey.count < withKey.count { return .broken }
+            leftTableKey = leftKey
+            kind = .tables(key: leftKey, withKey: tableKey.map { right.schema.fields[$0].name })
         case .within(let before, let after):
             if right.changelog != nil {
                 diagnostics.report(
@@ -62,6 +77,7 @@ extension StepPlanner {
         var always = Set(leftKeys).union(compiled?.columns ?? [])
         // Every row tells its side by the last column.
         always.insert(count)
+        always.formUnion(leftTableKey)
         var draft = Draft(
             operation: .join(shape), schema: form.outputSchema,
             use: ColumnUse.passing(form.outputSchema.count, always: always),
@@ -149,7 +165,7 @@ extension StepPlanner {
                     partitioning: partitioning?.count == right.partitioning?.count
                         ? partitioning : nil,
                     spread: right.spread?.renamed(names)),
-            ], poisoned: left.poisoned, changelog: right.changelog)
+            ], poisoned: left.poisoned, changelog: Changelog.union(left.changelog, right.changelog))
     }
 
     private func side(

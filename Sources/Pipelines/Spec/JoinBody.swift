@@ -7,6 +7,8 @@ struct JoinBody: Sendable {
     enum Kind: Sendable {
         /// The right rows are the changes of a table, kept by these columns; none: by those of the join.
         case asOf(key: [Located<String>])
+        /// Both sides are tables, kept by these columns; the result is one too.
+        case tables(key: [Located<String>], withKey: [Located<String>])
         /// The right row happens so much before the left one at most, or so much after it.
         case within(before: Duration, after: Duration)
     }
@@ -20,6 +22,11 @@ struct JoinBody: Sendable {
     let kind: Kind
     let condition: SpecExpression?
     let timeToLive: Duration?
+}
+
+extension JoinBody {
+    /// Whether the left side may be changed and deleted later.
+    var takesChanges: Bool { if case .tables = kind { true } else { false } }
 }
 
 extension PipelineSpec {
@@ -51,6 +58,10 @@ extension PipelineReader {
             kind = .within(
                 before: within["before"]?.duration ?? .zero,
                 after: within["after"]?.duration ?? .zero)
+        } else if let tables = node["tables"] {
+            kind = .tables(
+                key: (tables["key"]?.oneOrMore ?? []).compactMap(\.located),
+                withKey: (tables["with_key"]?.oneOrMore ?? []).compactMap(\.located))
         } else {
             kind = .asOf(key: (node["as_of"]?["key"]?.oneOrMore ?? []).compactMap(\.located))
         }

@@ -95,6 +95,12 @@ import Testing
                   - join: {id: paid, with: payments, as: p, on: {id: order_id}, type: left, within: {before: 1s, after: 10s}}
                   - select: {id: id, paid: p.paid}
                 to: {topic: paid}
+              open:
+                from: orders
+                steps:
+                  - join: {id: open, with: changes, as: product, on: sku, type: left, tables: {key: id, with_key: sku}}
+                  - select: {id: id, name: product.name}
+                to: {topic: open, key: id}
               unknown:
                 from: orders
                 steps:
@@ -128,6 +134,13 @@ import Testing
             found["paid"] == [
                 #"{"id":"o1","paid":1.00}"#, #"{"id":"o2","paid":null}"#,
                 #"{"id":"o3","paid":4.00}"#, #"{"id":"o4","paid":null}"#,
+            ])
+        #expect(
+            found["open"] == [
+                #"{"id":"o1","name":"apple"}"#, #"{"id":"o2","name":null}"#,
+                #"{"id":"o1","name":null}"#, #"{"id":"o1","name":"pear"}"#,
+                #"{"id":"o3","name":"pear"}"#, #"{"id":"o1","name":null}"#,
+                #"{"id":"o3","name":null}"#, #"{"id":"o4","name":null}"#,
             ])
         #expect(found["unknown"] == [#"{"id":"o1"}"#, #"{"id":"o2"}"#])
     }
@@ -172,6 +185,10 @@ import Testing
             "{id: j, with: prices, on: {sku: product}, as_of: {key: zones}}",
             "error[E206]: the key of prices names \"zones\""
         ),
+        (
+            "{id: j, with: prices, on: {sku: product}, type: semi, tables: {key: id, with_key: zone}}",
+            "error[E119]: a join of two tables is inner or left"
+        ),
         ("{id: j, with: j, on: sku, as_of: {}}", "error[E204]: \"j\" reads from itself"),
         ("{id: j, with: prices, on: {sku: product}}", "error[E107]"),
     ])
@@ -191,12 +208,12 @@ import Testing
         let begin = try #require(text.range(of: "\n## Joins\n")).upperBound
         let end = try #require(text.range(of: "\n## ", range: begin..<text.endIndex)).lowerBound
         let examples = text[begin..<end].split(separator: "```yaml\n").dropFirst()
-        #expect(examples.count == 3)
+        #expect(examples.count == 4)
         for example in examples {
             let steps = example.split(separator: "```")[0].split(separator: "\n")
             let file =
                 JoinRunTests.head + "  shown:\n    from: orders\n    steps:\n"
-                + steps.map { "      \($0)\n" }.joined() + "    to: {topic: shown}\n"
+                + steps.map { "      \($0)\n" }.joined() + "    to: {topic: shown, key: id}\n"
             #expect(JoinPlace.problems(file) == "")
         }
     }
