@@ -4,6 +4,8 @@ import StreamRuntime
 public enum RunCommand {
     /// Runs the file's pipelines and returns the exit code.
     public static func run(path: String, options: RunOptions) -> Int32 {
+        // First of all: a file of many pipelines takes a while to plan, and a stop may come meanwhile.
+        StopSignal.install()
         let plan: JobPlan
         switch PlanReader.read(path: path, only: options.only) {
         case .success(let read): plan = read
@@ -11,7 +13,6 @@ public enum RunCommand {
             Terminal.error(outcome.text)
             return outcome.exitCode
         }
-        StopSignal.install()
         if plan.settings.shares != nil { return runShares(of: plan, options) }
         let runner = JobRunner(plan: plan, options: options)
         defer { runner.stopServing() }
