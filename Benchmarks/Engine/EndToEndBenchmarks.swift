@@ -171,7 +171,7 @@ extension String {
     }
 
     /// The lines moved so that the one furthest left begins after `spaces` spaces.
-    fileprivate func reindented(_ spaces: Int) -> String {
+    func reindented(_ spaces: Int) -> String {
         let lines = split(separator: "\n")
         let margin = lines.map { $0.prefix { $0 == " " }.count }.min() ?? 0
         return lines.map { String(repeating: " ", count: spaces) + $0.dropFirst(margin) }

@@ -5,7 +5,7 @@ import Glibc
 
 let benchmarks =
     Benchmark.kernels + LoadBenchmarks.all + EndToEndBenchmarks.all + KafkaBenchmarks.all
-    + TrainingBenchmarks.all
+    + WindowLatencyBenchmarks.all + TrainingBenchmarks.all
 
 let asked = CommandLine.arguments.dropFirst()
 if asked.first == "list" {

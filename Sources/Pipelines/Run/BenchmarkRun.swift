@@ -16,6 +16,8 @@ public enum BenchmarkRun {
         public let longestPauseMillis: Double
         /// The longest time from a barrier to its manifest.
         public let checkpointMillis: Double
+        /// How far behind the clock rows came to the first sink.
+        public let lag: EventLag?
     }
 
     /// Runs the file at `path`; without `serving` its features are not served.
@@ -54,6 +56,7 @@ public enum BenchmarkRun {
             rowsOut: plan.sinks.reduce(0) { $0 + (summary.figures[$1.id]?[.rowsIn] ?? 0) },
             seconds: Double(summary.nanos) / 1e9, checkpoints: summary.checkpoints.count,
             longestPauseMillis: Double(summary.checkpoints.longestPauseNanos) / 1e6,
-            checkpointMillis: Double(summary.checkpoints.lastNanos) / 1e6)
+            checkpointMillis: Double(summary.checkpoints.lastNanos) / 1e6,
+            lag: plan.sinks.first.flatMap { summary.lags[$0.id] })
     }
 }

@@ -58,6 +58,18 @@ enum EngineMetrics {
                 return marks.min().map { Double(clock.nowMicros - $0) / 1e6 }
             }
         }
+        for (sink, lag) in job.lags.sorted(by: { $0.key < $1.key }) {
+            for (share, name) in [(0.5, "0.5"), (0.99, "0.99"), (0.9999, "0.9999")] {
+                registry.reading(
+                    "millrace_sink_event_lag_seconds",
+                    help: "How far behind the clock the event times of a sink's rows were.",
+                    labels: shared + [
+                        MetricsRegistry.Label("sink", sink),
+                        MetricsRegistry.Label("quantile", name),
+                    ]
+                ) { isThere() ? lag.quantile(share).map { Double($0) / 1e6 } : nil }
+            }
+        }
         for (worker, counters) in job.workerCounters.enumerated() {
             registry.reading(
                 "millrace_state_bytes",

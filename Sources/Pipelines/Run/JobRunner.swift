@@ -17,12 +17,14 @@ public final class JobRunner {
         public let checkpoints: CheckpointReport
         /// Each step's figures, by its id: name of the figure → sum over workers.
         public let figures: [String: [StepCounters.Figure: Int64]]
+        /// How far behind the clock rows came to each sink of the last life, by its id.
+        public let lags: [String: EventLag]
 
         /// The same with another end.
         func ended(_ outcome: Job.Outcome) -> Summary {
             Summary(
                 outcome: outcome, rows: rows, nanos: nanos, checkpoints: checkpoints,
-                figures: figures)
+                figures: figures, lags: lags)
         }
 
         /// Both lives of a job that was started again; rows read twice count twice.
@@ -30,7 +32,8 @@ public final class JobRunner {
             Summary(
                 outcome: later.outcome, rows: rows + later.rows, nanos: nanos + later.nanos,
                 checkpoints: checkpoints.followed(by: later.checkpoints),
-                figures: figures.merging(later.figures) { $0.merging($1) { $0 + $1 } })
+                figures: figures.merging(later.figures) { $0.merging($1) { $0 + $1 } },
+                lags: later.lags)
         }
     }
 
@@ -168,7 +171,7 @@ public final class JobRunner {
             try online?.sync()
             return Summary(
                 outcome: .finished, rows: 0, nanos: clock.nanos - began,
-                checkpoints: job.checkpoints, figures: [:])
+                checkpoints: job.checkpoints, figures: [:], lags: [:])
         }
         try job.start()
         var outcome: Job.Outcome?
@@ -211,7 +214,7 @@ public final class JobRunner {
                     }.map {
                         ($0, JobRunner.sum(workers, $0))
                     })
-            })
+            }, lags: job.lags)
     }
 
     /// Waits until what was sealed is answered, as long as answers come.

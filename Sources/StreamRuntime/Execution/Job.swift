@@ -35,6 +35,9 @@ public final class Job: @unchecked Sendable {
     /// The figures of every node, by its id: one for each worker.
     public private(set) var counters: [String: [StepCounters]] = [:]
 
+    /// How far behind the clock rows came to each sink, by its id.
+    public private(set) var lags: [String: EventLag] = [:]
+
     /// What the state of each worker takes in memory (`.stateBytes`).
     public private(set) var workerCounters: [StepCounters] = []
 
@@ -67,6 +70,7 @@ public final class Job: @unchecked Sendable {
         sinkTasks = graph.sinks.count
         sourceTasks = graph.sources.count * settings.workers + graph.repartitions.count
         counters = builder.counters
+        lags = builder.lags
     }
 
     /// Starts the workers and the coordinator.

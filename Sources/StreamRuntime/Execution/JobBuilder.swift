@@ -13,6 +13,7 @@ final class JobBuilder {
     private(set) var workers: [Worker] = []
     private(set) var taskNames: [String] = []
     private(set) var counters: [String: [StepCounters]] = [:]
+    private(set) var lags: [String: EventLag] = [:]
 
     private var stores: [StateStore] = []
     private let sourceNames: [Int64: String]
@@ -110,6 +111,8 @@ final class JobBuilder {
         }
         for (index, node) in graph.sinks.enumerated() {
             let worker = homeWorker(of: node)
+            let lag = EventLag()
+            lags[node.id] = lag
             let place = TaskPlace(node: .sink(index), worker: worker)
             add(
                 SinkTask(
@@ -118,7 +121,7 @@ final class JobBuilder {
                         ? RowSorter(schema: node.schema, homeGroup: homeGroup(of: node)) : nil,
                     context: context(node.id, node.ordinal, worker), inputs: rings[place] ?? [],
                     ways: ways(into: place), restoredToken: restored?.tokens[node.id],
-                    control: control, clock: clock),
+                    control: control, lag: lag, clock: clock),
                 to: worker)
         }
     }

@@ -9,6 +9,7 @@ final class SinkTask: TaskLoop {
     private let sorter: RowSorter?
     private let restoredToken: [UInt8]?
     private let control: JobControl
+    private let lag: EventLag
     private let clock: any Clock
 
     private var prepared: [(checkpoint: Int64, token: [UInt8])] = []
@@ -18,7 +19,8 @@ final class SinkTask: TaskLoop {
 
     init(
         name: String, sink: any Sink, sorter: RowSorter?, context: OperatorContext, inputs: [Ring],
-        ways: [Int: Int] = [:], restoredToken: [UInt8]?, control: JobControl, clock: any Clock
+        ways: [Int: Int] = [:], restoredToken: [UInt8]?, control: JobControl, lag: EventLag,
+        clock: any Clock
     ) {
         self.name = name
         self.sink = sink
@@ -27,6 +29,7 @@ final class SinkTask: TaskLoop {
         self.sorter = sorter
         self.restoredToken = restoredToken
         self.control = control
+        self.lag = lag
         self.clock = clock
     }
 
@@ -50,6 +53,7 @@ final class SinkTask: TaskLoop {
             context.counters.add(.rowsIn, batch.count)
             guard let sorter else {
                 try sink.write(batch)
+                lag.add(batch, now: clock.nowMicros)
                 break
             }
             sorter.push(batch)
@@ -75,7 +79,7 @@ final class SinkTask: TaskLoop {
     private func release(before place: OrderPlace) throws(JobFailure) {
         due = place
         if let sorter {
-            let writer = SinkInput(sink: sink)
+            let writer = SinkInput(sink: sink, lag: lag, clock: clock)
             let progress = sorter.release(before: place, into: writer)
             if let failure = writer.failure { throw failure }
             if case .more = progress { return }
@@ -117,14 +121,21 @@ final class SinkTask: TaskLoop {
 /// Hands the rows a sorter releases to a sink.
 private final class SinkInput: Output {
     private let sink: any Sink
+    private let lag: EventLag
+    private let clock: any Clock
     var failure: JobFailure?
 
-    init(sink: any Sink) { self.sink = sink }
+    init(sink: any Sink, lag: EventLag, clock: any Clock) {
+        self.sink = sink
+        self.lag = lag
+        self.clock = clock
+    }
 
     func emit(_ batch: ColumnBatch, port: Int) {
         guard failure == nil else { return }
         do throws(JobFailure) {
             try sink.write(batch)
+            lag.add(batch, now: clock.nowMicros)
         } catch {
             failure = error
         }
