@@ -60,6 +60,8 @@ final class JoinMap {
     /// A row of the table.
     struct Row {
         let time: Int64
+        /// Its own key in the table.
+        let key: UnsafeBufferPointer<UInt8>
         let bytes: UnsafeBufferPointer<UInt8>
     }
 
@@ -89,6 +91,8 @@ final class JoinMap {
             at += size
             return Row(
                 time: row.loadUnaligned(fromByteOffset: 8, as: Int64.self),
+                key: UnsafeBufferPointer(
+                    start: (row + JoinMap.head).assumingMemoryBound(to: UInt8.self), count: key),
                 bytes: UnsafeBufferPointer(
                     start: (row + JoinMap.head + key).assumingMemoryBound(to: UInt8.self),
                     count: size - JoinMap.head - key))
@@ -113,6 +117,7 @@ final class JoinMap {
         let row = UnsafeRawPointer(content.baseAddress! + place)
         return Row(
             time: row.loadUnaligned(fromByteOffset: 8, as: Int64.self),
+            key: key,
             bytes: UnsafeBufferPointer(
                 start: (row + JoinMap.head + keyLength).assumingMemoryBound(to: UInt8.self),
                 count: size - JoinMap.head - keyLength))

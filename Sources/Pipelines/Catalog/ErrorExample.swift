@@ -105,7 +105,7 @@ extension ErrorExample {
             wrong:
                 "local: {embedded: ./topics}\n  broker: {kafka: {bootstrap: \"b:9092\", properties: {sasl.password: hunter2}}}"
         ),
-        .init(code: .notYet, right: "- filter: amount > 100", wrong: "- top: {id: best}"),
+        .init(code: .notYet, right: "- filter: amount > 100", wrong: "- call: {id: ask}"),
         .init(
             code: .severalVerbs, right: "- filter: amount > 100",
             wrong: "- filter: amount > 100\n        extend: {big: true}"),

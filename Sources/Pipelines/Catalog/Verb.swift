@@ -148,7 +148,7 @@ extension Verb {
         process,
         join,
         match,
-        later("top", "Keeps the best rows of a group."),
+        top,
         later("call", "Asks a service about each row."),
     ]
 

@@ -330,6 +330,8 @@ enum StepOperation: Equatable, Sendable {
     case join(JoinShape)
     /// A row for each occurrence of a pattern of rows.
     case match(MatchSpec)
+    /// The first rows of each key by an order.
+    case top(TopShape)
 }
 
 /// A column to be, and the expression that makes it.

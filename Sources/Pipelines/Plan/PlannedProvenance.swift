@@ -74,7 +74,8 @@ struct PlannedProvenance {
                 before = item.text
             }
         case .process, .match: return nil
-        case .filter, .unnest, .route, .deduplicate, .latest, .rebatch, .joinSide, .join:
+        case .filter, .unnest, .route, .deduplicate, .latest, .rebatch, .joinSide, .join,
+            .top:
             break
         }
         return step.inputs.lazy.compactMap { window(before, $0.from) }.first

@@ -166,6 +166,7 @@ extension PipelineSpec {
                 case .route(let routes): routes.compactMap(\.target)
                 case .latest(_, let stale): stale.map { [$0] } ?? []
                 case .aggregate(let body): body.late.map { [$0] } ?? []
+                case .top(let body): body.late.map { [$0] } ?? []
                 default: []
                 }
             }

@@ -45,6 +45,16 @@ enum StepFactory {
                 throw refused(step, problems.first?.error.message ?? "the step cannot be made")
             }
             return Match(program: program, onError: onError)
+        case .top(let shape):
+            let order = SortOrder(shape.order)
+            var expressions: [CompiledExpression] = []
+            for item in order.items { expressions.append(try compile(item.text, step)) }
+            return TopSpec(
+                order: order, expressions: expressions, count: shape.count, ties: shape.ties,
+                rankName: shape.rank, changes: shape.changes, input: step.changelog,
+                windowEnd: shape.windowEnd, timeToLive: shape.timeToLive,
+                latePort: shape.latePort, onError: onError
+            ).makeOperator(schema: schema)
         case .aggregate(let window, let items, let lateness, let latePort):
             return try Operators.AggregateSpec(
                 window: self.window(window), plan: try aggregates(items, step),

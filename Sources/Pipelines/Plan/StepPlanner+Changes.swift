@@ -32,6 +32,16 @@ extension StepPlanner {
             problem = "a join cannot take back left rows that changes delete"
             fix =
                 "put the table on the right side, or read the stream without changelog"
+        case .top(let body):
+            if body.windowEnd != nil {
+                problem = "the rows of a window cannot be taken back once they came out"
+                fix = "leave out window, or put rows before it that stay"
+            } else if changelog != .full {
+                problem = "top cannot know which rows these changes replace"
+                fix = "let the step or stream before it write changelog: full"
+            } else {
+                return
+            }
         case .unnest, .route, .deduplicate, .rolling, .rebatch, .process, .match:
             problem = "\(step.verb.value) cannot follow rows that are changed and deleted later"
             fix =
@@ -46,6 +56,7 @@ extension StepPlanner {
         // Changes that are stale are left out, so that not every row is taken back that was there.
         case .join(let body): body.takesChanges ? .full : nil
         case .latest, .aggregate: rows.changelog.map { _ in .upsert }
+        case .top(let body): body.windowEnd == nil ? body.changelog ?? .full : nil
         default: rows.changelog
         }
     }

@@ -46,7 +46,8 @@ struct StepPlanner {
             return join(body, step, position: position, left: rows)
         }
         let keys = planner.keyColumns(
-            step.by, of: rows, what: "\"by\" of step \"\(step.id?.value ?? step.verb.value)\"")
+            keyNames(of: step, rows), of: rows,
+            what: "\"by\" of step \"\(step.id?.value ?? step.verb.value)\"")
         guard let draft = draft(step, rows: rows, keys: keys) else { return .broken }
         return add(draft, step, position: position, rows: rows, keys: keys)
     }
@@ -193,6 +194,7 @@ struct StepPlanner {
         case .process(let body): return process(body, rows, keys, by)
         case .join: return nil
         case .match(let body): return match(body, rows, keys, by)
+        case .top(let body): return top(body, rows, keys, by)
         }
     }
 

@@ -26,7 +26,7 @@ struct PipelineReader {
         SpecReader.policy(node).map { Located(value: $0, position: node.position) }
     }
 
-    private func target(_ node: SpecNode) -> TargetSpec? {
+    func target(_ node: SpecNode) -> TargetSpec? {
         let place: TargetSpec.Place
         let format = node["format"].flatMap { node in
             node.text.flatMap(PlannedFormat.Kind.init(rawValue:)).map {
@@ -108,6 +108,7 @@ struct PipelineReader {
         case "process": return process(node, verb: step.name)
         case "join": return join(node)
         case "match": return match(node)
+        case "top": return top(node)
         default: return nil
         }
     }

@@ -189,6 +189,7 @@ struct StepSpec: Sendable {
         case process(ProcessBody)
         case join(JoinBody)
         case match(MatchBody)
+        case top(TopBody)
     }
 
     let verb: Located<String>
