@@ -16,7 +16,8 @@ struct Millrace: ParsableCommand {
         subcommands: [
             Run.self, Validate.self, Plan.self, Test.self, Lookup.self, Features.self, Keys.self,
             TrainingSetCommandLine.self, Audit.self, Topics.self, Checkpoints.self,
-            Generate.self, Replay.self, Replays.self, Verify.self, Promote.self, Archive.self,
+            Generate.self, NexmarkCommand.self, Replay.self, Replays.self, Verify.self,
+            Promote.self, Archive.self,
             VerifyReplayCommand.self, ReplayWorkerCommand.self,
         ])
 
