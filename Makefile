@@ -3,7 +3,7 @@
 SWIFT ?= swift
 CONFIG ?= release
 
-.PHONY: deps build demo run test test-kafka test-feast bench lint clean
+.PHONY: deps build demo run test test-kafka test-feast test-oracles bench bench-flink lint clean
 
 deps:
 	@scripts/install-dependencies
@@ -28,6 +28,12 @@ test-kafka: deps
 
 test-feast: deps
 	scripts/test-feast
+
+test-oracles: deps
+	scripts/test-oracles
+
+bench-flink: deps
+	scripts/bench-flink
 
 lint:
 	$(SWIFT) format lint --strict --recursive Sources Tests Benchmarks Package.swift

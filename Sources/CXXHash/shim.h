@@ -6,3 +6,7 @@
 static inline uint64_t millrace_xxh3_64(const void *bytes, size_t count) {
     return XXH3_64bits(bytes, count);
 }
+
+static inline uint64_t millrace_xxh64(const void *bytes, size_t count) {
+    return XXH64(bytes, count, 0);
+}

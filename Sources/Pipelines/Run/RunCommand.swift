@@ -19,6 +19,9 @@ public enum RunCommand {
         do throws(JobFailure) {
             let summary = try runner.run { StopSignal.isRaised }
             if case .failed(let failure) = summary.outcome { return report(failure, options) }
+            if options.json, options.untilEnd {
+                Terminal.print(RunFigures(plan: plan, summary: summary).json + "\n")
+            }
             if options.show {
                 Terminal.print(try ResultReport(runner: runner, summary: summary).text())
             }

@@ -1,0 +1,132 @@
+"""One run of a query, by Millrace or by Flink, each a process of its own on one core, and what it took."""
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+QUERIES = os.path.join(ROOT, "Benchmarks", "nexmark")
+
+
+class Failure(Exception):
+    """A run that did not come to its end; the text says why."""
+
+
+def size(path):
+    """The bytes of all files below `path`."""
+    total = 0
+    for directory, _, files in os.walk(path):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(directory, name)).st_size
+            except FileNotFoundError:
+                pass
+    return total
+
+
+def finish(command, environment, limit):
+    """Runs a command; gives its output, CPU seconds and peak memory in MB, also of what was in error."""
+    process = subprocess.Popen(
+        command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    output = {}
+
+    def drain(name, stream):
+        output[name] = stream.read()
+
+    readers = [
+        threading.Thread(target=drain, args=("out", process.stdout)),
+        threading.Thread(target=drain, args=("err", process.stderr)),
+    ]
+    for reader in readers:
+        reader.start()
+    timer = threading.Timer(limit, process.kill)
+    timer.start()
+    _, status, usage = os.wait4(process.pid, 0)
+    timer.cancel()
+    for reader in readers:
+        reader.join()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode == -9:
+        raise Failure(f"stopped after {limit} s")
+    if process.returncode != 0:
+        raise Failure((output["err"] + output["out"])[-2000:])
+    return output, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024
+
+
+def pinned(core):
+    return [] if core is None else ["taskset", "-c", str(core)]
+
+
+def millrace(program, query, events, side, work, core=None, limit=600, options=()):
+    """Runs a query of Benchmarks/nexmark to the end of the events."""
+    state = os.path.join(work, f"millrace-{query}")
+    shutil.rmtree(state, ignore_errors=True)
+    os.makedirs(state)
+    environment = dict(
+        os.environ, NEXMARK_EVENTS=events, NEXMARK_SIDE_INPUT=side, NEXMARK_STATE=state)
+    options = list(options) or ["--workers", "1"]
+    command = [
+        *pinned(core), program, "run", os.path.join(QUERIES, f"{query}.yaml"), "--until-end", "--no-serve", "--json",
+        *options,
+    ]
+    try:
+        output, cpu, resident = finish(command, environment, limit)
+        result = {"cpu_seconds": cpu, "peak_rss_mb": resident, "state_bytes": size(state) - size(state + "/files")}
+    finally:
+        if not os.environ.get("NEXMARK_KEEP"):
+            shutil.rmtree(state, ignore_errors=True)
+    for line in output["out"].splitlines():
+        if not line.startswith("{"):
+            continue
+        told = json.loads(line)
+        if "seconds" in told:
+            result.update(told)
+        elif "output" in told and "checksum" in told:
+            result.update(rows=told["rows"], changes=told["rows_in"], checksum=told["checksum"])
+    if "checksum" not in result or "seconds" not in result:
+        raise Failure(f"the run did not tell its checksum: {output['out'][-500:]}")
+    windows = [step["rows_out"] for step in result["steps"] if step["verb"] in ("aggregate", "top", "join")]
+    result["windows"] = windows[0] if windows else 0
+    return result
+
+
+def flink(home, classes, query, events, side, work, core=None, limit=1800):
+    """Runs a query of Benchmarks/nexmark/flink in a process of its own, the cluster within it."""
+    place = os.path.join(work, f"flink-{query}")
+    shutil.rmtree(place, ignore_errors=True)
+    os.makedirs(place + "/tmp")
+    opens = [
+        f"--add-opens=java.base/{package}=ALL-UNNAMED"
+        for package in ("java.lang", "java.util", "java.time", "java.net", "java.nio", "java.util.concurrent")
+    ]
+    command = [
+        *pinned(core), "java", "-Xmx4g", *opens,
+        f"-Dlog4j.configurationFile={ROOT}/scripts/flink/log4j2.properties", f"-DWORK={place}",
+        f"-DEVENTS={events}", f"-DSIDE_INPUT={side}", "-cp", f"{classes}:{home}/lib/*", "FlinkQuery",
+        f"{ROOT}/scripts/flink/settings.yaml", f"{QUERIES}/flink/tables.sql", f"{QUERIES}/flink/{query}.sql",
+    ]
+    sizes = {"state": 0}
+    done = threading.Event()
+
+    def watch():
+        while not done.wait(1):
+            sizes["state"] = max(sizes["state"], size(place + "/checkpoints"))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        output, cpu, resident = finish(command, dict(os.environ), limit)
+    finally:
+        done.set()
+        watcher.join()
+        shutil.rmtree(place, ignore_errors=True)
+    lines = [line for line in output["out"].splitlines() if line.startswith("{")]
+    if not lines:
+        raise Failure((output["err"] + output["out"])[-2000:])
+    result = json.loads(lines[-1])
+    result["cpu_seconds"] = cpu
+    result["peak_rss_mb"] = max(resident, result["peak_rss_mb"])
+    result["state_bytes"] = sizes["state"]
+    return result
