@@ -59,8 +59,8 @@ def pinned(core):
     return [] if core is None else ["taskset", "-c", str(core)]
 
 
-def millrace(program, query, events, side, work, core=None, limit=600, options=()):
-    """Runs a query of Benchmarks/nexmark to the end of the events."""
+def millrace(program, query, events, side, work, core=None, limit=600, options=(), look=None):
+    """Runs a query of Benchmarks/nexmark to the end of the events; `look` is asked what files it has written."""
     state = os.path.join(work, f"millrace-{query}")
     shutil.rmtree(state, ignore_errors=True)
     os.makedirs(state)
@@ -74,6 +74,8 @@ def millrace(program, query, events, side, work, core=None, limit=600, options=(
     try:
         output, cpu, resident = finish(command, environment, limit)
         result = {"cpu_seconds": cpu, "peak_rss_mb": resident, "state_bytes": size(state) - size(state + "/files")}
+        if look:
+            result["files"] = look(state + "/files")
     finally:
         if not os.environ.get("NEXMARK_KEEP"):
             shutil.rmtree(state, ignore_errors=True)
@@ -92,8 +94,8 @@ def millrace(program, query, events, side, work, core=None, limit=600, options=(
     return result
 
 
-def flink(home, classes, query, events, side, work, core=None, limit=1800):
-    """Runs a query of Benchmarks/nexmark/flink in a process of its own, the cluster within it."""
+def flink(home, classes, query, events, side, work, core=None, limit=1800, look=None):
+    """Runs a query of Benchmarks/nexmark/flink in a process of its own, the cluster within it; `look` as above."""
     place = os.path.join(work, f"flink-{query}")
     shutil.rmtree(place, ignore_errors=True)
     os.makedirs(place + "/tmp")
@@ -118,6 +120,7 @@ def flink(home, classes, query, events, side, work, core=None, limit=1800):
     watcher.start()
     try:
         output, cpu, resident = finish(command, dict(os.environ), limit)
+        files = look(place + "/files") if look else None
     finally:
         done.set()
         watcher.join()
@@ -129,4 +132,6 @@ def flink(home, classes, query, events, side, work, core=None, limit=1800):
     result["cpu_seconds"] = cpu
     result["peak_rss_mb"] = max(resident, result["peak_rss_mb"])
     result["state_bytes"] = sizes["state"]
+    if look:
+        result["files"] = files
     return result

@@ -1,7 +1,7 @@
 CREATE TABLE answer (
   auction BIGINT, bidder BIGINT, price BIGINT, `dateTime` TIMESTAMP(3), extra STRING, dt STRING, hm STRING
 ) PARTITIONED BY (dt, hm) WITH (
-  'connector' = 'filesystem', 'path' = 'file://${WORK}/q10', 'format' = 'json',
+  'connector' = 'filesystem', 'path' = 'file://${WORK}/files', 'format' = 'json',
   'sink.partition-commit.trigger' = 'partition-time', 'sink.partition-commit.delay' = '1 min',
   'sink.partition-commit.policy.kind' = 'success-file',
   'partition.time-extractor.timestamp-pattern' = '$dt $hm:00');
