@@ -1,7 +1,7 @@
 import Glibc
 
 /// An open file of the log; closed when the last reference goes.
-final class LogFile {
+final class LogFile: Sendable {
     let path: String
     let descriptor: Int32
 

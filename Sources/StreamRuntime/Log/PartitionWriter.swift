@@ -157,11 +157,18 @@ final class PartitionWriter {
     }
 
     /// Makes everything written survive a power cut.
-    func sync() throws(JobFailure) {
-        for file in unsynced { try file.sync() }
+    func sync() throws(JobFailure) { try syncing()() }
+
+    /// What is left to do before everything written survives a power cut; from any thread, once.
+    func syncing() -> DurableWork {
+        let written = unsynced
+        let directory = directoryChanged ? files.directory : nil
         unsynced.removeAll()
-        if directoryChanged { try LogDirectory.sync(files.directory) }
         directoryChanged = false
+        return { () throws(JobFailure) in
+            for file in written { try file.sync() }
+            if let directory { try LogDirectory.sync(directory) }
+        }
     }
 
     /// Removes the oldest segments that hold nothing from `offset` on.

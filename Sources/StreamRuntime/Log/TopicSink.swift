@@ -2,6 +2,8 @@
 public final class TopicSink: Sink {
     private let writer: TopicWriter
     private let records: OutgoingRecords
+    /// Waits for the disk, which would keep rows waiting if the sink did it.
+    public private(set) var durableWork: DurableWork?
 
     /// A sink over `writer` for rows of `schema`, keyed by the columns at `key` (none for no key).
     ///
@@ -39,9 +41,11 @@ public final class TopicSink: Sink {
         }
     }
 
-    /// Makes what was written durable, not yet readable.
+    /// Writes out what was written so far, not yet readable.
     public func prepare(checkpoint: Int64) throws(JobFailure) -> [UInt8] {
-        try writer.prepare(checkpoint: checkpoint)
+        let (token, work) = try writer.prepareLater(checkpoint: checkpoint)
+        durableWork = work
+        return token
     }
 
     /// Makes it readable.

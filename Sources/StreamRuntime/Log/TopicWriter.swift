@@ -215,11 +215,23 @@ public final class TopicWriter {
     ///
     /// - Returns: the token that `commit` and `recover` take, 24 bytes a partition and 20 more.
     public func prepare(checkpoint: Int64) throws(JobFailure) -> [UInt8] {
+        let (token, work) = try prepareLater(checkpoint: checkpoint)
+        try work()
+        return token
+    }
+
+    /// As `prepare`, but it is durable only when `work` has run, on whichever thread, before `commit`.
+    func prepareLater(
+        checkpoint: Int64
+    ) throws(JobFailure) -> (token: [UInt8], work: DurableWork) {
         if writers.isEmpty { try recover(token: nil) }
         for writer in writers { try writer.flush(appendId: checkpoint, scratch: scratch) }
-        if syncing { for writer in writers { try writer.sync() } }
+        let works = syncing ? writers.map { $0.syncing() } : []
         appendId = checkpoint + 1
-        return CommittedEnds(checkpoint: checkpoint, ends: writers.map(\.end)).bytes
+        return (
+            CommittedEnds(checkpoint: checkpoint, ends: writers.map(\.end)).bytes,
+            { () throws(JobFailure) in for work in works { try work() } }
+        )
     }
 
     /// Makes what `prepare` returned `token` for readable, in all partitions at once. Idempotent.
