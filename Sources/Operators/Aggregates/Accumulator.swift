@@ -31,6 +31,16 @@ protocol Accumulator: Sendable {
         _ source: StateEntry, from target: StateEntry, at place: AccumulatorPlace
     ) -> Bool
 
+    /// Adds rows, or takes them back, each to the entry of its slot, and appends the result after each to
+    /// `column`, which has those of the rows before.
+    func trace(
+        _ rows: AggregateRows, _ traced: TracedRows, into column: Column,
+        at place: AccumulatorPlace, errors: inout RejectedRows, text: String)
+
+    /// Takes back what row `row` added; `scratch` is an entry of the same layout.
+    func takeBack(
+        _ rows: AggregateRows, _ row: Int, _ scratch: StateEntry, at place: AccumulatorPlace)
+
     /// Appends the result of each entry to `column`; lists results that cannot be represented.
     func finish(
         _ entries: UnsafePointer<StateEntry>, count: Int, into column: Column,

@@ -2,8 +2,27 @@ import StreamRuntime
 
 /// Which accumulator serves which call.
 enum AccumulatorCatalog {
-    static func make(_ call: AggregateCall) throws(JobFailure) -> any Accumulator {
+    /// The accumulator of `call`, where rows are taken back when `takesBack`.
+    static func make(
+        _ call: AggregateCall, takesBack: Bool = false
+    ) throws(JobFailure) -> any Accumulator {
         let input = call.arguments.first?.type
+        if takesBack, let input {
+            switch call.function {
+            case .minimum, .maximum:
+                // Complains of what has no order.
+                _ = try extreme(call, input)
+                let isLargest = call.function == .maximum
+                return WordKernels.holds(input)
+                    ? ExtremeSetAccumulator(isLargest: isLargest)
+                    : ExtremeBytesSetAccumulator(isLargest: isLargest, type: input)
+            case .argumentMinimum, .argumentMaximum:
+                _ = try argument(call, isLargest: false)
+                return KeptRowsAccumulator(call)
+            case .first, .last, .anyValue, .list, .lastOnes, .lag: return KeptRowsAccumulator(call)
+            default: break
+            }
+        }
         if call.isDistinct { return try distinct(call, input) }
         switch call.function {
         case .count: return CountAccumulator()

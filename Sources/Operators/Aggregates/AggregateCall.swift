@@ -95,8 +95,8 @@ public struct AggregateCall: Sendable {
     /// Whether a row can be taken out of the result again.
     public var takesBack: Bool {
         switch function {
-        case .count, .sum, .average, .all, .any: !isDistinct
-        default: false
+        case .approximateDistinct, .decayedAverage, .decayedSum, .decayedCount: false
+        default: true
         }
     }
 }

@@ -17,11 +17,15 @@ public final class AggregateLayout {
     /// Lays out `calls`.
     ///
     /// - Throws: for an aggregate of a type it cannot be computed over.
-    public init(_ calls: [AggregateCall], countsRows: Bool = false) throws(JobFailure) {
+    ///
+    /// - Parameter takesBack: whether rows are taken back one by one, for which some aggregates keep more.
+    public init(
+        _ calls: [AggregateCall], countsRows: Bool = false, takesBack: Bool = false
+    ) throws(JobFailure) {
         self.calls = calls
         self.countsRows = countsRows
         var made: [any Accumulator] = []
-        for call in calls { made.append(try AccumulatorCatalog.make(call)) }
+        for call in calls { made.append(try AccumulatorCatalog.make(call, takesBack: takesBack)) }
         var offset = countsRows ? 8 : 0
         var blob = 0
         var initial = [UInt8](repeating: 0, count: offset)
@@ -69,6 +73,27 @@ public final class AggregateLayout {
             let rows = AggregateRows(
                 arguments: arguments[call], order: order, entries: entries, values: values)
             accumulators[call].update(rows, range, at: places[call])
+        }
+    }
+
+    /// A column for the results of each call, with room for `count` of them.
+    func resultColumns(_ count: Int) -> [Column] {
+        calls.map { Column($0.resultType, capacity: count) }
+    }
+
+    /// Adds rows, or takes them back, one after another, and appends the result after each; the rows are
+    /// counted already.
+    func trace(
+        _ arguments: [PreparedArguments], order: RowOrder, entries: UnsafePointer<StateEntry>,
+        values: UnsafePointer<UnsafeMutableRawPointer>, _ traced: TracedRows,
+        into columns: [Column], errors: inout RejectedRows
+    ) {
+        for call in accumulators.indices {
+            let rows = AggregateRows(
+                arguments: arguments[call], order: order, entries: entries, values: values)
+            accumulators[call].trace(
+                rows, traced, into: columns[call], at: places[call], errors: &errors,
+                text: calls[call].text)
         }
     }
 

@@ -23,9 +23,11 @@ struct CountAccumulator: Accumulator {
         _ entries: UnsafePointer<StateEntry>, count: Int, into column: Column,
         at place: AccumulatorPlace, errors: inout RejectedRows, text: String
     ) {
-        let numbers = column.int64s
+        let before = column.count
+        column.reserve(count)
+        let numbers = column.int64s + before
         for slot in 0..<count { numbers[slot] = place.words(entries[slot])[0] }
-        column.setCount(count)
+        column.setCount(before + count)
     }
 }
 

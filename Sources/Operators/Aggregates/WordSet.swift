@@ -93,6 +93,20 @@ struct WordSet {
         }
     }
 
+    /// Whether `word` is in.
+    func contains(_ word: Int64) -> Bool {
+        if word == 0 { return words[1] > 0 }
+        let bytes = place.bytes(entry)
+        let count = bytes.count / MemoryLayout<Slot>.stride
+        guard count > 0, let base = bytes.baseAddress else { return false }
+        let slots = UnsafeRawPointer(base).assumingMemoryBound(to: Slot.self)
+        if count <= WordSet.listed {
+            for slot in 0..<count where slots[slot].word == word { return true }
+            return false
+        }
+        return slots[WordSet.find(word, slots, count)].times != 0
+    }
+
     /// Calls `body` with every member, in no order.
     @inline(__always) func forEach(_ body: (Int64, Int64) -> Void) {
         if words[1] > 0 { body(0, words[1]) }

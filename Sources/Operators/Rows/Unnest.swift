@@ -3,21 +3,25 @@ import StreamRuntime
 /// Makes one row for each element of a list; an empty list or a null one makes none.
 ///
 /// - Shape: the row's columns repeated, then the element under its own name. The rows have the place of
-///   their record in the order, elements apart by their number in the list.
+///   their record in the order, elements apart by their number in the list. Of a full changelog what is
+///   replaced is deleted and what replaces it inserted.
 public final class Unnest: StreamRuntime.Operator {
     /// What comes out.
     public let outputSchema: Schema
     private let list: CompiledExpression
     private let alias: Int
     private var rejection: Rejection
+    private let changelog: Changelog?
 
     /// Elements a list inside a list may have, so that both numbers fit into one.
     private static let elementsMax: Int64 = 1 << 24
 
     /// Unnests `list`, evaluated on rows of `schema`, as a column `alias`.
     public init(
-        schema: Schema, list: CompiledExpression, alias: String, onError: FailurePolicy = .fail
+        schema: Schema, list: CompiledExpression, alias: String, onError: FailurePolicy = .fail,
+        changelog: Changelog? = nil
     ) {
+        self.changelog = changelog
         guard case .list(let element) = list.type else {
             preconditionFailure("the planner unnests lists only")
         }
@@ -71,7 +75,9 @@ public final class Unnest: StreamRuntime.Operator {
         order.elements = elements
         let result = ColumnBatch(
             schema: outputSchema, columns: columns, order: order, count: total)
-        result.changes = repeated.changes
+        // An element does not take the place of one: those of the old list go, those of the new one come.
+        result.changes =
+            changelog == nil ? repeated.changes : repeated.changes.map(RowChange.apart)
         result.raw = repeated.raw
         output.emit(result)
     }

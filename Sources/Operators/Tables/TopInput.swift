@@ -18,6 +18,9 @@ struct TopInput {
     func take(
         _ batch: ColumnBatch, into output: any Output
     ) throws(JobFailure) -> (rows: ColumnBatch, sortKeys: Column) {
+        if batch.keys == nil {
+            batch.keys = KeyEncoder(columns: []).encode([], count: batch.count)
+        }
         var errors = RejectedRows()
         let sorted = sortKeys.encode(batch, errors: &errors)
         guard let sound = try rejection.settle(errors, of: batch, into: output) else {

@@ -18,7 +18,8 @@ final class AggregateCore {
     init(_ spec: AggregateSpec, countsRows: Bool, keySuffix: Int = 0) throws(JobFailure) {
         self.spec = spec
         self.keySuffix = keySuffix
-        layout = try AggregateLayout(spec.plan.calls, countsRows: countsRows)
+        layout = try AggregateLayout(
+            spec.plan.calls, countsRows: countsRows, takesBack: spec.takesBack)
         schema = spec.schema
         keyFields = spec.keyFields
         decoder = KeyDecoder(keyFields.map(\.type))
@@ -32,6 +33,9 @@ final class AggregateCore {
     }
 
     func open(_ context: OperatorContext) { self.context = context }
+
+    /// The columns of the key, which come first.
+    var keyCount: Int { keyFields.count }
 
     /// Makes room for the entries of `count` rows.
     func reserve(_ count: Int) {
@@ -180,23 +184,33 @@ final class AggregateCore {
         of rows: UnsafePointer<StateEntry>, count: Int, order: RowOrder, bounds: [Column],
         changes: [UInt8]?, errors: inout RejectedRows
     ) -> ColumnBatch {
-        let keys = decoder.decode(rows, count: count, dropping: keySuffix)
         let finished = layout.finish(rows, count: count, errors: &errors)
-        let plan = spec.plan
-        let inner = ColumnBatch(
-            schema: plan.resultSchema, columns: keys + finished, order: order, count: count)
-        var columns = keys + bounds
-        for output in plan.outputs {
-            columns.append(output.expression.evaluate(inner, errors: &errors))
-        }
-        let batch = ColumnBatch(schema: schema, columns: columns, order: order, count: count)
+        let batch = results(
+            keysOf: rows, count: count, finished: finished, order: order, bounds: bounds,
+            errors: &errors)
         if let changes {
             let column = Column(.bool, capacity: count)
-            for change in changes { column.append(change != 0) }
             for (slot, change) in changes.enumerated() { column.bools[slot] = change }
+            column.setCount(count)
             batch.changes = column
         }
         return batch
+    }
+
+    /// The result rows of entries whose aggregates came to `finished`.
+    func results(
+        keysOf rows: UnsafePointer<StateEntry>, count: Int, finished: [Column], order: RowOrder,
+        bounds: [Column], errors: inout RejectedRows
+    ) -> ColumnBatch {
+        let keys = decoder.decode(rows, count: count, dropping: keySuffix)
+        let plan = spec.plan
+        let inner = ColumnBatch(
+            schema: plan.resultSchema, columns: keys + finished, order: order, count: count)
+        var columns = keys + (spec.hasBounds ? bounds : [])
+        for output in plan.outputs {
+            columns.append(output.expression.evaluate(inner, errors: &errors))
+        }
+        return ColumnBatch(schema: schema, columns: columns, order: order, count: count)
     }
 }
 

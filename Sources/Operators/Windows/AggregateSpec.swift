@@ -14,6 +14,9 @@ public enum Window: Equatable, Sendable {
     case cumulate(size: Int64, every: Int64, offset: Int64 = 0)
     /// Rows less than `gap` apart, from the first to `gap` after the last.
     case session(gap: Int64)
+    /// Windows that another step has made: the column at this position says when a row's window ends, and
+    /// the window's columns are part of the key.
+    case ended(column: Int)
 }
 
 /// An aggregate step as its plan describes it.
@@ -23,21 +26,24 @@ public struct AggregateSpec: Sendable {
     let allowedLateness: Int64
     let latePort: Int?
     let onError: FailurePolicy
+    let takesBack: Bool
 
     /// A step that aggregates rows by the keys of their batches.
     ///
     /// - Shape: `plan.resultSchema` begins with the key columns. Late rows leave on `latePort`, unchanged,
     ///   or are only counted.
     /// - Units: `allowedLateness` in microseconds.
+    /// - Parameter takesBack: whether rows may take back earlier ones; without a window only.
     public init(
         window: Window, plan: AggregatePlan, allowedLateness: Int64 = 0, latePort: Int? = nil,
-        onError: FailurePolicy = .fail
+        onError: FailurePolicy = .fail, takesBack: Bool = false
     ) {
         self.window = window
         self.plan = plan
         self.allowedLateness = max(0, allowedLateness)
         self.latePort = latePort
         self.onError = onError
+        self.takesBack = takesBack
     }
 
     /// The key columns.
@@ -55,8 +61,10 @@ public struct AggregateSpec: Sendable {
     }
 
     var hasBounds: Bool {
-        if case .none = window { return false }
-        return true
+        switch window {
+        case .none, .ended: false
+        default: true
+        }
     }
 
     /// The operator that does it, for rows of `input`.
@@ -66,6 +74,7 @@ public struct AggregateSpec: Sendable {
         switch window {
         case .none(let withBefore):
             return try UpdatingAggregate(self, withBefore: withBefore)
+        case .ended(let column): return try EndedWindowAggregate(self, end: column)
         case .session(let gap):
             try AggregateSpec.check(gap > 0, "a session's gap is more than nothing")
             return try SessionAggregate(self, gap: gap, input: input)

@@ -1,18 +1,29 @@
+import Glibc
 import StreamRuntime
 
 /// Aggregates all rows of a key and gives the updated result after every row, in row order.
 ///
-/// - Shape: a row out for each row in, in the same order: `insert` for a key's first result, then
-///   `updateAfter`, with the result it replaces before it as `updateBefore` where that is asked for. A
-///   row that takes one back (`updateBefore`, `delete`) is subtracted; with a key's last row its result
-///   goes as a `delete`. One that takes back what never came is rejected.
+/// - Shape: a row out for each row in, in the same order and place: `insert` for a key's first result, then
+///   `updateAfter`. With the results they replace, each is behind that one as `updateBefore`, a result
+///   that stays the same is not told, and a key's last one goes as it was. A row that takes one back
+///   (`updateBefore`, `delete`) is taken out; with a key's last row its result goes as a `delete`. One
+///   that takes back what never came is rejected.
 public final class UpdatingAggregate: Operator {
     private let core: AggregateCore
     private let withBefore: Bool
+    private let takesBack: Bool
     private var state: KeyedState?
     /// One entry, for rows to be taken back.
     private let scratch: KeyedState
-    private var round: [Int32] = []
+    private var scratchEntry = StateEntryBox()
+    /// The rows 0, 1, 2 …
+    private var numbers: UnsafeMutablePointer<Int32> = .allocate(capacity: 1)
+    private var capacity = 0
+    private let earlier = EarlierRows()
+
+    /// Rows of which the entries are found and brought up to date before the next: what a core's
+    /// nearest cache but one holds.
+    private static let blockRows = 512
 
     /// The result after a row depends on the rows before it.
     public var needsOrderedInput: Bool { true }
@@ -20,164 +31,350 @@ public final class UpdatingAggregate: Operator {
     init(_ spec: AggregateSpec, withBefore: Bool) throws(JobFailure) {
         core = try AggregateCore(spec, countsRows: true)
         self.withBefore = withBefore
+        takesBack = spec.takesBack
         scratch = try StateStore().state("scratch", of: "row", layout: core.layout.state)
     }
+
+    deinit { numbers.deallocate() }
 
     /// Opens the totals.
     public func open(_ context: OperatorContext) throws(JobFailure) {
         core.open(context)
         state = try context.state.state("totals", of: context.stepId, layout: core.layout.state)
-    }
-
-    /// Updates the totals of the rows' keys and emits each after each row.
-    public func process(_ batch: ColumnBatch, into output: any Output) throws(JobFailure) {
-        let (rows, arguments) = try core.evaluate(batch, into: output, takesBack: true)
-        guard rows.count > 0, let keys = rows.keys, let state else { return }
-        core.reserve(rows.count)
-        let entries = core.entries
-        try state.table(0).resolve(keys, rows: nil, count: rows.count, into: entries)
-        for row in 0..<rows.count { core.values[row] = entries[row].value }
-        var pieces: [ColumnBatch] = []
-        // Where the result after each row lies, and the one it replaces; batch -1 for none.
-        var after = [RowPick](repeating: RowPick(batch: -1, row: 0), count: rows.count)
-        var before = after
-        for turn in turns(entries, rows.count) {
-            if withBefore {
-                var failures = RejectedRows()
-                pieces.append(result(entries, turn, rows, .updateBefore, &failures))
-                let failed = Set(failures.rejects.map(\.row))
-                for (slot, row) in turn.enumerated()
-                where core.layout.rows(of: entries[Int(row)]) > 0 && !failed.contains(slot) {
-                    before[Int(row)] = RowPick(batch: Int32(pieces.count - 1), row: Int32(slot))
-                }
-            }
-            var firsts = Set<Int>()
-            // Of a key without rows nothing is told but that it goes: its results may well fail.
-            var gone = Set<Int>()
-            var failures = RejectedRows()
-            for (slot, row) in turn.enumerated() {
-                let held = core.layout.rows(of: entries[Int(row)])
-                if isTakenBack(rows, Int(row)) {
-                    if held > 0 {
-                        try takeBack(row, of: rows, arguments)
-                        if held == 1 { gone.insert(slot) }
-                    } else {
-                        failures.append(
-                            row: slot, column: "", reason: "it takes back a row that never came")
-                    }
-                } else {
-                    if held == 0 { firsts.insert(slot) }
-                    core.layout.update(
-                        arguments, order: rows.order, entries: entries, values: core.values,
-                        range: Int(row)..<(Int(row) + 1))
-                }
-            }
-            let results = result(entries, turn, rows, .updateAfter, &failures)
-            failures = failures.leavingOut(gone)
-            if !failures.rejects.isEmpty {
-                _ = try core.settle(failures, of: results, into: output)
-            }
-            let failed = Set(failures.rejects.map(\.row))
-            pieces.append(results)
-            for (slot, row) in turn.enumerated() where !failed.contains(slot) {
-                after[Int(row)] = RowPick(batch: Int32(pieces.count - 1), row: Int32(slot))
-                if firsts.contains(slot) {
-                    results.changes!.bools[slot] = RowChange.insert.rawValue
-                } else if gone.contains(slot) {
-                    results.changes!.bools[slot] = RowChange.delete.rawValue
-                }
-            }
-        }
-        try forgetEmpty(entries, rows)
-        var picks: [RowPick] = []
-        for row in 0..<rows.count {
-            if before[row].batch >= 0 { picks.append(before[row]) }
-            if after[row].batch >= 0 { picks.append(after[row]) }
-        }
-        if picks.isEmpty { return }
-        output.emit(
-            BatchBuilder.gather(picks, count: picks.count, from: pieces, schema: core.schema))
-    }
-
-    private func isTakenBack(_ rows: ColumnBatch, _ row: Int) -> Bool {
-        guard let changes = rows.changes else { return false }
-        return changes.bools[row] >= RowChange.updateBefore.rawValue
-    }
-
-    /// Subtracts a row: what it adds to nothing is taken out of its key's totals.
-    private func takeBack(
-        _ row: Int32, of rows: ColumnBatch, _ arguments: [PreparedArguments]
-    ) throws(JobFailure) {
-        let entries = core.entries
-        let target = entries[Int(row)]
         let key = KeyEncoder(columns: []).encode([], count: 1)
-        var part = target
-        try withUnsafeMutablePointer(to: &part) { (pointer) throws(JobFailure) in
-            try scratch.table(0).resolve(key, rows: nil, count: 1, into: pointer)
+        try scratch.table(0).resolve(key, rows: nil, count: 1, into: scratchEntry.entry)
+    }
+
+    /// Updates the totals of the rows' keys and emits the result after each row.
+    public func process(_ batch: ColumnBatch, into output: any Output) throws(JobFailure) {
+        var (rows, arguments) = try core.evaluate(batch, into: output, takesBack: true)
+        guard rows.count > 0, let state, rows.keys != nil else { return }
+        try resolve(rows, in: state)
+        var turns = Turns(rows, core)
+        if !turns.unknown.isEmpty {
+            var errors = RejectedRows()
+            for row in turns.unknown {
+                errors.append(
+                    row: Int(row), column: "", reason: "it takes back a row that never came")
+            }
+            turns.undo(rows, core)
+            rows = try core.settle(errors, of: rows, into: output)
+            guard rows.count > 0 else { return try forgetEmpty(batch, state) }
+            (rows, arguments) = try core.evaluate(rows, into: output, takesBack: true)
+            try resolve(rows, in: state)
+            turns = Turns(rows, core)
         }
-        core.layout.reset(part)
-        entries[Int(row)] = part
-        core.values[Int(row)] = part.value
-        core.layout.update(
-            arguments, order: rows.order, entries: entries, values: core.values,
-            range: Int(row)..<(Int(row) + 1))
-        entries[Int(row)] = target
-        core.values[Int(row)] = target.value
-        guard core.layout.subtract(part, from: target) else {
-            throw JobFailure(
-                .step, "a row that takes back an earlier one cannot be taken out of these results",
-                at: "step \(core.context!.stepId)",
-                remedy: "use count, sum, avg, bool_and and bool_or of all values only")
+        if withBefore {
+            try processWithBefore(rows, arguments, turns, into: output)
+        } else {
+            let (made, errors) = trace(rows, arguments, turns)
+            made.changes = turns.kinds
+            try emit(made, errors, turns, into: output)
         }
+        if takesBack { try forgetEmpty(rows, state) }
+    }
+
+    /// Finds or makes the entry of every row.
+    private func resolve(_ rows: ColumnBatch, in state: KeyedState) throws(JobFailure) {
+        let count = rows.count
+        core.reserve(count)
+        if count > capacity {
+            numbers.deallocate()
+            capacity = max(count, Limits.batchRows)
+            numbers = .allocate(capacity: capacity)
+            for row in 0..<capacity { numbers[row] = Int32(truncatingIfNeeded: row) }
+        }
+        try state.table(0).resolve(rows.keys!, rows: nil, count: count, into: core.entries)
+        let entries = core.entries
+        let values = core.values
+        var row = 0
+        while row < count {
+            values[row] = entries[row].value
+            row &+= 1
+        }
+    }
+
+    /// Brings the totals up to date and gives the result after each row, with the rows that have none.
+    private func trace(
+        _ rows: ColumnBatch, _ arguments: [PreparedArguments], _ turns: Turns
+    ) -> (ColumnBatch, RejectedRows) {
+        let count = rows.count
+        var errors = RejectedRows()
+        let columns = core.layout.resultColumns(count)
+        var start = 0
+        while start < count {
+            let end = min(start &+ UpdatingAggregate.blockRows, count)
+            let traced = TracedRows(
+                range: start..<end, takenBack: turns.takenBack.map { UnsafePointer($0.bools) },
+                scratch: scratchEntry.entry[0])
+            core.layout.trace(
+                arguments, order: rows.order, entries: core.entries, values: core.values, traced,
+                into: columns, errors: &errors)
+            start = end
+        }
+        let made = core.results(
+            keysOf: core.entries, count: count, finished: columns, order: rows.order, bounds: [],
+            errors: &errors)
+        return (made, errors)
+    }
+
+    /// Emits results without those that failed; of a key without rows nothing is told but that it goes.
+    private func emit(
+        _ made: ColumnBatch, _ errors: RejectedRows, _ turns: Turns, into output: any Output
+    ) throws(JobFailure) {
+        if errors.rejects.isEmpty { return output.emit(made) }
+        var kept = RejectedRows()
+        for reject in errors.rejects where !turns.isDelete(reject.row) {
+            kept.append(row: reject.row, column: reject.column, reason: reject.reason)
+        }
+        output.emit(
+            kept.rejects.isEmpty ? made : try core.settle(kept, of: made, into: output))
+    }
+
+    // MARK: with what is replaced
+
+    private func processWithBefore(
+        _ rows: ColumnBatch, _ arguments: [PreparedArguments], _ turns: Turns,
+        into output: any Output
+    ) throws(JobFailure) {
+        let count = rows.count
+        // The results there are, of each key once, before the first row of it changes them.
+        earlier.find(core.entries, count)
+        let firsts = earlier.firsts
+        var unchanged = RejectedRows()
+        let picked = firsts.map { core.entries[Int($0)] }
+        let standing = picked.withUnsafeBufferPointer {
+            core.results(
+                of: $0.baseAddress ?? UnsafePointer(core.entries), count: picked.count,
+                order: rows.order.gathered(firsts, count: firsts.count), bounds: [], changes: nil,
+                errors: &unchanged)
+        }
+        let (made, errors) = trace(rows, arguments, turns)
+        var failed = [Bool](repeating: false, count: count)
+        var told = RejectedRows()
+        for reject in errors.rejects {
+            failed[reject.row] = true
+            if !turns.isDelete(reject.row) {
+                told.append(row: reject.row, column: reject.column, reason: reject.reason)
+            }
+        }
+        var missing = [Bool](repeating: false, count: firsts.count)
+        for reject in unchanged.rejects { missing[reject.row] = true }
+        let before = earlier.before
+        var picks: [RowPick] = []
+        var causes: [Int32] = []
+        var kinds: [UInt8] = []
+        picks.reserveCapacity(2 * count)
+        causes.reserveCapacity(2 * count)
+        kinds.reserveCapacity(2 * count)
+        let sameness = Sameness(made, standing, skipping: core.keyCount)
+        for row in 0..<count {
+            let kind = turns.kinds.bools[row]
+            let old = before[row]
+            let isInStanding = old < 0
+            let at = isInStanding ? ~old : old
+            let hasOld =
+                kind != RowChange.insert.rawValue
+                && !(isInStanding ? missing[Int(at)] : failed[Int(at)])
+            let oldPick = RowPick(batch: isInStanding ? 0 : 1, row: at)
+            if kind == RowChange.delete.rawValue {
+                if hasOld {
+                    picks.append(oldPick)
+                    causes.append(Int32(row))
+                    kinds.append(kind)
+                }
+                continue
+            }
+            if hasOld {
+                if !failed[row], sameness.holds(row, oldPick) { continue }
+                picks.append(oldPick)
+                causes.append(Int32(row))
+                kinds.append(
+                    failed[row] ? RowChange.delete.rawValue : RowChange.updateBefore.rawValue)
+            }
+            if !failed[row] {
+                picks.append(RowPick(batch: 1, row: Int32(row)))
+                causes.append(Int32(row))
+                kinds.append(hasOld ? RowChange.updateAfter.rawValue : RowChange.insert.rawValue)
+            }
+        }
+        if !told.rejects.isEmpty { _ = try core.settle(told, of: made, into: output) }
+        if picks.isEmpty { return }
+        let columns = BatchBuilder.gatherColumns(
+            picks, count: picks.count, from: [standing, made], schema: core.schema)
+        let result = ColumnBatch(
+            schema: core.schema, columns: columns, order: places(rows.order, causes),
+            count: picks.count)
+        let changes = Column(.bool, capacity: kinds.count)
+        memcpy(changes.bools, kinds, kinds.count)
+        changes.setCount(kinds.count)
+        result.changes = changes
+        output.emit(result)
+    }
+
+    /// The places of the rows at `causes`: what is replaced comes before what replaces it.
+    private func places(_ order: RowOrder, _ causes: [Int32]) -> RowOrder {
+        var places = order.gathered(causes, count: causes.count)
+        let elements = Column(.int64, capacity: causes.count)
+        let outer = places.elements?.int64s
+        for slot in 0..<causes.count {
+            let isSecond = slot > 0 && causes[slot - 1] == causes[slot]
+            elements.int64s[slot] = (outer?[slot] ?? 0) &* 2 &+ (isSecond ? 1 : 0)
+        }
+        elements.setCount(causes.count)
+        places.elements = elements
+        return places
     }
 
     /// Gives up the totals of keys whose last row was taken back.
-    private func forgetEmpty(
-        _ entries: UnsafePointer<StateEntry>, _ rows: ColumnBatch
-    ) throws(JobFailure) {
-        guard rows.changes != nil, let state else { return }
+    private func forgetEmpty(_ rows: ColumnBatch, _ state: KeyedState) throws(JobFailure) {
+        guard rows.changes != nil else { return }
+        let entries = core.entries
         var empty: [UnsafeMutableRawPointer: StateEntry] = [:]
         for row in 0..<rows.count where core.layout.rows(of: entries[row]) == 0 {
             empty[entries[row].value] = entries[row]
         }
         for entry in empty.values { try state.table(0).remove(entry) }
     }
+}
 
-    /// The rows in turns in which no key comes twice.
-    private func turns(_ entries: UnsafePointer<StateEntry>, _ count: Int) -> [[Int32]] {
-        var seen: [UnsafeMutableRawPointer: Int] = [:]
-        var turns: [[Int32]] = []
-        for row in 0..<count {
-            let turn = seen[entries[row].value, default: 0]
-            seen[entries[row].value] = turn + 1
-            if turn == turns.count { turns.append([]) }
-            turns[turn].append(Int32(row))
+/// Memory for one entry.
+private final class StateEntryBox {
+    let entry = UnsafeMutablePointer<StateEntry>.allocate(capacity: 1)
+    deinit { entry.deallocate() }
+}
+
+/// What each row of a batch is to the results of its key, and the rows its key has after it.
+private struct Turns {
+    /// The kind of each row's result.
+    let kinds: Column
+    /// A byte a row, 1 where it takes one back; nil when none does.
+    private(set) var takenBack: Column?
+    /// Rows that take back what never came.
+    private(set) var unknown: [Int32] = []
+
+    /// Counts the rows into the entries of `core`.
+    init(_ rows: ColumnBatch, _ core: AggregateCore) {
+        let count = rows.count
+        let kinds = Column(.bool, capacity: count)
+        let bytes = kinds.bools
+        let values = core.values
+        var row = 0
+        if let changes = rows.changes?.bools {
+            let backs = Column(.bool, capacity: count)
+            let marks = backs.bools
+            while row < count {
+                let word = values[row].assumingMemoryBound(to: Int64.self)
+                let isBack = changes[row] >= RowChange.updateBefore.rawValue
+                marks[row] = isBack ? 1 : 0
+                if !isBack {
+                    bytes[row] =
+                        word.pointee == 0
+                        ? RowChange.insert.rawValue : RowChange.updateAfter.rawValue
+                    word.pointee &+= 1
+                } else if word.pointee == 0 {
+                    unknown.append(Int32(truncatingIfNeeded: row))
+                } else {
+                    word.pointee &-= 1
+                    bytes[row] =
+                        word.pointee == 0
+                        ? RowChange.delete.rawValue : RowChange.updateAfter.rawValue
+                }
+                row &+= 1
+            }
+            backs.setCount(count)
+            takenBack = backs
+        } else {
+            while row < count {
+                let word = values[row].assumingMemoryBound(to: Int64.self)
+                bytes[row] = word.pointee == 0 ? 0 : 1
+                word.pointee &+= 1
+                row &+= 1
+            }
         }
-        return turns
+        kinds.setCount(count)
+        self.kinds = kinds
     }
 
-    private func result(
-        _ entries: UnsafePointer<StateEntry>, _ turn: [Int32], _ rows: ColumnBatch,
-        _ change: RowChange, _ failures: inout RejectedRows
-    ) -> ColumnBatch {
-        let picked = turn.map { entries[Int($0)] }
-        return picked.withUnsafeBufferPointer {
-            core.results(
-                of: $0.baseAddress!, count: $0.count,
-                order: rows.order.gathered(turn, count: turn.count), bounds: [],
-                changes: [UInt8](repeating: change.rawValue, count: turn.count), errors: &failures)
+    func isDelete(_ row: Int) -> Bool { kinds.bools[row] == RowChange.delete.rawValue }
+
+    /// Takes the counts out of the entries again.
+    func undo(_ rows: ColumnBatch, _ core: AggregateCore) {
+        let bad = Set(unknown)
+        for row in 0..<rows.count where !bad.contains(Int32(row)) {
+            let word = core.values[row].assumingMemoryBound(to: Int64.self)
+            word.pointee &+= takenBack?.bools[row] == 1 ? 1 : -1
         }
     }
 }
 
-extension RejectedRows {
-    /// The same without what is said of `rows`.
-    fileprivate func leavingOut(_ rows: Set<Int>) -> RejectedRows {
-        if rows.isEmpty { return self }
-        var rest = RejectedRows()
-        for reject in rejects where !rows.contains(reject.row) {
-            rest.append(row: reject.row, column: reject.column, reason: reject.reason)
+/// For each row of a batch the row of its key before it.
+private final class EarlierRows {
+    /// The row before; ~i for the first row of a key, the i-th of `firsts`.
+    private(set) var before: [Int32] = []
+    /// The first row of each key.
+    private(set) var firsts: [Int32] = []
+    private var slots: [(address: UInt, row: Int32)] = []
+
+    func find(_ entries: UnsafePointer<StateEntry>, _ count: Int) {
+        var size = 64
+        while size < 2 * count { size *= 2 }
+        slots = Array(repeating: (0, 0), count: size)
+        firsts.removeAll(keepingCapacity: true)
+        if before.count < count { before = Array(repeating: 0, count: count) }
+        let mask = UInt(size - 1)
+        slots.withUnsafeMutableBufferPointer { slots in
+            for row in 0..<count {
+                let address = UInt(bitPattern: entries[row].value)
+                var slot = Int((address &>> 4 &* 0x9E37_79B9_7F4A_7C15) &>> 20 & mask)
+                while slots[slot].address != 0, slots[slot].address != address {
+                    slot = (slot &+ 1) & (size &- 1)
+                }
+                if slots[slot].address == 0 {
+                    before[row] = ~Int32(truncatingIfNeeded: firsts.count)
+                    firsts.append(Int32(truncatingIfNeeded: row))
+                } else {
+                    before[row] = slots[slot].row
+                }
+                slots[slot] = (address, Int32(truncatingIfNeeded: row))
+            }
         }
-        return rest
+    }
+}
+
+/// Whether a row of results is the same as another of its key.
+private struct Sameness {
+    private let made: [Column]
+    private let standing: [Column]
+
+    init(_ made: ColumnBatch, _ standing: ColumnBatch, skipping keys: Int) {
+        self.made = Array(made.columns.dropFirst(keys))
+        self.standing = Array(standing.columns.dropFirst(keys))
+    }
+
+    func holds(_ row: Int, _ old: RowPick) -> Bool {
+        let other = old.batch == 0 ? standing : made
+        var column = 0
+        while column < made.count {
+            guard Sameness.isSame(made[column], row, other[column], Int(old.row)) else {
+                return false
+            }
+            column += 1
+        }
+        return true
+    }
+
+    private static func isSame(_ left: Column, _ row: Int, _ right: Column, _ other: Int) -> Bool {
+        let isValid = left.isValid(row)
+        guard isValid == right.isValid(other) else { return false }
+        if !isValid { return true }
+        switch left.type {
+        case .string, .bytes: return ValueBytes.compare(left.bytes(row), right.bytes(other)) == 0
+        // Told again rather than looked through.
+        case .list, .structure: return false
+        default:
+            let stride = left.type.stride
+            return memcmp(left.values + row * stride, right.values + other * stride, stride) == 0
+        }
     }
 }

@@ -1,3 +1,5 @@
+import StreamRuntime
+
 /// A verb a step can have: its form, what it does, and an example.
 struct Verb: Sendable {
     let name: String
@@ -206,6 +208,15 @@ extension Verb {
                     name: "select", shape: expressions, isRequired: true,
                     meaning: "The results: NAME: EXPRESSION over aggregates."),
                 KeyShape(
+                    name: "having", shape: .text(.expression),
+                    meaning:
+                        "Which results come out: a condition over them, or over aggregates."),
+                KeyShape(
+                    name: "changelog", shape: .text(.words(Changelog.allCases.map(\.rawValue))),
+                    meaning:
+                        "With window: none: the results are a table, and those that are replaced are told too (full) or only what replaces them (upsert). Otherwise each is a row that stays."
+                ),
+                KeyShape(
                     name: "late",
                     shape: .either([
                         .text(.words(["drop"])),
@@ -250,8 +261,19 @@ extension Verb {
                         name: "session", shape: .text(.duration),
                         meaning: "Rows less than this apart."),
                     KeyShape(
+                        name: "of", shape: .text(.name),
+                        meaning:
+                            "The windows of the aggregate before: the column that says when they end, window_end."
+                    ),
+                    KeyShape(
                         name: "every", shape: .text(.duration), with: ["hop", "cumulate"],
                         meaning: "The step of hop and cumulate, which need it."),
-                ], oneOf: [["tumble", "hop", "cumulate", "session"]])),
+                    KeyShape(
+                        name: "time", shape: .text(.words(["event", "processing"])),
+                        with: ["tumble", "hop", "cumulate", "session"],
+                        meaning:
+                            "Of which time windows are: event (when not given), or processing, which is when records were appended to the log."
+                    ),
+                ], oneOf: [["tumble", "hop", "cumulate", "session", "of"]])),
     ])
 }

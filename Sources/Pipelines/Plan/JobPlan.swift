@@ -319,7 +319,9 @@ enum StepOperation: Equatable, Sendable {
     case deduplicate(within: Duration)
     /// Rows older by `order` than one already passed go to `stalePort`, or are counted and dropped.
     case latest(order: String, stalePort: Int?)
-    case aggregate(WindowShape, items: [NamedExpression], allowedLateness: Duration, latePort: Int?)
+    case aggregate(
+        WindowShape, items: [NamedExpression], allowedLateness: Duration, latePort: Int?,
+        results: ResultShape)
     case rolling(RollingShape)
     /// At most `size` rows a batch; given out after `linger` of event time at the latest.
     case rebatch(size: Int, linger: Duration?)
@@ -340,6 +342,18 @@ struct NamedExpression: Equatable, Sendable {
     let text: String
 }
 
+/// Which results of an aggregate step come out, and what they say of a table.
+struct ResultShape: Equatable, Sendable {
+    /// A condition over the results' columns, or over aggregates of their rows.
+    struct Condition: Equatable, Sendable {
+        let text: String
+        let isOverRows: Bool
+    }
+
+    var having: Condition?
+    var changes: Changelog?
+}
+
 /// Which rows an aggregate step puts together.
 enum WindowShape: Equatable, Sendable {
     /// All of a key's rows, with an updated result for each.
@@ -348,6 +362,8 @@ enum WindowShape: Equatable, Sendable {
     case hop(size: Duration, every: Duration)
     case session(gap: Duration)
     case cumulate(size: Duration, every: Duration)
+    /// Windows of another step, which end where a column says.
+    case ended(by: String)
 }
 
 /// The windows of a rolling step and what is computed in them.

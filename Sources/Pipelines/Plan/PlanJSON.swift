@@ -246,9 +246,11 @@ extension StepOperation {
         case .route(let conditions): conditions.joined(separator: " | ")
         case .deduplicate(let within): "first within \(within.text)"
         case .latest(let order, _): "newest by \(order)"
-        case .aggregate(let window, let items, let lateness, _):
+        case .aggregate(let window, let items, let lateness, _, let results):
             "\(window.text): \(StepOperation.text(items))"
                 + (window == .none ? "" : ", \(lateness.text) lateness allowed")
+                + (results.having.map { ", having \($0.text)" } ?? "")
+                + (results.changes.map { ", changelog \($0.rawValue)" } ?? "")
         case .rolling(let shape):
             "over \(shape.widths.map(\.over.text).joined(separator: ", ")): "
                 + shape.widths.map { StepOperation.text($0.items) }.joined(separator: ", ")
@@ -279,6 +281,7 @@ extension WindowShape {
         case .tumble(let size): "tumble \(size.text)"
         case .hop(let size, let every): "hop \(size.text) every \(every.text)"
         case .session(let gap): "session \(gap.text)"
+        case .ended(let column): "windows that end at \(column)"
         case .cumulate(let size, let every): "cumulate \(size.text) every \(every.text)"
         }
     }

@@ -53,11 +53,11 @@ struct PlannedProvenance {
         let step = plan.steps[index]
         var before = column
         switch step.operation {
-        case .aggregate(let shape, let items, _, _):
+        case .aggregate(let shape, let items, _, _, _):
             guard items.contains(where: { $0.name == column }) else { return nil }
             switch shape {
             case .tumble(let size), .hop(let size, _): return size.micros
-            case .none, .session, .cumulate: return nil
+            case .none, .session, .cumulate, .ended: return nil
             }
         case .rolling(let shape):
             if let width = shape.widths.first(where: { $0.items.contains { $0.name == column } }) {

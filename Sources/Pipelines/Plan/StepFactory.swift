@@ -20,11 +20,12 @@ enum StepFactory {
             return Project(extending: schema, with: try compile(items, step), onError: onError)
         case .unnest(let list, let alias):
             return Unnest(
-                schema: schema, list: try compile(list, step), alias: alias, onError: onError)
+                schema: schema, list: try compile(list, step), alias: alias, onError: onError,
+                changelog: step.changelog)
         case .route(let conditions):
             var compiled: [CompiledExpression] = []
             for condition in conditions { compiled.append(try compile(condition, step)) }
-            return Route(conditions: compiled, onError: onError)
+            return Route(conditions: compiled, onError: onError, changelog: step.changelog)
         case .deduplicate(let within): return Deduplicate(within: within)
         case .latest(let order, let stalePort):
             return Latest(
@@ -55,11 +56,23 @@ enum StepFactory {
                 windowEnd: shape.windowEnd, timeToLive: shape.timeToLive,
                 latePort: shape.latePort, onError: onError
             ).makeOperator(schema: schema)
-        case .aggregate(let window, let items, let lateness, let latePort):
-            return try Operators.AggregateSpec(
-                window: self.window(window), plan: try aggregates(items, step),
-                allowedLateness: lateness.micros, latePort: latePort, onError: onError
-            ).makeOperator(input: schema)
+        case .aggregate(let window, let items, let lateness, let latePort, let results):
+            let hidden = results.having.flatMap { having in
+                having.isOverRows
+                    ? NamedExpression(name: hiddenName(items, step), text: having.text) : nil
+            }
+            let spec = Operators.AggregateSpec(
+                window: try self.window(window, results, step),
+                plan: try aggregates(items + (hidden.map { [$0] } ?? []), step),
+                allowedLateness: lateness.micros, latePort: latePort, onError: onError,
+                takesBack: step.changelog == .full)
+            let inner = try spec.makeOperator(input: schema)
+            guard let having = results.having else { return inner }
+            let predicate = try compile(hidden?.name ?? having.text, step, schema: spec.schema)
+            return Having(
+                inner, schema: spec.schema, predicate: predicate, columns: step.schema.count,
+                changelog: results.changes ?? (step.changelog == nil ? nil : .upsert),
+                onError: onError)
         case .rolling(let shape):
             var widths: [(over: Duration, plan: AggregatePlan)] = []
             for width in shape.widths {
@@ -76,9 +89,32 @@ enum StepFactory {
         }
     }
 
+    /// A name that no column of the results has.
+    private static func hiddenName(_ items: [NamedExpression], _ step: PlannedStep) -> String {
+        var name = "having_"
+        while items.contains(where: { $0.name == name }) || step.schema.index(of: name) != nil {
+            name += "_"
+        }
+        return name
+    }
+
+    private static func window(
+        _ shape: WindowShape, _ results: ResultShape, _ step: PlannedStep
+    ) throws(JobFailure) -> Window {
+        switch shape {
+        case .none: return .none(withBefore: results.changes == .full)
+        case .ended(let column):
+            guard let index = step.inputSchema.index(of: column) else {
+                throw refused(step, "there is no column \(column)")
+            }
+            return .ended(column: index)
+        default: return self.window(shape)
+        }
+    }
+
     private static func window(_ shape: WindowShape) -> Window {
         switch shape {
-        case .none: .none()
+        case .none, .ended: .none()
         case .tumble(let size): .tumble(size: size.micros)
         case .hop(let size, let every): .hop(size: size.micros, every: every.micros)
         case .session(let gap): .session(gap: gap.micros)

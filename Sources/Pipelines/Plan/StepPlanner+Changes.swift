@@ -8,7 +8,11 @@ extension StepPlanner {
         let problem: String
         let fix: String
         switch step.action {
-        case .filter, .select, .extend, .latest: return
+        case .filter, .select, .extend, .latest, .route: return
+        case .unnest:
+            if changelog == .full { return }
+            problem = "unnest cannot know which elements these changes take away"
+            fix = "let the step or stream before it write changelog: full"
         case .aggregate(let aggregate):
             if aggregate.window.value != .none {
                 problem = "an aggregate over windows cannot take back rows that changes delete"
@@ -16,13 +20,15 @@ extension StepPlanner {
             } else if changelog != .full {
                 problem = "an aggregate cannot know which rows these changes replace"
                 fix =
-                    "read the stream with changelog: full and aggregate before latest; the database must log whole rows"
+                    "let the step before it write changelog: full, or read the stream with it and aggregate before latest; the database must log whole rows"
             } else if let item = aggregate.items.first(where: { !takesBack($0, rows) }) {
                 planner.diagnostics.report(
                     .changelog,
                     "\"\(item.expression.text)\" cannot take back rows that changes delete",
                     at: item.expression.position,
-                    fix: "use count, sum, avg, bool_and and bool_or without distinct")
+                    fix:
+                        "leave out approx_count_distinct, ewma and decayed sums: count(distinct x) and avg can"
+                )
                 return
             } else {
                 return
@@ -42,7 +48,7 @@ extension StepPlanner {
             } else {
                 return
             }
-        case .unnest, .route, .deduplicate, .rolling, .rebatch, .process, .match:
+        case .deduplicate, .rolling, .rebatch, .process, .match:
             problem = "\(step.verb.value) cannot follow rows that are changed and deleted later"
             fix =
                 "read the stream without changelog, which makes each change a row of its own that stays"
@@ -55,7 +61,9 @@ extension StepPlanner {
         switch step.action {
         // Changes that are stale are left out, so that not every row is taken back that was there.
         case .join(let body): body.takesChanges ? .full : nil
-        case .latest, .aggregate: rows.changelog.map { _ in .upsert }
+        case .aggregate(let body):
+            body.changelog?.value ?? rows.changelog.map { _ in .upsert }
+        case .latest: rows.changelog.map { _ in .upsert }
         case .top(let body): body.windowEnd == nil ? body.changelog ?? .full : nil
         default: rows.changelog
         }

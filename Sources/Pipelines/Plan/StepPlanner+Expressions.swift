@@ -93,11 +93,11 @@ extension StepPlanner {
     func aggregate(
         _ aggregate: AggregateBody, _ rows: PlannedRows, _ keys: [Int], _ by: [String]
     ) -> Draft? {
-        guard checkWindow(aggregate.window) else { return nil }
+        guard checkWindow(aggregate.window), checkResults(aggregate, rows) else { return nil }
         let results = aggregates(aggregate.items, rows, keys: by)
         var fields = keys.map { rows.schema.fields[$0] }
         let isWindowed = aggregate.window.value != .none
-        if isWindowed {
+        if isWindowed, aggregate.windowEnd == nil {
             fields += [Field("window_start", .timestamp), Field("window_end", .timestamp)]
         }
         for item in aggregate.items where fields.contains(where: { $0.name == item.name.value }) {
@@ -112,15 +112,77 @@ extension StepPlanner {
             operation: .aggregate(
                 aggregate.window.value,
                 items: aggregate.items.map { .init(name: $0.name.value, text: $0.expression.text) },
-                allowedLateness: aggregate.allowedLateness, latePort: hasLatePort ? 1 : nil),
+                allowedLateness: aggregate.allowedLateness, latePort: hasLatePort ? 1 : nil,
+                results: ResultShape(changes: aggregate.changelog?.value)),
             schema: Schema(fields + results.fields), use: ColumnUse(),
             poisoned: results.poisoned, isStateless: false, needsOrder: !isWindowed,
             partitioning: by)
         draft.use.always = Set(keys).union(results.columns)
+        if let end = aggregate.windowEnd.flatMap({ rows.schema.index(of: $0.value) }) {
+            draft.use.always.insert(end)
+        }
+        if let having = aggregate.having { add(having, rows, by, to: &draft) }
         draft.canFail = true
         draft.use.outputs = draft.schema.fields.map { _ in [] }
         if hasLatePort { draft.sides = [.init(name: "late", target: aggregate.late, alias: nil)] }
         return draft
+    }
+
+    /// Adds the condition that results must hold: over their columns, or over aggregates of their rows.
+    private func add(
+        _ having: SpecExpression, _ rows: PlannedRows, _ by: [String], to draft: inout Draft
+    ) {
+        guard
+            case .aggregate(let window, let items, let lateness, let port, var results) =
+                draft.operation
+        else { return }
+        let outer = PlannedRows(schema: draft.schema, endpoints: [], poisoned: draft.poisoned)
+        var type = ColumnType.bool
+        var isOverRows = false
+        do {
+            type = try ExpressionCompiler(schema: draft.schema).compile(having.text).type
+        } catch let failure {
+            guard
+                let plan = try? ExpressionCompiler(schema: rows.schema).compileAggregates(
+                    [(name: "having", text: having.text)], keys: by)
+            else { return report(failure, in: having, outer) }
+            isOverRows = true
+            type = plan.outputs[0].expression.type
+            for call in plan.calls {
+                for argument in call.arguments { draft.use.always.formUnion(argument.columns) }
+                draft.use.always.formUnion(call.filter?.columns ?? [])
+            }
+        }
+        if type != .bool {
+            diagnostics.report(
+                .notBoolean, "a condition must be true or false", at: having.position,
+                notes: ["types: \(having.text) is \(type)"],
+                fix: "compare it with something, such as \(having.text) > 0 or … is not null")
+        }
+        results.having = .init(text: having.text, isOverRows: isOverRows)
+        draft.operation = .aggregate(
+            window, items: items, allowedLateness: lateness, latePort: port, results: results)
+    }
+
+    /// Whether the window of another step is one, and results that change come without a window.
+    private func checkResults(_ aggregate: AggregateBody, _ rows: PlannedRows) -> Bool {
+        if let end = aggregate.windowEnd {
+            guard windowEnd(end, rows) != nil else { return false }
+            if aggregate.allowedLateness != .zero {
+                diagnostics.report(
+                    .badWindow, "windows that another step has made take no late rows",
+                    at: aggregate.window.position,
+                    fix: "remove allow here; corrections of that step are late rows of this one")
+            }
+        }
+        if let position = aggregate.processing { checkProcessingTime(at: position, rows) }
+        if let changelog = aggregate.changelog, aggregate.window.value != .none {
+            diagnostics.report(
+                .conflictingKeys,
+                "results of windows stay: \"changelog\" goes with window: none only",
+                at: changelog.position, fix: "remove changelog, or write window: none")
+        }
+        return true
     }
 
     private func checkWindow(_ window: Located<WindowShape>) -> Bool {

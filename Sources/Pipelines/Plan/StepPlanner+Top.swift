@@ -120,11 +120,20 @@ extension StepPlanner {
     }
 }
 
+extension AggregateBody {
+    /// The column that says when the windows end that another step has made.
+    var windowEnd: Located<String>? {
+        guard case .ended(let column) = window.value else { return nil }
+        return Located(value: column, position: window.position)
+    }
+}
+
 extension StepSpec.Action {
     /// The column that says when the windows end that another step has made.
     var windowEnd: Located<String>? {
         switch self {
         case .top(let body): body.windowEnd
+        case .aggregate(let body): body.windowEnd
         default: nil
         }
     }

@@ -149,11 +149,20 @@ struct PipelineReader {
                 window: Located(value: shape, position: window.position),
                 items: node["select"].map(items) ?? [],
                 allowedLateness: late?["allow"]?.duration ?? .zero,
-                late: late?["then"].flatMap(target)))
+                late: late?["then"].flatMap(target), having: node["having"]?.expression,
+                changelog: node["changelog"].flatMap { node in
+                    node.text.flatMap(Changelog.init(rawValue:)).map {
+                        Located(value: $0, position: node.position)
+                    }
+                },
+                processing: window["time"].flatMap {
+                    $0.text == "processing" ? $0.position : nil
+                }))
     }
 
     private func windowShape(_ node: SpecNode) -> WindowShape? {
         if node.text == "none" { return WindowShape.none }
+        if let end = node["of"]?.text { return .ended(by: end) }
         if let size = node["tumble"] {
             return positive(size, "tumble").map { .tumble(size: $0) }
         }

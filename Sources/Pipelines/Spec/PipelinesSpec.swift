@@ -212,6 +212,12 @@ struct AggregateBody: Sendable {
     let items: [SpecItem]
     let allowedLateness: Duration
     let late: TargetSpec?
+    /// Which results come out.
+    var having: SpecExpression?
+    /// What the results say of a table.
+    var changelog: Located<Changelog>?
+    /// Where it says that windows are of processing time.
+    var processing: Position?
 }
 
 /// The widths and results of a rolling step.

@@ -32,6 +32,8 @@ import Testing
             + "count: \"struct<location_id: string>\", counts: \"list<int64>\"}"
         for verb in Verb.present where verb.name != "route" {
             let input = verb.name == "unnest" ? "counts" : "all"
+            // The first rows are a table, which needs a key.
+            let key = verb.name == "top" ? ", key: store_id" : ""
             let step = verb.example.split(separator: "\n").map { "      \($0)" }
             let text = """
                 version: 1
@@ -50,7 +52,7 @@ import Testing
                     from: \(input)
                     steps:
                 \(step.joined(separator: "\n"))
-                    to: {topic: one}
+                    to: {topic: one\(key)}
                 """
             let file = planned(text)
             #expect(file.problems.map { $0.rendered(in: file.source) } == [], "\(verb.name)")
