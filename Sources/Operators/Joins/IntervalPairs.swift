@@ -149,8 +149,8 @@ final class IntervalPairs {
             let source = sources[slot]
             kept[found] = Int32(truncatingIfNeeded: slot)
             switch form.type {
-            case .inner: found += 1
-            case .left:
+            case .inner, .right: found += 1
+            case .left, .full:
                 found += 1
                 match(source)
             case .semi:

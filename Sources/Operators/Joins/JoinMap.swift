@@ -11,26 +11,52 @@ import StreamRuntime
 ///   a key, the key), blob 1 is piece 0. State `pieces`, by that key and the number: the piece. A piece is
 ///   rows in order: u32 size, u32 length of the key, i64 time, the key, the row.
 final class JoinMap {
+    /// Where in an entry the map has its words and blobs, and how long the head of a row is.
+    struct Form {
+        /// The count of rows; the number of the next piece is behind it.
+        var count = 0
+        var fingerprint = 16
+        /// The directory; piece 0 is behind it.
+        var blob = 0
+        /// 16, or 24 with a word for what the join notes of a row.
+        var head = 16
+    }
+
     let directory: KeyedState
+    let form: Form
     private let pieces: KeyedState
     private let fingerprint: Int64
     private let keyBytes = Column(.bytes, capacity: 1)
     private let hashes = Column(.int64, capacity: 1)
     private let found = UnsafeMutablePointer<StateEntry>.allocate(capacity: 1)
 
-    private static let pieceMax = 4096
-    private static let head = 16
+    static let pieceMax = 4096
+    /// The bytes before the key of a row.
+    var head: Int { form.head }
 
     init(
         _ context: OperatorContext, fingerprint: Int64, name: String = "table"
     ) throws(JobFailure) {
         self.fingerprint = fingerprint
+        form = Form()
         directory = try context.state.state(
             name, of: context.stepId, layout: StateLayout(fixedBytes: 24, blobs: 2, version: 2))
         pieces = try context.state.state(
             name == "table" ? "pieces" : "\(name) pieces", of: context.stepId,
             layout: StateLayout(fixedBytes: 0, blobs: 1))
         try JoinMap.check(directory, at: 16, fingerprint, context)
+    }
+
+    /// A map that has part of the entries of `directory`.
+    init(
+        _ context: OperatorContext, in directory: KeyedState, form: Form, fingerprint: Int64,
+        name: String
+    ) throws(JobFailure) {
+        self.fingerprint = fingerprint
+        self.form = form
+        self.directory = directory
+        pieces = try context.state.state(
+            "\(name) pieces", of: context.stepId, layout: StateLayout(fixedBytes: 0, blobs: 1))
     }
 
     deinit { found.deallocate() }
@@ -53,12 +79,16 @@ final class JoinMap {
         }
     }
 
-    func isEmpty(_ entry: StateEntry) -> Bool { entry.value.load(as: Int64.self) == 0 }
+    func isEmpty(_ entry: StateEntry) -> Bool {
+        entry.value.load(fromByteOffset: form.count, as: Int64.self) == 0
+    }
 
     // MARK: reading
 
     /// A row of the table.
     struct Row {
+        /// What the join has noted of the row; 0 where there is no room for it.
+        var note: Int64 = 0
         let time: Int64
         /// Its own key in the table.
         let key: UnsafeBufferPointer<UInt8>
@@ -76,7 +106,7 @@ final class JoinMap {
 
         mutating func next() throws(JobFailure) -> Row? {
             while at >= piece.count {
-                let directory = entry.blob(0, of: map.directory.layout)
+                let directory = entry.blob(map.form.blob, of: map.directory.layout)
                 if place >= directory.count { return nil }
                 let word = UnsafeRawPointer(directory.baseAddress! + place)
                 let number = word.loadUnaligned(as: UInt32.self)
@@ -94,14 +124,14 @@ final class JoinMap {
                 key: UnsafeBufferPointer(
                     start: (row + JoinMap.head).assumingMemoryBound(to: UInt8.self), count: key),
                 bytes: UnsafeBufferPointer(
-                    start: (row + JoinMap.head + key).assumingMemoryBound(to: UInt8.self),
-                    count: size - JoinMap.head - key))
+                    start: (row + map.head + key).assumingMemoryBound(to: UInt8.self),
+                    count: size - map.head - key))
         }
     }
 
     /// The rows of the key of `entry`.
     func rows(of entry: StateEntry) -> Rows {
-        Rows(map: self, entry: entry, piece: entry.blob(1, of: directory.layout))
+        Rows(map: self, entry: entry, piece: entry.blob(form.blob + 1, of: directory.layout))
     }
 
     /// The row with the key in front of `bytes`, if there is one.
@@ -112,15 +142,16 @@ final class JoinMap {
         let key = UnsafeBufferPointer(rebasing: bytes[4..<(4 + keyLength)])
         let piece = try self.piece(holding: key, of: entry)
         let content = piece.entry.blob(piece.blob, of: piece.layout)
-        let (place, size) = JoinMap.find(key, in: content)
+        let (place, size) = find(key, in: content)
         if size == 0 { return nil }
         let row = UnsafeRawPointer(content.baseAddress! + place)
         return Row(
+            note: head > 16 ? row.loadUnaligned(fromByteOffset: 16, as: Int64.self) : 0,
             time: row.loadUnaligned(fromByteOffset: 8, as: Int64.self),
             key: key,
             bytes: UnsafeBufferPointer(
-                start: (row + JoinMap.head + keyLength).assumingMemoryBound(to: UInt8.self),
-                count: size - JoinMap.head - keyLength))
+                start: (row + head + keyLength).assumingMemoryBound(to: UInt8.self),
+                count: size - head - keyLength))
     }
 
     // MARK: changing
@@ -129,15 +160,17 @@ final class JoinMap {
     ///
     /// - Returns: false: the key has a row.
     func put(
-        _ bytes: UnsafeBufferPointer<UInt8>, at time: Int64, into entry: StateEntry
+        _ bytes: UnsafeBufferPointer<UInt8>, at time: Int64, note: Int64 = 0,
+        into entry: StateEntry
     ) throws(JobFailure) -> Bool {
-        entry.value.storeBytes(of: fingerprint, toByteOffset: 16, as: Int64.self)
+        entry.value.storeBytes(
+            of: fingerprint, toByteOffset: form.fingerprint, as: Int64.self)
         let keyLength = Int(UnsafeRawPointer(bytes.baseAddress!).loadUnaligned(as: UInt32.self))
         let key = UnsafeBufferPointer(rebasing: bytes[4..<(4 + keyLength)])
         let piece = try self.piece(holding: key, of: entry)
         let content = piece.entry.blob(piece.blob, of: piece.layout)
-        let (place, old) = JoinMap.find(key, in: content)
-        let size = JoinMap.head + bytes.count - 4
+        let (place, old) = find(key, in: content)
+        let size = head + bytes.count - 4
         let length = content.count
         let base = piece.entry.resizeBlob(
             piece.blob, to: max(length, length - old + size), of: piece.layout)
@@ -149,7 +182,8 @@ final class JoinMap {
         row.storeBytes(of: UInt32(size), as: UInt32.self)
         row.storeBytes(of: UInt32(keyLength), toByteOffset: 4, as: UInt32.self)
         row.storeBytes(of: time, toByteOffset: 8, as: Int64.self)
-        memcpy(row + JoinMap.head, bytes.baseAddress! + 4, bytes.count - 4)
+        if head > 16 { row.storeBytes(of: note, toByteOffset: 16, as: Int64.self) }
+        memcpy(row + head, bytes.baseAddress! + 4, bytes.count - 4)
         if old == 0 { count(entry, 1) }
         if length - old + size > JoinMap.pieceMax { try split(piece, of: entry) }
         return false
@@ -165,7 +199,7 @@ final class JoinMap {
         let key = UnsafeBufferPointer(rebasing: bytes[4..<(4 + keyLength)])
         let piece = try self.piece(holding: key, of: entry)
         let content = piece.entry.blob(piece.blob, of: piece.layout)
-        let (place, old) = JoinMap.find(key, in: content)
+        let (place, old) = find(key, in: content)
         if old > 0 {
             cut(place..<(place + old), of: piece)
             count(entry, -1)
@@ -177,9 +211,11 @@ final class JoinMap {
     /// Takes away the rows that came at `until` or before.
     ///
     /// - Returns: whether the key has no row any more.
-    func expire(_ entry: StateEntry, until: Int64) throws(JobFailure) -> Bool {
+    func expire(
+        _ entry: StateEntry, until: Int64, forgotten: inout Int
+    ) throws(JobFailure) -> Bool {
         var numbers: [UInt32] = [0]
-        let list = entry.blob(0, of: directory.layout)
+        let list = entry.blob(form.blob, of: directory.layout)
         var at = 0
         while at < list.count {
             let word = UnsafeRawPointer(list.baseAddress! + at)
@@ -198,6 +234,7 @@ final class JoinMap {
                     try directory.table(0).markChanged(entry)
                     cut(place..<(place + size), of: piece)
                     count(entry, -1)
+                    forgotten += 1
                 } else {
                     place += size
                 }
@@ -207,12 +244,12 @@ final class JoinMap {
         return isEmpty(entry)
     }
 
-    private func count(_ entry: StateEntry, _ more: Int64) {
-        let count = entry.value.load(as: Int64.self)
-        entry.value.storeBytes(of: count + more, as: Int64.self)
+    func count(_ entry: StateEntry, _ more: Int64) {
+        let count = entry.value.load(fromByteOffset: form.count, as: Int64.self)
+        entry.value.storeBytes(of: count + more, toByteOffset: form.count, as: Int64.self)
     }
 
-    private func cut(_ range: Range<Int>, of piece: Piece) {
+    func cut(_ range: Range<Int>, of piece: Piece) {
         let length = piece.entry.blob(piece.blob, of: piece.layout).count
         let base = piece.entry.resizeBlob(piece.blob, to: length, of: piece.layout)
         memmove(base + range.lowerBound, base + range.upperBound, length - range.upperBound)
@@ -222,18 +259,19 @@ final class JoinMap {
     // MARK: pieces
 
     /// A piece: an entry of its own or, for piece 0, a blob of the directory's.
-    private struct Piece {
+    struct Piece {
         let number: UInt32
         let entry: StateEntry
         let blob: Int
         let layout: StateLayout
     }
 
-    private func piece(
+    func piece(
         _ number: UInt32, of entry: StateEntry, changing: Bool
     ) throws(JobFailure) -> Piece {
         if number == 0 {
-            return Piece(number: 0, entry: entry, blob: 1, layout: directory.layout)
+            return Piece(
+                number: 0, entry: entry, blob: form.blob + 1, layout: directory.layout)
         }
         keyBytes.removeAll()
         hashes.removeAll()
@@ -264,7 +302,7 @@ final class JoinMap {
     private func piece(
         holding key: UnsafeBufferPointer<UInt8>, of entry: StateEntry
     ) throws(JobFailure) -> Piece {
-        let list = entry.blob(0, of: directory.layout)
+        let list = entry.blob(form.blob, of: directory.layout)
         var number: UInt32 = 0
         var at = 0
         while at < list.count {
@@ -288,8 +326,8 @@ final class JoinMap {
             at += Int(size)
             if at >= content.count { return }
         }
-        let next = entry.value.load(fromByteOffset: 8, as: Int64.self) + 1
-        entry.value.storeBytes(of: next, toByteOffset: 8, as: Int64.self)
+        let next = entry.value.load(fromByteOffset: form.count + 8, as: Int64.self) + 1
+        entry.value.storeBytes(of: next, toByteOffset: form.count + 8, as: Int64.self)
         let upper = try self.piece(UInt32(next), of: entry, changing: true)
         let rest = content.count - at
         upper.entry.resizeBlob(0, to: rest, of: upper.layout)
@@ -297,7 +335,7 @@ final class JoinMap {
         let moved = UnsafeRawPointer(content.baseAddress! + at)
         let keyLength = Int(moved.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
         // A piece's place in the directory is behind that of the one it was cut from.
-        let list = entry.blob(0, of: directory.layout)
+        let list = entry.blob(form.blob, of: directory.layout)
         var place = 0
         while place < list.count, piece.number != 0 {
             let word = UnsafeRawPointer(list.baseAddress! + place)
@@ -305,29 +343,30 @@ final class JoinMap {
             if word.loadUnaligned(as: UInt32.self) == piece.number { break }
         }
         let length = list.count
-        let base = entry.resizeBlob(0, to: length + 8 + keyLength, of: directory.layout)
+        let base = entry.resizeBlob(
+            form.blob, to: length + 8 + keyLength, of: directory.layout)
         memmove(base + place + 8 + keyLength, base + place, length - place)
         let row = UnsafeMutableRawPointer(base + place)
         row.storeBytes(of: UInt32(next), as: UInt32.self)
         row.storeBytes(of: UInt32(keyLength), toByteOffset: 4, as: UInt32.self)
-        memcpy(row + 8, moved + JoinMap.head, keyLength)
+        memcpy(row + 8, moved + head, keyLength)
         piece.entry.resizeBlob(piece.blob, to: at, of: piece.layout)
     }
 
     /// Takes a piece without rows out of the directory; piece 0 stays.
-    private func dropIfEmpty(_ piece: Piece, of entry: StateEntry) throws(JobFailure) {
+    func dropIfEmpty(_ piece: Piece, of entry: StateEntry) throws(JobFailure) {
         guard piece.number != 0, piece.entry.blob(0, of: piece.layout).isEmpty else { return }
         try pieces.table(0).remove(piece.entry)
-        let list = entry.blob(0, of: directory.layout)
+        let list = entry.blob(form.blob, of: directory.layout)
         var at = 0
         while at < list.count {
             let word = UnsafeRawPointer(list.baseAddress! + at)
             let size = 8 + Int(word.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
             if word.loadUnaligned(as: UInt32.self) == piece.number {
                 let length = list.count
-                let base = entry.resizeBlob(0, to: length, of: directory.layout)
+                let base = entry.resizeBlob(form.blob, to: length, of: directory.layout)
                 memmove(base + at, base + at + size, length - at - size)
-                entry.resizeBlob(0, to: length - size, of: directory.layout)
+                entry.resizeBlob(form.blob, to: length - size, of: directory.layout)
                 return
             }
             at += size
@@ -335,7 +374,7 @@ final class JoinMap {
     }
 
     /// Where the row of `key` is in a piece, or belongs, and how long it is; 0 when it is not there.
-    private static func find(
+    private func find(
         _ key: UnsafeBufferPointer<UInt8>, in content: UnsafeBufferPointer<UInt8>
     ) -> (place: Int, size: Int) {
         var at = 0
@@ -345,7 +384,7 @@ final class JoinMap {
             let length = Int(row.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
             let there = UnsafeBufferPointer(
                 start: (row + head).assumingMemoryBound(to: UInt8.self), count: length)
-            let comparison = compare(key, there)
+            let comparison = JoinMap.compare(key, there)
             if comparison == 0 { return (at, size) }
             if comparison < 0 { break }
             at += size
@@ -353,7 +392,7 @@ final class JoinMap {
         return (at, 0)
     }
 
-    private static func compare(
+    static func compare(
         _ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>
     ) -> Int {
         let shared = min(left.count, right.count)

@@ -5,7 +5,7 @@ import StreamRuntime
 ///
 /// - Shape: a left row has null in the last column. A right row has the values it is compared by in
 ///   the places of the left ones, null in all others, and its fields packed in the last. A right row
-///   without one of those values matches nothing and is left out.
+///   without one of those values matches nothing and is left out, unless rows without partner come out.
 public final class JoinSide: StreamRuntime.Operator {
     /// What the side's rows are made of.
     private enum Content {
@@ -19,6 +19,7 @@ public final class JoinSide: StreamRuntime.Operator {
         let sources: [Int?]
         let kept: [Int]
         let tableKey: [Int]
+        let keepsIncomplete: Bool
     }
 
     /// The shared form.
@@ -42,9 +43,10 @@ public final class JoinSide: StreamRuntime.Operator {
 
     /// The right side, rows of `right`: column i of `leftKeys` is compared with column i of `rightKeys`;
     /// of the rows the columns `kept` are packed, behind the key `tableKey` if they have one of their own.
+    /// `keepsIncomplete` says whether rows without a value that is compared come, too.
     public static func right(
         _ right: Schema, left: Schema, alias: String, leftKeys: [Int], rightKeys: [Int],
-        kept: [Int], tableKey: [Int]
+        kept: [Int], tableKey: [Int], keepsIncomplete: Bool = false
     ) -> JoinSide {
         let sources = left.fields.indices.map { column in
             leftKeys.firstIndex(of: column).map { rightKeys[$0] }
@@ -54,7 +56,7 @@ public final class JoinSide: StreamRuntime.Operator {
             .right(
                 Right(
                     packing: RowPacking(kept.map { right.fields[$0] }), sources: sources,
-                    kept: kept, tableKey: tableKey)))
+                    kept: kept, tableKey: tableKey, keepsIncomplete: keepsIncomplete)))
     }
 
     /// Hands on the rows of `batch` in the shared form.
@@ -65,7 +67,9 @@ public final class JoinSide: StreamRuntime.Operator {
             none.appendNulls(batch.count)
             output.emit(
                 batch.replacingColumns(batch.columns + [none], schema: outputSchema))
-        case .right(let right): output.emit(shared(JoinSide.complete(batch, right.sources), right))
+        case .right(let right):
+            let rows = right.keepsIncomplete ? batch : JoinSide.complete(batch, right.sources)
+            output.emit(shared(rows, right))
         }
     }
 

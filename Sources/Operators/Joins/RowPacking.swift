@@ -54,67 +54,48 @@ struct RowPacking {
     func pack(_ columns: [Column], prefix: Column?, count: Int) -> Column {
         let result = Column(.bytes, capacity: count)
         let arena = result.arena!
-        var nested: [Int: (bytes: ByteArena, ends: [Int])] = [:]
-        var total = count * (fixedBytes + (prefix == nil ? 0 : 4))
-        for (index, column) in columns.enumerated() {
-            if column.type.isBytes {
-                for row in 0..<count { total += column.bytes(row).count }
-            } else if RowPacking.isNested(column.type) {
-                let bytes = ByteArena()
-                var ends: [Int] = []
-                ends.reserveCapacity(count)
-                for row in 0..<count {
-                    if column.isValid(row) { ValueBytes.append(column, row, to: bytes) }
-                    ends.append(bytes.count)
-                }
-                total += bytes.count
-                nested[index] = (bytes, ends)
-            }
+        let texts = columns.enumerated().compactMap { index, column in
+            PackedText(column, place: places[index], count: count)
         }
-        if let prefix { for row in 0..<count { total += prefix.bytes(row).count } }
+        let head = prefix.map { PackedText(views: $0, count: count) }
+        var total = count * (fixedBytes + (head == nil ? 0 : 4))
+        for text in texts { total += text.total(count) }
+        if let head { total += head.total(count) }
         arena.reserve(total)
-        var at = UnsafeMutableRawPointer(arena.base)
-        let starts = UnsafeMutablePointer<UnsafeMutableRawPointer>.allocate(
-            capacity: max(count, 1))
-        defer { starts.deallocate() }
-        // Whole rows one after another need their lengths first.
-        for row in 0..<count {
-            let begin = at
-            if let prefix {
-                let key = prefix.bytes(row)
-                at.storeBytes(of: UInt32(key.count), as: UInt32.self)
-                if let base = key.baseAddress { memcpy(at + 4, base, key.count) }
-                at += 4 + key.count
-            }
-            starts[row] = at
-            var behind = fixedBytes
-            for (index, column) in columns.enumerated() {
-                let bytes: UnsafeBufferPointer<UInt8>
-                if column.type.isBytes {
-                    bytes = column.bytes(row)
-                } else if let values = nested[index] {
-                    let start = row == 0 ? 0 : values.ends[row - 1]
-                    bytes = UnsafeBufferPointer(
-                        start: values.bytes.base + start, count: values.ends[row] - start)
-                } else {
-                    continue
-                }
-                at.storeBytes(
-                    of: UInt32(behind), toByteOffset: places[index], as: UInt32.self)
-                at.storeBytes(
-                    of: UInt32(bytes.count), toByteOffset: places[index] + 4, as: UInt32.self)
-                if let base = bytes.baseAddress { memcpy(at + behind, base, bytes.count) }
-                behind += bytes.count
-            }
-            at += behind
-            let start = begin - UnsafeMutableRawPointer(arena.base)
-            result.views[row] = ByteView.pack(start: start, length: at - begin)
+        let starts = UnsafeMutablePointer<UnsafeMutableRawPointer>.allocate(capacity: count + 1)
+        let ends = UnsafeMutablePointer<Int>.allocate(capacity: count + 1)
+        defer {
+            starts.deallocate()
+            ends.deallocate()
         }
+        // Whole rows one after another need their lengths first.
+        var row = 0
+        while row < count {
+            ends[row] = fixedBytes
+            row &+= 1
+        }
+        for text in texts { text.addLengths(to: ends, count) }
+        let base = UnsafeMutableRawPointer(arena.base)
+        let views = result.views
+        let fixed = fixedBytes
+        var at = 0
+        row = 0
+        while row < count {
+            let begin = at
+            if let head { at &+= head.write(row, to: base + at) }
+            starts[row] = base + at
+            at &+= ends[row]
+            views[row] = ByteView.pack(start: begin, length: at &- begin)
+            ends[row] = fixed
+            row &+= 1
+        }
+        for text in texts { text.write(to: starts, ends: ends, count) }
         for (index, column) in columns.enumerated() {
             RowPacking.packFixed(column, index, places[index], starts, count)
         }
-        arena.count = at - UnsafeMutableRawPointer(arena.base)
+        arena.count = at
         result.setCount(count)
+        withExtendedLifetime((columns, prefix, texts)) {}
         return result
     }
 
@@ -155,6 +136,16 @@ struct RowPacking {
                 starts[row].storeBytes(of: values[row], toByteOffset: place, as: Int64.self)
                 row &+= 1
             }
+        }
+        guard let validity = column.validity, !column.type.isBytes, !isNested(column.type) else {
+            return
+        }
+        // What a null has for a value is anything: equal rows are to be equal bytes.
+        let width = width(column.type)
+        row = 0
+        while row < count {
+            if validity[row] == 0 { memset(starts[row] + place, 0, width) }
+            row &+= 1
         }
     }
 

@@ -25,6 +25,7 @@ public final class TemporalJoin: StreamRuntime.Operator {
     private var nextSweep = Int64.min
     private var nulls: [UnsafeMutablePointer<UInt8>] = []
     private var emptied: [StateEntry] = []
+    private var counters: StepCounters?
 
     /// Which row of the table is the newest depends on the order.
     public var needsOrderedInput: Bool { true }
@@ -45,6 +46,7 @@ public final class TemporalJoin: StreamRuntime.Operator {
     /// Opens the table.
     public func open(_ context: OperatorContext) throws(JobFailure) {
         joined.open(context)
+        counters = context.counters
         if isMany {
             map = try JoinMap(context, fingerprint: packing.fingerprint)
         } else {
@@ -204,6 +206,8 @@ public final class TemporalJoin: StreamRuntime.Operator {
         if until == .min { return .done }
         let table = try rowsByKey()
         let cursor = try table.cursor()
+        var forgotten = 0
+        defer { counters?.add(.forgotten, forgotten) }
         while true {
             let found = try cursor.next(4096, into: buffer.entries)
             if found == 0 { return .done }
@@ -211,9 +215,10 @@ public final class TemporalJoin: StreamRuntime.Operator {
                 let entry = buffer.entries[slot]
                 let isOver: Bool
                 if let map {
-                    isOver = try map.expire(entry, until: until)
+                    isOver = try map.expire(entry, until: until, forgotten: &forgotten)
                 } else {
                     isOver = entry.value.load(as: Int64.self) <= until
+                    forgotten += isOver ? 1 : 0
                 }
                 if isOver { try table.remove(entry) }
             }

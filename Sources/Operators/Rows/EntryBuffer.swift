@@ -25,6 +25,22 @@ final class EntryBuffer {
         entries = .allocate(capacity: capacity)
         rows = .allocate(capacity: capacity)
     }
+
+    /// The rows of `count` whose mark is `value`, in the room for rows.
+    func rows(
+        of count: Int, where marks: UnsafePointer<UInt8>, equals value: UInt8
+    ) -> (start: UnsafePointer<Int32>, count: Int) {
+        reserve(count)
+        let rows = rows
+        var found = 0
+        var row = 0
+        while row < count {
+            rows[found] = Int32(truncatingIfNeeded: row)
+            found &+= marks[row] == value ? 1 : 0
+            row &+= 1
+        }
+        return (UnsafePointer(rows), found)
+    }
 }
 
 /// Arithmetic on event times that stays in range at both ends of time.

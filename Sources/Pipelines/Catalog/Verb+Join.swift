@@ -30,9 +30,11 @@ extension Verb {
                             "The columns that must be equal: names both sides have, or LEFT: RIGHT."
                     ),
                     KeyShape(
-                        name: "type", shape: .text(.words(["inner", "left", "semi", "anti"])),
+                        name: "type",
+                        shape: .text(
+                            .words(["inner", "left", "right", "full", "semi", "anti"])),
                         meaning:
-                            "inner (when not given): a row for each pair. left: also left rows without partner, with null. semi: left rows that have a partner. anti: left rows that have none."
+                            "inner (when not given): a row for each pair. left: also left rows without partner, with null. right, full: also right rows, or both, in a join of tables or a window. semi: left rows that have a partner. anti: left rows that have none."
                     ),
                     KeyShape(
                         name: "as_of",
@@ -82,16 +84,42 @@ extension Verb {
                                         name: "key",
                                         shape: .either([
                                             .text(.name), .list(of: .text(.name), min: 1),
-                                        ]), isRequired: true, meaning: "The key of the left table."),
+                                        ]),
+                                        meaning:
+                                            "The key of the left table; without one each row counts for itself."
+                                    ),
                                     KeyShape(
                                         name: "with_key",
                                         shape: .either([
                                             .text(.name), .list(of: .text(.name), min: 1),
-                                        ]), isRequired: true, meaning: "The key of the right table."
+                                        ]),
+                                        meaning:
+                                            "The key of the right table; without one each row counts for itself."
                                     ),
                                 ])),
                         meaning:
-                            "Both sides are tables, and the result is one: each change of a side changes the pairs it is in. Inner or left, without where."
+                            "Both sides are tables, and the result is one: each change of a side changes the pairs it is in. {} for two streams, as SQL joins them."
+                    ),
+                    KeyShape(
+                        name: "window",
+                        shape: .mapping(
+                            MappingShape(
+                                what: "window",
+                                keys: [
+                                    KeyShape(
+                                        name: "tumble", shape: .text(.duration),
+                                        meaning: "Windows of this size, one after another."),
+                                    KeyShape(
+                                        name: "hop", shape: .text(.duration), needs: ["every"],
+                                        meaning:
+                                            "Windows of this size, one beginning `every` so often."
+                                    ),
+                                    KeyShape(
+                                        name: "every", shape: .text(.duration), with: ["hop"],
+                                        meaning: "The step of hop, which needs it."),
+                                ], oneOf: [["tumble", "hop"]])),
+                        meaning:
+                            "Both sides are streams: rows join that lie in the same window, when it ends."
                     ),
                     KeyShape(
                         name: "where", shape: .text(.expression),
@@ -101,7 +129,7 @@ extension Verb {
                     KeyShape(
                         name: "ttl", shape: .text(.duration), with: ["as_of", "tables"],
                         meaning: "How long after it came a table row is forgotten, in event time."),
-                ], oneOf: [["as_of", "within", "tables"]])), isStateful: true,
+                ], oneOf: [["as_of", "within", "tables", "window"]])), isStateful: true,
         meaning:
             "Puts each row together with the rows of another stream or pipeline that have the same key.",
         example:

@@ -7,7 +7,7 @@ enum JoinSideShape: Equatable, Sendable {
     /// Columns by position: what is compared, what is kept of a row, and the table's own key, if any.
     case right(
         left: Schema, alias: String, leftKeys: [Int], rightKeys: [Int], kept: [Int],
-        tableKey: [Int])
+        tableKey: [Int], keepsIncomplete: Bool)
 }
 
 /// A join, as it is done on rows in the shared form.
@@ -20,6 +20,8 @@ struct JoinShape: Equatable, Sendable {
         case tables(key: [Int], withKey: [String])
         /// The right row happens so much before the left one at most, or so much after it.
         case within(before: Duration, after: Duration)
+        /// Both rows lie in the same window.
+        case window(size: Duration, every: Duration)
     }
 
     let type: JoinType
@@ -27,6 +29,8 @@ struct JoinShape: Equatable, Sendable {
     let alias: String
     /// The fields of a right row.
     let right: [Field]
+    /// For each column of the key the field of a right row it is compared with, where rows of them come out.
+    let rightKeys: [Int]
     let condition: String?
     let timeToLive: Duration?
 
@@ -37,10 +41,14 @@ struct JoinShape: Equatable, Sendable {
         case .asOf(let key):
             words += "as of" + (key.isEmpty ? "" : ", a table by \(key.joined(separator: ", "))")
         case .tables(_, let withKey):
-            words += "of two tables, the right one by \(withKey.joined(separator: ", "))"
+            words += "of two tables"
+            if !withKey.isEmpty { words += ", the right one by \(withKey.joined(separator: ", "))" }
             if timeToLive == nil { words += ", kept for good" }
         case .within(let before, let after):
             words += "within \(before.text) before and \(after.text) after"
+        case .window(let size, let every):
+            words += "in windows of \(size.text)"
+            if every != size { words += " every \(every.text)" }
         }
         words += ", \(alias)"
         if let condition { words += " where \(condition)" }
@@ -54,7 +62,7 @@ extension JoinSideShape {
     var text: String {
         switch self {
         case .left: return "left rows"
-        case .right(let left, let alias, let leftKeys, _, let kept, let tableKey):
+        case .right(let left, let alias, let leftKeys, _, let kept, let tableKey, _):
             let columns = leftKeys.map { left.fields[$0].name }.joined(separator: ", ")
             return "right rows as \(alias) by \(columns), \(kept.count) fields"
                 + (tableKey.isEmpty ? "" : ", behind their key")
@@ -67,10 +75,12 @@ extension StepFactory {
     static func makeSide(_ shape: JoinSideShape, _ schema: Schema) -> JoinSide {
         switch shape {
         case .left(let alias): JoinSide.left(schema, alias: alias)
-        case .right(let left, let alias, let leftKeys, let rightKeys, let kept, let tableKey):
+        case .right(
+            let left, let alias, let leftKeys, let rightKeys, let kept, let tableKey,
+            let keepsIncomplete):
             JoinSide.right(
                 schema, left: left, alias: alias, leftKeys: leftKeys, rightKeys: rightKeys,
-                kept: kept, tableKey: tableKey)
+                kept: kept, tableKey: tableKey, keepsIncomplete: keepsIncomplete)
         }
     }
 
@@ -85,13 +95,17 @@ extension StepFactory {
         }
         let form = JoinForm(
             input: step.inputSchema, right: shape.right, type: shape.type, keys: step.keys,
-            condition: condition, onError: step.onError)
+            rightKeys: shape.rightKeys, condition: condition, onError: step.onError)
         switch shape.kind {
         case .asOf(let key):
             return TemporalJoin(
                 form: form, hasTableKey: !key.isEmpty, timeToLive: shape.timeToLive)
-        case .tables(let key, _):
-            return UpdatingJoin(form: form, leftKey: key, timeToLive: shape.timeToLive)
+        case .tables(let key, let withKey):
+            return UpdatingJoin(
+                form: form, leftKey: key, hasRightKey: !withKey.isEmpty,
+                timeToLive: shape.timeToLive)
+        case .window(let size, let every):
+            return WindowJoin(form: form, size: size, every: every)
         case .within(let before, let after):
             return IntervalJoin(form: form, before: before, after: after)
         }

@@ -60,7 +60,7 @@ extension StepPlanner {
     func changelog(after step: StepSpec, _ rows: PlannedRows) -> Changelog? {
         switch step.action {
         // Changes that are stale are left out, so that not every row is taken back that was there.
-        case .join(let body): body.takesChanges ? .full : nil
+        case .join(let body): body.changelog(of: rows.changelog)
         case .aggregate(let body):
             body.changelog?.value ?? rows.changelog.map { _ in .upsert }
         case .latest: rows.changelog.map { _ in .upsert }

@@ -18,6 +18,7 @@ extension StepPlanner {
         guard leftKeys.count == body.on.count, rightKeys.count == body.on.count,
             haveOneType(body, left, leftKeys, right, rightKeys), isFree(body.alias, in: left)
         else { return .broken }
+        if !checkType(body, step) { return .broken }
         var tableKey: [Int] = []
         var leftTableKey: [Int] = []
         let kind: JoinShape.Kind
@@ -29,29 +30,29 @@ extension StepPlanner {
             if Set(tableKey).isSubset(of: rightKeys) { tableKey = [] }
             kind = .asOf(tableKey: tableKey.map { right.schema.fields[$0].name })
         case .tables(let key, let withKey):
-            if !body.type.showsRight || body.condition != nil {
-                diagnostics.report(
-                    .conflictingKeys,
-                    "a join of two tables is inner or left, and has no where",
-                    at: step.verb.position,
-                    fix: "filter one side before, or the result after it")
-                return .broken
-            }
             let leftKey = planner.keyColumns(key, of: left, what: "the key of the left table")
             tableKey = planner.keyColumns(withKey, of: right, what: "the key of \(body.with.value)")
             if leftKey.count < key.count || tableKey.count < withKey.count { return .broken }
+            if leftKey.isEmpty, left.changelog == .upsert {
+                return keyless("the left side", "key", at: step.verb.position)
+            }
+            if tableKey.isEmpty, right.changelog == .upsert {
+                return keyless(body.with.value, "with_key", at: body.with.position)
+            }
             leftTableKey = leftKey
             kind = .tables(key: leftKey, withKey: tableKey.map { right.schema.fields[$0].name })
         case .within(let before, let after):
-            if right.changelog != nil {
+            if !rightStays(body, right, "within a time") { return .broken }
+            kind = .within(before: before, after: after)
+        case .window(let size, let every):
+            if !rightStays(body, right, "in a window") { return .broken }
+            if every > size {
                 diagnostics.report(
-                    .changelog,
-                    "a join within a time cannot take back right rows that changes delete",
-                    at: body.with.position,
-                    fix: "join with them as_of, or read the stream without changelog")
+                    .badWindow, "windows of \(size.text) every \(every.text) leave rows out",
+                    at: step.verb.position, fix: "choose an \"every\" that is at most the size")
                 return .broken
             }
-            kind = .within(before: before, after: after)
+            kind = .window(size: size, every: every)
         }
         let whole = right.schema.fields
         let pairs = PlannedRows(
@@ -69,7 +70,9 @@ extension StepPlanner {
         let fields = kept.map { whole[$0] }
         let shape = JoinShape(
             type: body.type, kind: kind,
-            alias: body.alias.value, right: fields, condition: body.condition?.text,
+            alias: body.alias.value, right: fields,
+            rightKeys: body.type.showsUnmatchedRight ? rightKeys : [],
+            condition: body.condition?.text,
             timeToLive: body.timeToLive)
         let form = JoinForm(
             input: union.schema, right: fields, type: body.type, keys: leftKeys)
@@ -78,13 +81,53 @@ extension StepPlanner {
         // Every row tells its side by the last column.
         always.insert(count)
         always.formUnion(leftTableKey)
+        var use = ColumnUse.passing(form.outputSchema.count, always: always)
+        var schema = form.outputSchema
+        if case .window = kind {
+            schema = WindowJoin.outputSchema(form)
+            use.outputs += schema.fields[use.outputs.count...].map { _ in [] }
+        }
         var draft = Draft(
-            operation: .join(shape), schema: form.outputSchema,
-            use: ColumnUse.passing(form.outputSchema.count, always: always),
+            operation: .join(shape), schema: schema, use: use,
             poisoned: left.poisoned, isStateless: false, needsOrder: true,
             partitioning: leftKeys.map { left.schema.fields[$0].name })
         draft.canFail = compiled?.canFail ?? false
         return add(draft, step, position: position, rows: union, keys: leftKeys)
+    }
+
+    /// Whether the kind of join can give what the type asks for; tells if not.
+    private func checkType(_ body: JoinBody, _ step: StepSpec) -> Bool {
+        guard body.type.showsUnmatchedRight else { return true }
+        switch body.kind {
+        case .tables, .window: return true
+        case .asOf, .within:
+            diagnostics.report(
+                .conflictingKeys,
+                "right rows without partner do not come out of a join as_of or within a time",
+                at: step.verb.position,
+                fix: "write type: inner or left, or join with tables or window")
+            return false
+        }
+    }
+
+    /// Whether right rows are there to stay; tells if not.
+    private func rightStays(_ body: JoinBody, _ right: PlannedRows, _ what: String) -> Bool {
+        if right.changelog == nil { return true }
+        diagnostics.report(
+            .changelog, "a join \(what) cannot take back right rows that changes delete",
+            at: body.with.position,
+            fix: "join with them as_of or tables, or read the stream without changelog")
+        return false
+    }
+
+    /// Tells of a side whose changes cannot be followed without a key.
+    private func keyless(
+        _ side: String, _ key: String, at position: Position
+    ) -> PlannedRows {
+        diagnostics.report(
+            .changelog, "\(side) has changes that do not say which row they replace", at: position,
+            fix: "name the columns that tell its rows apart: tables: {\(key): …}")
+        return .broken
     }
 
     /// Whether the columns that are compared have the same types; tells of those that have not.
@@ -148,7 +191,8 @@ extension StepPlanner {
             "\(place).\(body.with.value)", line,
             .right(
                 left: left.schema, alias: alias, leftKeys: leftKeys, rightKeys: rightKeys,
-                kept: kept, tableKey: tableKey), right, schema, rightUse)
+                kept: kept, tableKey: tableKey,
+                keepsIncomplete: body.type.showsUnmatchedRight), right, schema, rightUse)
         var names: [String: String] = [:]
         for (mine, theirs) in zip(leftKeys, rightKeys) {
             names[right.schema.fields[theirs].name] = left.schema.fields[mine].name

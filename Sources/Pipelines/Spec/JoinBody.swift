@@ -7,10 +7,12 @@ struct JoinBody: Sendable {
     enum Kind: Sendable {
         /// The right rows are the changes of a table, kept by these columns; none: by those of the join.
         case asOf(key: [Located<String>])
-        /// Both sides are tables, kept by these columns; the result is one too.
+        /// Both sides are tables, kept by these columns or, without any, as bags; the result is one too.
         case tables(key: [Located<String>], withKey: [Located<String>])
         /// The right row happens so much before the left one at most, or so much after it.
         case within(before: Duration, after: Duration)
+        /// Both rows lie in the same window.
+        case window(size: Duration, every: Duration)
     }
 
     let with: Located<String>
@@ -27,6 +29,13 @@ struct JoinBody: Sendable {
 extension JoinBody {
     /// Whether the left side may be changed and deleted later.
     var takesChanges: Bool { if case .tables = kind { true } else { false } }
+
+    /// What comes out where the sides are together `sides`: rows that stay of two streams, else changes.
+    func changelog(of sides: Changelog?) -> Changelog? {
+        guard case .tables(let key, let withKey) = kind else { return nil }
+        let onlyGrows = sides == nil && key.isEmpty && withKey.isEmpty
+        return onlyGrows && (type == .inner || type == .semi) ? nil : .full
+    }
 }
 
 extension PipelineSpec {
@@ -62,6 +71,12 @@ extension PipelineReader {
             kind = .tables(
                 key: (tables["key"]?.oneOrMore ?? []).compactMap(\.located),
                 withKey: (tables["with_key"]?.oneOrMore ?? []).compactMap(\.located))
+        } else if let window = node["window"] {
+            let name = window["hop"] == nil ? "tumble" : "hop"
+            guard let size = positive(window[name], name) else { return nil }
+            let every = window["every"].map { positive($0, "every") } ?? size
+            guard let every else { return nil }
+            kind = .window(size: size, every: every)
         } else {
             kind = .asOf(key: (node["as_of"]?["key"]?.oneOrMore ?? []).compactMap(\.located))
         }

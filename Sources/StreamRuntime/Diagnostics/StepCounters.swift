@@ -8,7 +8,7 @@ public final class StepCounters: @unchecked Sendable {
     /// One figure.
     public enum Figure: Int, CaseIterable, Sendable {
         case rowsIn, rowsOut, batchesIn, late, rejected, duplicates, stale, stateKeys, stateBytes
-        case watermarkMicros, busyNanos, blockedNanos, offsetsSkipped, skipped, passedOver
+        case watermarkMicros, busyNanos, blockedNanos, offsetsSkipped, skipped, passedOver, forgotten
     }
 
     private let cells: UnsafeMutablePointer<UInt64>

@@ -19,10 +19,11 @@ extension OperatorHarness {
     /// Sends `count` random rows in batches, with watermarks between them, and ends the input.
     ///
     /// - Shape: event times wander forward by about `step` a row and jump back by up to `jump`; two
-    ///   partitions. `fill` appends a row's values to the columns.
+    ///   partitions. `fill` appends a row's values to the columns, then `change` says what the row is.
     /// - Returns: the rows in total order, as indices into the order they were sent, with their order.
     func sendRandom(
         _ count: Int, _ random: inout Seeded, step: Int64 = 1_000_000, jump: Int64 = 5_000_000,
+        change: ((Int, inout Seeded) -> RowChange)? = nil,
         fill: (Int, [Column], inout Seeded) -> Void
     ) throws -> [RandomRow] {
         var rows: [RandomRow] = []
@@ -33,6 +34,7 @@ extension OperatorHarness {
         while sent < count {
             let size = min(Int.random(in: 1...9, using: &random), count - sent)
             let batch = ColumnBatch(schema: schema, capacity: size)
+            if change != nil { batch.changes = RowChange.inserts(0) }
             for _ in 0..<size {
                 clock += Int64.random(in: 0...(2 * step), using: &random)
                 let isLate = Int.random(in: 0..<12, using: &random) == 0
@@ -42,12 +44,18 @@ extension OperatorHarness {
                 let watermark = latest[partition] == .min ? .min : latest[partition] - jump
                 latest[partition] = max(latest[partition], time)
                 fill(sent, batch.columns, &random)
+                if let change {
+                    batch.changes!.append(false)
+                    let row = batch.changes!.count - 1
+                    batch.changes!.bools[row] = change(sent, &random).rawValue
+                }
                 batch.order.append(
                     eventTime: time, watermark: watermark, origin: Int64(partition),
                     offset: offsets[partition])
                 rows.append(
                     RandomRow(
-                        index: sent, eventTime: time, time: max(time, watermark),
+                        index: sent, eventTime: time, watermark: watermark,
+                        time: max(time, watermark),
                         origin: Int64(partition), offset: offsets[partition]))
                 offsets[partition] += 1
                 sent += 1
@@ -70,6 +78,7 @@ extension OperatorHarness {
 struct RandomRow {
     let index: Int
     let eventTime: Int64
+    let watermark: Int64
     let time: Int64
     let origin: Int64
     let offset: Int64

@@ -69,7 +69,7 @@ import Testing
     @Test(arguments: [UInt64(1), 2, 3, 4, 5, 6, 7, 8])
     func `random logs join as a plain model says`(seed: UInt64) throws {
         var random = Seeded(seed)
-        let type = JoinType.allCases[Int(seed) % 4]
+        let type = [JoinType.inner, .left, .semi, .anti][Int(seed) % 4]
         let condition = seed > 4 ? "(n + r.id) % 3 = 0" : nil
         let (before, after): (Int64, Int64) = (8_000_000, 3_000_000)
         let harness = try OperatorHarness(

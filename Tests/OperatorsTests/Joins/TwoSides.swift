@@ -37,16 +37,19 @@ final class TwoSides: StreamRuntime.Operator {
             right, left: left, alias: "r", leftKeys: leftKeys,
             rightKeys: key.map { [right] in right.index(of: $0)! },
             kept: Array(right.fields.indices),
-            tableKey: tableKey.map { [right] in right.index(of: $0)! })
+            tableKey: tableKey.map { [right] in right.index(of: $0)! },
+            keepsIncomplete: type.showsUnmatchedRight)
+        let rightKeys = key.map { [right] in right.index(of: $0)! }
         let bare = JoinForm(
-            input: leftSide.outputSchema, right: right.fields, type: type, keys: leftKeys)
+            input: leftSide.outputSchema, right: right.fields, type: type, keys: leftKeys,
+            rightKeys: rightKeys)
         let compiled = try condition.map {
             try ExpressionCompiler(schema: bare.pairSchema).compile($0)
         }
         join = make(
             JoinForm(
                 input: leftSide.outputSchema, right: right.fields, type: type, keys: leftKeys,
-                condition: compiled, onError: .deadLetter(port: 1)))
+                rightKeys: rightKeys, condition: compiled, onError: .deadLetter(port: 1)))
     }
 
     func open(_ context: OperatorContext) throws(JobFailure) { try join.open(context) }

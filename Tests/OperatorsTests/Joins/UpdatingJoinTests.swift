@@ -9,7 +9,8 @@ import Testing
         ) {
             schema in
             try TwoSides(schema, tableKey: ["id"], type: type) { form in
-                UpdatingJoin(form: form, leftKey: [1], timeToLive: timeToLive)
+                UpdatingJoin(
+                    form: form, leftKey: [1], hasRightKey: true, timeToLive: timeToLive)
             }
         }
     }

@@ -101,6 +101,18 @@ import Testing
                   - join: {id: open, with: changes, as: product, on: sku, type: left, tables: {key: id, with_key: sku}}
                   - select: {id: id, name: product.name}
                 to: {topic: open, key: id}
+              met:
+                from: orders
+                steps:
+                  - join: {id: met, with: payments, as: p, on: {id: order_id}, tables: {}, where: p.paid > amount}
+                  - select: {id: id, paid: p.paid}
+                to: {topic: met}
+              windows:
+                from: orders
+                steps:
+                  - join: {id: windows, with: payments, as: p, on: {id: order_id}, type: full, window: {tumble: 20s}}
+                  - select: {id: id, sku: sku, paid: p.paid}
+                to: {topic: windows}
               unknown:
                 from: orders
                 steps:
@@ -141,6 +153,17 @@ import Testing
                 #"{"id":"o1","name":null}"#, #"{"id":"o1","name":"pear"}"#,
                 #"{"id":"o3","name":"pear"}"#, #"{"id":"o1","name":null}"#,
                 #"{"id":"o3","name":null}"#, #"{"id":"o4","name":null}"#,
+            ])
+        #expect(
+            found["met"] == [
+                #"{"id":"o1","paid":4.25}"#, #"{"id":"o2","paid":9.00}"#,
+                #"{"id":"o3","paid":4.00}"#,
+            ])
+        #expect(
+            found["windows"]?.sorted() == [
+                #"{"id":"o1","sku":"p1","paid":1.00}"#, #"{"id":"o1","sku":"p1","paid":4.25}"#,
+                #"{"id":"o2","sku":"p2","paid":9.00}"#, #"{"id":"o3","sku":"p1","paid":null}"#,
+                #"{"id":"o3","sku":null,"paid":4.00}"#, #"{"id":"o4","sku":"p1","paid":null}"#,
             ])
         #expect(found["unknown"] == [#"{"id":"o1"}"#, #"{"id":"o2"}"#])
     }
@@ -186,8 +209,16 @@ import Testing
             "error[E206]: the key of prices names \"zones\""
         ),
         (
-            "{id: j, with: prices, on: {sku: product}, type: semi, tables: {key: id, with_key: zone}}",
-            "error[E119]: a join of two tables is inner or left"
+            "{id: j, with: prices, on: {sku: product}, type: full, as_of: {}}",
+            "error[E119]: right rows without partner do not come out of a join as_of or within a time"
+        ),
+        (
+            "{id: j, with: prices, on: {sku: product}, window: {hop: 5s, every: 10s}}",
+            "windows of 5s every 10s leave rows out"
+        ),
+        (
+            "{id: j, with: changes, on: sku, window: {tumble: 10s}}",
+            "a join in a window cannot take back right rows"
         ),
         ("{id: j, with: j, on: sku, as_of: {}}", "error[E204]: \"j\" reads from itself"),
         ("{id: j, with: prices, on: {sku: product}}", "error[E107]"),
