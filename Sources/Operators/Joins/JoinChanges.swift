@@ -113,14 +113,8 @@ final class JoinChanges {
         var change = change
         let mine = change.isRight ? right : left
         let theirs = change.isRight ? left : right
-        if change.hasNull, !mine.isKeyed {
-            if change.isRemoval {
-                change.old = JoinMap.Row(time: change.time, bytes: change.bytes)
-            }
-        } else {
-            change.old = try mine.old(
-                change.bytes, isRemoval: change.isRemoval, after: change.limit, in: change.entry)
-        }
+        change.old = try mine.old(
+            change.bytes, isRemoval: change.isRemoval, after: change.limit, in: change.entry)
         if change.isRemoval, change.old == nil {
             // A row whose time is over goes without a word.
             if mine.isKeyed {
@@ -262,7 +256,8 @@ final class JoinChanges {
     private func keep(
         _ change: JoinChange, _ mine: JoinTable, _ partners: Int
     ) throws(JobFailure) {
-        if change.hasNull, !mine.isKeyed { return }
+        // A row that is never a partner is kept only for its own coming and going.
+        if change.hasNull, !mine.isKeyed, !mine.keepsNotes { return }
         if change.isRemoval {
             try mine.remove(change.bytes, after: change.limit, from: change.entry)
         } else {
