@@ -239,7 +239,7 @@ import Testing
         let begin = try #require(text.range(of: "\n## Joins\n")).upperBound
         let end = try #require(text.range(of: "\n## ", range: begin..<text.endIndex)).lowerBound
         let examples = text[begin..<end].split(separator: "```yaml\n").dropFirst()
-        #expect(examples.count == 4)
+        #expect(examples.count == 6)
         for example in examples {
             let steps = example.split(separator: "```")[0].split(separator: "\n")
             let file =
