@@ -2,6 +2,9 @@ import StreamRuntime
 
 /// Looks for a match that begins with a certain row: of all ways the pattern can be met the one that prefers
 /// the earlier alternative, and more rows (or fewer, where it says so).
+///
+/// A search that depends on rows to come is kept with the key's rows and goes on from there: every row is
+/// looked at once for each first row, however many come after it.
 final class MatchMachine {
     enum Outcome {
         /// The match ends before this row.
@@ -11,22 +14,33 @@ final class MatchMachine {
         case open
     }
 
-    private struct Branch {
-        let place: Int
-        let row: Int
-    }
-
     private let program: MatchProgram
+    private let instructions: [MatchPattern.Instruction]
     private let slots: [Int: Int]
-    private var branches: [Branch] = []
-    /// What the rows from the first one on are called.
-    private(set) var called: [UInt8] = []
-    private var seen: [Bool] = []
+    private let conditions: [MatchCondition?]
+    /// The measures that conditions read, each once.
+    private let tallied: [(measure: MatchMeasure, slot: Int?)]
+    /// The memory of the last search that ended.
+    private var spare = MatchSearch()
+    /// What the rows of the last match are called, from its first one on.
+    var called: [UInt8] { spare.called }
 
     init(_ program: MatchProgram) {
         self.program = program
-        slots = Dictionary(
+        instructions = program.pattern.instructions
+        let slots = Dictionary(
             uniqueKeysWithValues: program.kept.enumerated().map { ($0.element, $0.offset) })
+        self.slots = slots
+        var tallied: [MatchMeasure] = []
+        conditions = program.definitions.map { definition in
+            let places = definition.measures.map { measure in
+                if let there = tallied.firstIndex(of: measure) { return there }
+                tallied.append(measure)
+                return tallied.count - 1
+            }
+            return MatchCondition(definition, program.input, slots: slots, tallies: places)
+        }
+        self.tallied = tallied.map { ($0, $0.column.flatMap { slots[$0] }) }
     }
 
     /// The position of a measure's column among the kept ones.
@@ -34,87 +48,111 @@ final class MatchMachine {
 
     /// Tries row `start` as the first one; `isLast` when no more rows within the time will come.
     func attempt(_ rows: MatchRows, from start: Int, isLast: Bool) -> Outcome {
+        var search: MatchSearch
+        if let kept = rows.search, rows.searchedFrom == start {
+            search = kept
+        } else {
+            search = spare
+            spare = MatchSearch()
+            search.restart(measures: tallied.count)
+        }
+        rows.search = nil
+        let outcome = go(&search, rows, from: start, isLast: isLast)
+        if case .open = outcome {
+            rows.search = search
+            rows.searchedFrom = start
+        } else {
+            spare = search
+        }
+        return outcome
+    }
+
+    private func go(
+        _ search: inout MatchSearch, _ rows: MatchRows, from start: Int, isLast: Bool
+    ) -> Outcome {
         let limit = TimeMath.after(rows.times[start], program.within)
-        let count = rows.count
-        let width = count - start + 1
-        let instructions = program.pattern.instructions
+        let count = rows.count - start
         // A place that was tried at a row without success need not be tried there again, unless what a row
         // may be called depends on how the rows before it were.
         let remembers = !program.looksBack
         if remembers {
-            seen.removeAll(keepingCapacity: true)
-            seen.append(contentsOf: repeatElement(false, count: instructions.count * width))
+            let missing = instructions.count * (count + 1) - search.seen.count
+            search.seen.append(contentsOf: repeatElement(false, count: max(missing, 0)))
         }
-        if called.count < width { called = [UInt8](repeating: 0, count: width * 2) }
-        branches.removeAll(keepingCapacity: true)
-        var place = 0
-        var row = start
-        var steps = 0
-        search: while true {
-            steps += 1
-            var fails = !remembers && steps > 1_000_000
+        while true {
+            search.steps += 1
+            var fails = !remembers && search.steps > 1_000_000
             if remembers {
-                let mark = place * width + row - start
-                fails = seen[mark]
-                seen[mark] = true
+                let mark = search.row * instructions.count + search.place
+                fails = search.seen[mark]
+                search.seen[mark] = true
             }
             if !fails {
-                switch instructions[place] {
-                case .done: return .match(end: row)
+                switch instructions[search.place] {
+                case .done: return .match(end: start + search.row)
                 case .jump(let target):
-                    place = target
-                    continue search
+                    search.place = target
+                    continue
                 case .either(let first, let other):
-                    branches.append(Branch(place: other, row: row))
-                    place = first
-                    continue search
+                    search.branches.append(
+                        MatchSearch.Branch(place: Int32(other), row: Int32(search.row)))
+                    search.place = first
+                    continue
                 case .row(let name):
-                    if row == count {
-                        if !isLast { return .open }
-                    } else if rows.times[row] <= limit,
-                        rows.names[row] & (1 << UInt64(name)) != 0,
-                        holds(name, rows, start, row)
-                    {
-                        called[row - start] = UInt8(truncatingIfNeeded: name)
-                        row += 1
-                        place += 1
-                        continue search
+                    if search.row == count {
+                        if !isLast {
+                            // It is asked again when there is a row.
+                            if remembers {
+                                search.seen[search.row * instructions.count + search.place] = false
+                            }
+                            search.steps -= 1
+                            return .open
+                        }
+                    } else if may(name, search, rows, start, limit) {
+                        take(name, &search, rows, start)
+                        continue
                     }
                 }
             }
-            guard let branch = branches.popLast() else { return .none }
-            place = branch.place
-            row = branch.row
+            guard let branch = search.branches.popLast() else { return .none }
+            search.place = Int(branch.place)
+            search.row = Int(branch.row)
         }
     }
 
-    /// Whether a row may be called `name` after the rows from `start` on.
-    private func holds(_ name: Int, _ rows: MatchRows, _ start: Int, _ row: Int) -> Bool {
-        let definition = program.definitions[name]
-        guard let condition = definition.condition else { return true }
-        let unread = Column(.bool, capacity: 1)
-        unread.setCount(1)
-        var picked = Int32(row)
-        var fields = program.input.fields
-        var columns: [Column] = []
-        for column in 0..<program.input.count {
-            if condition.columns.contains(column), let slot = slots[column] {
-                columns.append(rows.batch.columns[slot].gathered(&picked, count: 1))
+    /// Whether the row at hand may be called `name`.
+    private func may(
+        _ name: Int, _ search: MatchSearch, _ rows: MatchRows, _ start: Int, _ limit: Int64
+    ) -> Bool {
+        let place = start + search.row
+        guard rows.times[place] <= limit, rows.names[place] & (1 << UInt64(name)) != 0 else {
+            return false
+        }
+        guard let condition = conditions[name] else { return true }
+        return condition.holds(
+            rows, start, search.row, search.tallies, search.row * tallied.count)
+    }
+
+    /// Calls the row at hand `name` and goes on to the next one.
+    private func take(
+        _ name: Int, _ search: inout MatchSearch, _ rows: MatchRows, _ start: Int
+    ) {
+        search.call(name)
+        let width = tallied.count
+        for index in 0..<width {
+            var tally = search.tallies[search.row * width + index]
+            let (measure, slot) = tallied[index]
+            if measure.name == nil || measure.name == name {
+                tally.add(measure, slot.map { rows.batch.columns[$0] }, start, search.row)
+            }
+            let next = (search.row + 1) * width + index
+            if next < search.tallies.count {
+                search.tallies[next] = tally
             } else {
-                columns.append(unread)
+                search.tallies.append(tally)
             }
         }
-        for (index, measure) in definition.measures.enumerated() {
-            let column = Column(measure.type, capacity: 1)
-            measure.append(to: column, rows, start, row, called, column: slot(measure))
-            columns.append(column)
-            fields.append(Field("$\(index)", measure.type))
-        }
-        let batch = ColumnBatch(
-            schema: Schema(fields), columns: columns,
-            order: rows.batch.order.gathered(&picked, count: 1), count: 1)
-        var errors = RejectedRows()
-        let truth = condition.evaluate(batch, errors: &errors)
-        return errors.rejects.isEmpty && truth.isValid(0) && truth.bools[0] != 0
+        search.row += 1
+        search.place += 1
     }
 }

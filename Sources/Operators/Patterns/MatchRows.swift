@@ -13,9 +13,12 @@ final class MatchRows {
     /// The time for which the key is in the queue; the end of time when it is not.
     var queued = Int64.max
     var isTouched = false
+    /// The search that waits for more rows, and the first row of what it looks for.
+    var search: MatchSearch?
+    var searchedFrom = 0
 
     init(schema: Schema, key: [UInt8], hash: Int64) {
-        batch = ColumnBatch(schema: schema, capacity: 8)
+        batch = ColumnBatch(schema: schema, capacity: 1)
         self.key = key
         self.hash = hash
     }
@@ -47,6 +50,7 @@ final class MatchRows {
     func compact() {
         guard head > 0, head == count || (head >= 64 && head * 2 > count) else { return }
         batch = current()
+        searchedFrom -= head
         times.removeFirst(head)
         names.removeFirst(head)
         head = 0
@@ -68,58 +72,11 @@ extension MatchMeasure {
         to target: Column, _ rows: MatchRows, _ start: Int, _ end: Int, _ called: [UInt8],
         column slot: Int?
     ) {
-        func isMine(_ row: Int) -> Bool {
-            guard let name else { return true }
-            return Int(called[row - start]) == name
+        let values = slot.map { rows.batch.columns[$0] }
+        var tally = MatchTally()
+        for row in start..<end where name == nil || Int(called[row - start]) == name {
+            tally.add(self, values, start, row - start)
         }
-        guard let slot else {
-            return target.append(Int64((start..<end).count(where: isMine)))
-        }
-        let values = rows.batch.columns[slot]
-        switch function {
-        case .first:
-            guard let row = (start..<end).first(where: isMine) else { return target.appendNull() }
-            target.append(from: values, row: row)
-        case .last:
-            guard let row = (start..<end).last(where: isMine) else { return target.appendNull() }
-            target.append(from: values, row: row)
-        case .count:
-            target.append(Int64((start..<end).count { isMine($0) && values.isValid($0) }))
-        case .min, .max:
-            var best: Int?
-            for row in start..<end where isMine(row) && values.isValid(row) {
-                guard let there = best else {
-                    best = row
-                    continue
-                }
-                let order = RowComparison.compare(values, row, values, there)
-                if function == .min ? order < 0 : order > 0 { best = row }
-            }
-            guard let best else { return target.appendNull() }
-            target.append(from: values, row: best)
-        case .sum, .avg:
-            var whole: Int128 = 0
-            var real = 0.0
-            var count = 0
-            for row in start..<end where isMine(row) && values.isValid(row) {
-                count += 1
-                switch values.type {
-                case .float64: real += values.float64s[row]
-                case .decimal: whole &+= values.decimals[row]
-                default: whole &+= Int128(values.int64s[row])
-                }
-            }
-            if count == 0 { return target.appendNull() }
-            if function == .sum {
-                if values.type == .float64 { target.append(real) } else { target.append(whole) }
-                return
-            }
-            var total = real
-            if values.type != .float64 { total = Double(whole) }
-            if case .decimal(_, let scale) = values.type {
-                for _ in 0..<scale { total /= 10 }
-            }
-            target.append(total / Double(count))
-        }
+        tally.append(to: target, self, values, start)
     }
 }

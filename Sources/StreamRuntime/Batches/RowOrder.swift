@@ -55,6 +55,12 @@ public struct RowOrder {
         offsets.append(offset)
     }
 
+    /// Forgets every row and keeps the memory.
+    public mutating func removeAll() {
+        for column in [eventTimes, watermarks, origins, offsets] { column.removeAll() }
+        elements = nil
+    }
+
     /// Appends the place of row `row` of `other`.
     public mutating func append(from other: RowOrder, row: Int) {
         if let element = other.elements?.int64s[row] {

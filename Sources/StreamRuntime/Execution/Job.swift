@@ -195,7 +195,9 @@ public final class Job: @unchecked Sendable {
                 continue
             }
             do throws(JobFailure) { try storage.writeAhead() } catch { control.fail(error) }
-            control.wait(nanos: Int(min(tracker.wait(now: clock.nanos) ?? 50_000_000, 50_000_000)))
+            // After the last checkpoint no other one falls due: sinks wake this thread when they have committed.
+            let next = last == nil ? tracker.wait(now: clock.nanos) : nil
+            control.wait(nanos: Int(min(next ?? 50_000_000, 50_000_000)))
         }
         finish(outcome!)
     }
