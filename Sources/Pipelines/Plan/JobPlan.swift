@@ -390,6 +390,10 @@ struct PlannedSink: Equatable, Sendable {
         case topic(connection: String, topic: String, keys: [Int], partitions: Int?)
         /// A directory of files, as resolved against the file's directory; `format` is json or csv.
         case files(path: String, format: PlannedFormat.Kind)
+        /// One file with what a table has at the end; `keys` are columns of the key, empty for none.
+        case table(path: String, format: PlannedFormat.Kind, keys: [Int])
+        /// Rows are counted; with `checksum` their hashes summed up, by key when there are `keys`.
+        case blackhole(checksum: Bool, keys: [Int])
         /// The online store; an index into `JobPlan.featureViews`.
         case features(view: Int)
         /// An HTTP service.
@@ -407,7 +411,7 @@ struct PlannedSink: Equatable, Sendable {
     let id: String
     var target: Target
     var delivery: Delivery
-    let inputs: [PlannedEdge]
+    var inputs: [PlannedEdge]
     let schema: Schema
     /// For rows the target refuses.
     let onError: FailurePolicy
@@ -415,6 +419,22 @@ struct PlannedSink: Equatable, Sendable {
     var format = PlannedFormat.Kind.json
     /// What Protobuf records are like.
     var message: PlannedFormat?
+    /// How changes are written; nil for rows as they are.
+    var changes: ChangeForm?
+    /// Whether the row before an update comes, too.
+    var isWholeChangelog = false
+    /// The directories of files; nil for one.
+    var partitions: PlannedPartitions?
+}
+
+/// How files are spread over directories, and when they are complete.
+struct PlannedPartitions: Equatable, Sendable {
+    /// As written, for plans and messages.
+    let text: String
+    let partitioning: FilePartitioning
+    let rolling: FileRolling?
+    /// Columns that are in the path and not in the files.
+    let leftOut: [Int]
 }
 
 /// A pipeline's name and where its rows come out.

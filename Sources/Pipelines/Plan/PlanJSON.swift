@@ -175,7 +175,7 @@ extension JobPlan {
         let format: [(String, JSONText)] =
             sink.format == .json ? [] : [("format", .string(sink.format.rawValue))]
         return .object(
-            format + [
+            format + extras(of: sink) + [
                 ("id", .string(sink.id)), ("delivery", .string(sink.delivery.rawValue)),
                 ("key", .strings(keyNames(of: sink))),
                 ("on_error", .string(text(of: sink.onError))),
@@ -184,8 +184,21 @@ extension JobPlan {
             ])
     }
 
+    /// What only some outputs have.
+    private func extras(of sink: PlannedSink) -> [(String, JSONText)] {
+        var extras: [(String, JSONText)] = []
+        if let changes = sink.changes { extras.append(("changes", .string(changes.rawValue))) }
+        if let partitions = sink.partitions { extras.append(("files", .string(partitions.text))) }
+        if case .blackhole(let isSummed, _) = sink.target {
+            extras.append(("checksum", .boolean(isSummed)))
+        }
+        return extras
+    }
+
     func keyNames(of sink: PlannedSink) -> [String] {
         switch sink.target {
+        case .table(_, _, let keys), .blackhole(_, let keys):
+            keys.map { sink.schema.fields[$0].name }
         case .topic(_, _, let keys, _): keys.map { sink.schema.fields[$0].name }
         case .files: []
         case .call(let call): call.settings.tenant.map { [$0] } ?? []

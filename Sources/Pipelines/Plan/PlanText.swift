@@ -1,3 +1,4 @@
+import Connectors
 import StreamRuntime
 
 extension JobPlan {
@@ -20,7 +21,8 @@ extension JobPlan {
         for sink in sinks {
             let keys = keyNames(of: sink)
             let key = keys.isEmpty ? "" : ", key \(keys.joined(separator: ", "))"
-            lines.append("  \(sink.id): \(sink.delivery.rawValue)\(key)")
+            let changes = sink.changes.map { ", changes as \($0.rawValue)" } ?? ""
+            lines.append("  \(sink.id): \(sink.delivery.rawValue)\(key)\(changes)")
             lines.append("      from \(sink.inputs.map(nodeName).joined(separator: ", "))")
         }
         if hasFeatures { lines += ["", "features"] }

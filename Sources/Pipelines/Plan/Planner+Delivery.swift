@@ -39,8 +39,8 @@ extension Planner {
 extension PlannedSink {
     /// The same sink with another delivery.
     fileprivate func delivering(_ delivery: Delivery) -> PlannedSink {
-        PlannedSink(
-            ordinal: ordinal, id: id, target: target, delivery: delivery, inputs: inputs,
-            schema: schema, onError: onError, format: format, message: message)
+        var sink = self
+        sink.delivery = delivery
+        return sink
     }
 }

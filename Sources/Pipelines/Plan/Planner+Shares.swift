@@ -42,10 +42,14 @@ extension Planner {
         }
         for target in spec.pipelines.flatMap(\.allTargets) {
             switch target.place {
-            case .files(let path, _):
+            case .files(let path, _), .table(let path, _):
                 diagnostics.report(
                     .notShared, "the job has shares, and files are written by one process",
                     at: path.position, notes: [reason], fix: "write to a topic, or remove shares")
+            case .blackhole(let kind):
+                diagnostics.report(
+                    .notShared, "the job has shares, and rows are counted by one process",
+                    at: kind.position, notes: [reason], fix: "write to a topic, or remove shares")
             case .call: break
             case .topic(let topic):
                 let isWritten = sinks.contains {

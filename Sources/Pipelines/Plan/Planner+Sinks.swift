@@ -1,3 +1,4 @@
+import Connectors
 import StreamRuntime
 
 extension Planner {
@@ -16,6 +17,7 @@ extension Planner {
         let id: String
         let place: PlannedSink.Target
         let position: Position
+        var partitions: PlannedPartitions?
         switch target.place {
         case .topic(let topic):
             position = topic.position
@@ -37,17 +39,25 @@ extension Planner {
                 partitions: target.partitions)
         case .files(let path, let format):
             position = path.position
-            guard let resolved = filesPath(path, connection: target.connection) else { return }
+            guard let planned = filesPlace(path, target, rows: rows) else { return }
+            partitions = planned.partitions
             id = "files:\(path.value)"
-            place = .files(path: resolved, format: format)
+            place = .files(path: planned.root, format: format)
+        case .table(let path, let format):
+            position = path.position
+            guard let resolved = filesPath(path, connection: target.connection) else { return }
+            id = "table:\(path.value)"
+            place = .table(path: resolved, format: format, keys: keys)
+        case .blackhole(let isSummed):
+            position = isSummed.position
+            id = "blackhole:\(owner)"
+            place = .blackhole(checksum: isSummed.value, keys: keys)
         case .call: preconditionFailure("a call is planned by itself")
         }
         if rows.isBroken || !rows.poisoned.isEmpty { return }
-        if case .topic = target.place, keys.isEmpty, rows.changelog != nil, !isAside {
-            diagnostics.report(
-                .changelog, "deleted rows of \"\(owner)\" cannot be told of without a key",
-                at: position, fix: "add the table's key: key: [COLUMN, …]")
-        }
+        let changes =
+            isAside
+            ? nil : changeForm(target, rows: rows, hasKey: !keys.isEmpty, of: owner, at: position)
         let onError: FailurePolicy = if case .drop? = target.onError { .drop } else { .fail }
         let edges = rows.edges(.gather)
         let message = target.message.map {
@@ -65,17 +75,20 @@ extension Planner {
                     + "or leave framing out")
         }
         guard let index = sinks.firstIndex(where: { $0.id == id }) else {
+            checkApart(place, isSpread: partitions != nil, at: position)
             sinks.append(
                 PlannedSink(
                     ordinal: sinks.count, id: id, target: place,
                     delivery: target.delivery?.value ?? .exactlyOnce, inputs: edges,
                     schema: rows.schema, onError: onError,
-                    format: target.format?.value ?? .json, message: message))
+                    format: target.format?.value ?? .json, message: message, changes: changes,
+                    isWholeChangelog: rows.changelog == .full, partitions: partitions))
             return
         }
         let there = sinks[index]
         guard there.schema == rows.schema, there.target == place,
-            there.format == target.format?.value ?? .json, there.message == message
+            there.format == target.format?.value ?? .json, there.message == message,
+            there.changes == changes, there.partitions == partitions
         else {
             diagnostics.report(
                 .conflictingTopic, "two outputs write different rows to \(id)", at: position,
@@ -92,10 +105,8 @@ extension Planner {
                 fix: "declare the same at both")
             return
         }
-        sinks[index] = PlannedSink(
-            ordinal: there.ordinal, id: id, target: place, delivery: there.delivery,
-            inputs: there.inputs + edges, schema: there.schema, onError: there.onError,
-            format: there.format, message: there.message)
+        sinks[index].inputs += edges
+        if rows.changelog != .full { sinks[index].isWholeChangelog = false }
     }
 
     private func checkFormat(of target: TargetSpec) {
@@ -105,11 +116,11 @@ extension Planner {
             diagnostics.report(
                 .wrongFormat, "a topic's records are not written as csv", at: format.position,
                 fix: "write json or avro")
-        case (.files, .protobuf):
+        case (.files, .protobuf), (.table, .protobuf):
             diagnostics.report(
                 .wrongFormat, "files are not written as protobuf", at: format.position,
                 fix: "write json or csv")
-        case (.files, .avro):
+        case (.files, .avro), (.table, .avro):
             diagnostics.report(
                 .wrongFormat, "files are not written as avro", at: format.position,
                 fix: "write json or csv")

@@ -18,7 +18,8 @@ enum Projection {
                 let name = planner.spec.featureViews[index].name.value
                 let view = views.first { $0.name == name }
                 want(Set((view?.keyColumns ?? []) + (view?.featureColumns ?? [])), of: sink.inputs)
-            case .topic, .files, .call: want(Set(0..<sink.schema.count), of: sink.inputs)
+            case .topic, .files, .table, .blackhole, .call:
+                want(Set(0..<sink.schema.count), of: sink.inputs)
             }
         }
         for step in planner.steps.reversed() {

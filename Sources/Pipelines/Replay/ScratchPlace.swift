@@ -67,8 +67,12 @@ extension JobPlan {
                     connection: ScratchPlace.calls, topic: name,
                     keys: call.settings.tenant.flatMap { sinks[index].schema.index(of: $0) }
                         .map { [$0] } ?? [], partitions: 1)
+            case (.table(_, _, let keys), .files(let directory, let format)):
+                plan.sinks[index].target = .table(
+                    path: directory + "/table", format: format, keys: keys)
             case (_, .files(let directory, let format)):
                 plan.sinks[index].target = .files(path: directory, format: format)
+                plan.sinks[index].partitions = nil
             default: preconditionFailure("a topic stays a topic")
             }
             plan.sinks[index].delivery = .exactlyOnce
@@ -84,14 +88,14 @@ extension JobPlan {
         }
         return sinks.enumerated().compactMap { index, sink in
             switch sink.target {
-            case .features: return nil
+            case .features, .blackhole: return nil
             case .call(let call):
                 let name = call.scratchTopic
                 return (index, ScratchOutput(id: sink.id, name: name, kind: .topic(name)))
             case .topic(let connection, let topic, _, _):
                 let name = names[topic] == 1 ? topic : "\(connection).\(topic)"
                 return (index, ScratchOutput(id: sink.id, name: name, kind: .topic(name)))
-            case .files(_, let format):
+            case .files(_, let format), .table(_, let format, _):
                 let plain = sink.id.map {
                     $0.isASCII && ($0.isLetter || $0.isNumber) || $0 == "." ? $0 : "-"
                 }

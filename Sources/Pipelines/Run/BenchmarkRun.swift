@@ -8,6 +8,8 @@ public enum BenchmarkRun {
         public let rows: Int64
         /// Rows the sinks took.
         public let rowsOut: Int64
+        /// What outputs say that only count.
+        public let counts: [OutputCount]
         /// How long the run took, from the start of the workers to their end.
         public let seconds: Double
         /// Checkpoints that became whole.
@@ -54,6 +56,7 @@ public enum BenchmarkRun {
         return Report(
             rows: summary.rows,
             rowsOut: plan.sinks.reduce(0) { $0 + (summary.figures[$1.id]?[.rowsIn] ?? 0) },
+            counts: OutputCount.all(of: plan, summary.figures),
             seconds: Double(summary.nanos) / 1e9, checkpoints: summary.checkpoints.count,
             longestPauseMillis: Double(summary.checkpoints.longestPauseNanos) / 1e6,
             checkpointMillis: Double(summary.checkpoints.lastNanos) / 1e6,

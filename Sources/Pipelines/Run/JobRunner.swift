@@ -32,8 +32,19 @@ public final class JobRunner {
             Summary(
                 outcome: later.outcome, rows: rows + later.rows, nanos: nanos + later.nanos,
                 checkpoints: checkpoints.followed(by: later.checkpoints),
-                figures: figures.merging(later.figures) { $0.merging($1) { $0 + $1 } },
+                figures: figures.merging(later.figures) { Summary.sum($0, $1) },
                 lags: later.lags)
+        }
+
+        /// The figures of two lives: counts add up, what a table has is what it had last.
+        private static func sum(
+            _ before: [StepCounters.Figure: Int64], _ later: [StepCounters.Figure: Int64]
+        ) -> [StepCounters.Figure: Int64] {
+            var sum = later
+            for (figure, value) in before where figure != .tableRows && figure != .checksum {
+                sum[figure, default: 0] += value
+            }
+            return sum
         }
     }
 

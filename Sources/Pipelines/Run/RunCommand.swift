@@ -19,6 +19,9 @@ public enum RunCommand {
         do throws(JobFailure) {
             let summary = try runner.run { StopSignal.isRaised }
             if case .failed(let failure) = summary.outcome { return report(failure, options) }
+            for count in OutputCount.all(of: plan, summary.figures) {
+                Terminal.print((options.json ? count.json : count.text) + "\n")
+            }
             if options.json, options.untilEnd {
                 Terminal.print(RunFigures(plan: plan, summary: summary).json + "\n")
             }

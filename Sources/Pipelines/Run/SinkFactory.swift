@@ -34,7 +34,7 @@ struct SinkFactory {
 
     /// What makes records of the sink's rows; a schema is registered first, where there is a registry.
     private func encoder(
-        _ sink: PlannedSink, topic: String, registry: PlannedRegistry?
+        _ sink: PlannedSink, schema: Schema, topic: String, registry: PlannedRegistry?
     ) throws(JobFailure) -> any RecordEncoder {
         if let message = sink.message, let descriptor = message.protobuf {
             let name = message.option("message") ?? ""
@@ -48,17 +48,17 @@ struct SinkFactory {
             }
             do throws(ProtobufMismatch) {
                 return try ProtobufRecordEncoder(
-                    schema: sink.schema, message: name, of: descriptor, frame: frame)
+                    schema: schema, message: name, of: descriptor, frame: frame)
             } catch {
                 throw JobFailure(
                     .sink, "\(error.field): \(error.reason)", at: "topic \(topic)",
                     remedy: "run millrace validate on the pipelines file")
             }
         }
-        guard sink.format == .avro else { return JSONRecordEncoder(schema: sink.schema) }
+        guard sink.format == .avro else { return JSONRecordEncoder(schema: schema) }
         guard let registry else { return AvroRecordEncoder(schemaId: nil) }
         let id = try SchemaRegistry(registry.settings).register(
-            AvroSchemaText.make(sink.schema, name: topic), subject: "\(topic)-value")
+            AvroSchemaText.make(schema, name: topic), subject: "\(topic)-value")
         return AvroRecordEncoder(schemaId: id)
     }
 
@@ -79,34 +79,117 @@ struct SinkFactory {
                     store: online!, view: view.name, schema: sink.schema, columns: columns,
                     versions: try logs?.sink(view.name, domain: domain),
                     meter: online!.catalog.view(view.name).flatMap { meters?.meter(of: $0) }))
-        case .files(let path, let format):
-            return format == .csv
-                ? FileSink(csv: path, schema: sink.schema)
-                : FileSink(jsonLines: path, schema: sink.schema)
+        case .files(let path, let format): return files(sink, root: path, format: format)
+        case .table(let path, let format, let keys):
+            let csv = format == .csv ? CSVRecordEncoder(schema: sink.schema) : nil
+            return TableSink(
+                path: path, log: log(of: sink), keys: keys, header: csv?.header,
+                encoder: csv ?? JSONRecordEncoder(schema: sink.schema))
+        case .blackhole(let isSummed, let keys):
+            return BlackholeSink(
+                place: sink.id, encoder: isSummed ? ChecksumEncoder(schema: sink.schema) : nil,
+                // With the rows before updates sums need no memory of them.
+                keys: sink.isWholeChangelog ? [] : keys, log: log(of: sink))
         case .call(let call): return try open(call, schema: sink.schema)
         case .topic(let name, let topic, let keys, let partitions):
-            let connection = plan.connection(name)!
-            let encoder = try encoder(sink, topic: topic, registry: connection.registry)
-            switch connection.kind {
-            case .embedded(let root):
-                let log = EmbeddedLog(root: root)
-                try log.ensureTopic(topic, TopicSettings(partitions: partitions ?? 1))
-                return TopicSink(
-                    try log.writer(topic), encoder: encoder, schema: sink.schema, key: keys,
-                    policy: sink.onError)
-            case .kafka where sink.delivery == .exactlyOnce:
-                return try KafkaTransactionSink(
-                    domain!, topic: topic, encoder: encoder, schema: sink.schema, key: keys,
-                    policy: sink.onError)
-            case .kafka(let bootstrap, let properties):
-                return try KafkaSink(
-                    KafkaConnection(
-                        bootstrap: bootstrap, planned: properties, outage: connection.outageLimit),
-                    topic: topic,
-                    encoder: encoder, schema: sink.schema, key: keys, policy: sink.onError)
-            case .files, .http:
-                preconditionFailure("the planner refuses topics on such a connection")
+            return try changing(sink, columns: keys, keys: keys) {
+                shape throws(JobFailure) -> any Sink in
+                try self.topic(
+                    sink, shape, connection: name, topic: topic, partitions: partitions)
             }
+        }
+    }
+
+    /// Where an output keeps what it has in memory.
+    private func log(of sink: PlannedSink) -> String {
+        let plain = sink.id.map {
+            $0.isASCII && ($0.isLetter || $0.isNumber) || $0 == "." ? $0 : "-"
+        }
+        return plan.settings.stateDirectory + "/outputs/\(sink.ordinal)-\(String(plain)).log"
+    }
+
+    /// What `open` makes of the rows in the form in which changes are written, with what brings them into it.
+    private func changing(
+        _ sink: PlannedSink, columns: [Int], keys: [Int],
+        _ open: (ChangeShape) throws(JobFailure) -> any Sink
+    ) throws(JobFailure) -> any Sink {
+        // As upserts rows keep their columns.
+        let shape = ChangeShape(sink.changes ?? .upsert, of: sink.schema, columns: columns)
+        let target = try open(shape)
+        guard let form = sink.changes else { return target }
+        return ChangesSink(
+            target, form: form, schema: sink.schema, columns: columns, keys: keys)
+    }
+
+    private func files(
+        _ sink: PlannedSink, root: String, format: PlannedFormat.Kind
+    ) -> any Sink {
+        let pieces = sink.partitions?.partitioning.pieces ?? []
+        let columns = pieces.compactMap { piece -> Int? in
+            if case .column(let column) = piece { column } else { nil }
+        }
+        let shape = ChangeShape(sink.changes ?? .upsert, of: sink.schema, columns: columns)
+        var chosen = Array(0..<shape.recordColumns)
+        if sink.changes != .debezium, let leftOut = sink.partitions?.leftOut {
+            let shift = sink.changes == .changelog ? 1 : 0
+            chosen.removeAll { leftOut.contains($0 - shift) }
+        }
+        let record = Schema(chosen.map { shape.schema.fields[$0] })
+        let csv = format == .csv ? CSVRecordEncoder(schema: record) : nil
+        var encoder: any RecordEncoder = csv ?? JSONRecordEncoder(schema: record)
+        if chosen.count < shape.schema.count {
+            encoder = SelectedColumnsEncoder(encoder, columns: chosen, of: shape.schema)
+        }
+        let suffix = format == .csv ? ".csv" : ".jsonl"
+        let target: any Sink
+        if let partitions = sink.partitions {
+            var places = shape.columns.makeIterator()
+            let moved = pieces.map { piece -> FilePartitioning.Piece in
+                if case .column = piece { .column(places.next()!) } else { piece }
+            }
+            target = PartitionedFileSink(
+                root: root, partitioning: FilePartitioning(moved), rolling: partitions.rolling,
+                suffix: suffix, header: csv?.header, encoder: encoder)
+        } else {
+            target = FileSink(
+                directory: root, suffix: suffix, header: csv?.header, encoder: encoder)
+        }
+        guard let form = sink.changes else { return target }
+        return ChangesSink(target, form: form, schema: sink.schema, columns: columns, keys: [])
+    }
+
+    private func topic(
+        _ sink: PlannedSink, _ shape: ChangeShape, connection name: String, topic: String,
+        partitions: Int?
+    ) throws(JobFailure) -> any Sink {
+        let connection = plan.connection(name)!
+        let chosen = Array(0..<shape.recordColumns)
+        var encoder = try encoder(
+            sink, schema: Schema(chosen.map { shape.schema.fields[$0] }), topic: topic,
+            registry: connection.registry)
+        if chosen.count < shape.schema.count {
+            encoder = SelectedColumnsEncoder(encoder, columns: chosen, of: shape.schema)
+        }
+        let (schema, keys) = (shape.schema, shape.columns)
+        switch connection.kind {
+        case .embedded(let root):
+            let log = EmbeddedLog(root: root)
+            try log.ensureTopic(topic, TopicSettings(partitions: partitions ?? 1))
+            return TopicSink(
+                try log.writer(topic), encoder: encoder, schema: schema, key: keys,
+                policy: sink.onError)
+        case .kafka where sink.delivery == .exactlyOnce:
+            return try KafkaTransactionSink(
+                domain!, topic: topic, encoder: encoder, schema: schema, key: keys,
+                policy: sink.onError)
+        case .kafka(let bootstrap, let properties):
+            return try KafkaSink(
+                KafkaConnection(
+                    bootstrap: bootstrap, planned: properties, outage: connection.outageLimit),
+                topic: topic,
+                encoder: encoder, schema: schema, key: keys, policy: sink.onError)
+        case .files, .http:
+            preconditionFailure("the planner refuses topics on such a connection")
         }
     }
 

@@ -1,3 +1,4 @@
+import Connectors
 import StreamRuntime
 
 /// Reads pipelines, their steps and where they write.
@@ -28,7 +29,7 @@ struct PipelineReader {
 
     func target(_ node: SpecNode) -> TargetSpec? {
         let place: TargetSpec.Place
-        let format = node["format"].flatMap { node in
+        let format = (node["files"]?["format"] ?? node["format"]).flatMap { node in
             node.text.flatMap(PlannedFormat.Kind.init(rawValue:)).map {
                 Located(value: $0, position: node.position)
             }
@@ -42,8 +43,13 @@ struct PipelineReader {
         }
         if let topic = node["topic"]?.located {
             place = .topic(topic)
-        } else if let files = node["files"]?.located {
+        } else if let files = node["files"]?["path"]?.located ?? node["files"]?.located {
             place = .files(files, format: format?.value ?? .json)
+        } else if let table = node["table"]?.located {
+            place = .table(table, format: format?.value ?? .json)
+        } else if let blackhole = node["blackhole"]?.located {
+            place = .blackhole(
+                Located(value: blackhole.value == "checksum", position: blackhole.position))
         } else if let call = node["call"].flatMap(CallReader(diagnostics: diagnostics).read) {
             place = .call(call)
         } else {
@@ -54,7 +60,7 @@ struct PipelineReader {
                 Located(value: $0, position: node.position)
             }
         }
-        return TargetSpec(
+        var target = TargetSpec(
             place: place, keys: (node["key"]?.oneOrMore ?? []).compactMap(\.located),
             connection: node["connection"]?.located, partitions: node["partitions"]?.integer,
             delivery: delivery, onError: node["on_error"].flatMap(SpecReader.policy),
@@ -62,6 +68,19 @@ struct PipelineReader {
             format: message == nil
                 ? format : node["format"].map { Located(value: .protobuf, position: $0.position) },
             message: message)
+        target.changes = node["changes"].flatMap { node in
+            node.text.flatMap(ChangeForm.init(rawValue:)).map {
+                Located(value: $0, position: node.position)
+            }
+        }
+        guard let files = node["files"] else { return target }
+        target.partitionBy = (files["partition_by"]?.oneOrMore ?? []).compactMap(\.located)
+        target.rolling = files["roll"].map { roll in
+            FileRolling(
+                bytes: roll["size"]?.text.flatMap(SpecScalars.size),
+                everyMicros: positive(roll["every"], "every")?.micros)
+        }
+        return target
     }
 
     private func step(_ node: SpecNode) -> StepSpec? {

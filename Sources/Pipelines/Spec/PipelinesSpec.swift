@@ -1,3 +1,4 @@
+import Connectors
 import Redis
 import StreamRuntime
 
@@ -237,6 +238,10 @@ struct TargetSpec: Sendable {
     enum Place: Sendable {
         case topic(Located<String>)
         case files(Located<String>, format: PlannedFormat.Kind)
+        /// One file with what a table has at the end.
+        case table(Located<String>, format: PlannedFormat.Kind)
+        /// Nowhere: rows are counted; with their checksum or not.
+        case blackhole(Located<Bool>)
         case call(CallSpec)
     }
 
@@ -251,6 +256,12 @@ struct TargetSpec: Sendable {
     var format: Located<PlannedFormat.Kind>?
     /// The descriptor file and message of Protobuf records.
     var message: PlannedFormat?
+    /// How rows are written that are changed and deleted later.
+    var changes: Located<ChangeForm>?
+    /// The columns that files are put into directories by.
+    var partitionBy: [Located<String>] = []
+    /// When a file is complete.
+    var rolling: FileRolling?
 }
 
 extension PipelinesSpec {

@@ -172,7 +172,7 @@ struct TestCatalog {
         switch sink.target {
         case .topic(_, let topic, _, _): "topic:\(topic)"
         case .call(let call): "call:\(call.settings.name)"
-        case .files, .features: nil
+        case .files, .table, .blackhole, .features: nil
         }
     }
 

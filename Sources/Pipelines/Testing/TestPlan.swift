@@ -87,6 +87,7 @@ struct TestPlan {
                     connection: connection, topic: topic, keys: keys, partitions: 1)
                 plan.sinks[index].format = .json
                 plan.sinks[index].message = nil
+                plan.sinks[index].changes = nil
             }
             plan.settings.featureLog = nil
             plan.settings.redis = nil

@@ -27,6 +27,9 @@ public protocol Sink: AnyObject {
     /// says of them.
     func reach(_ mark: SourceMark)
 
+    /// The input has ended, and every row there will be was written; called once, before the last `prepare`.
+    func end() throws(JobFailure)
+
     /// Makes all rows written so far durable under `checkpoint`.
     ///
     /// - Returns: what `commit` and `recover` need, at most a few KB.
@@ -55,6 +58,8 @@ extension Sink {
     public var isReady: Bool { true }
     /// Most sinks only keep rows, and rows have their own times.
     public func follow(_ time: WatermarkTracker) throws(JobFailure) {}
+    /// Most sinks write nothing more at the end than before it.
+    public func end() throws(JobFailure) {}
     /// Most sinks tell nobody how far they are.
     public func reach(_ mark: SourceMark) {}
     /// A sink that holds nothing open has nothing to close.

@@ -9,6 +9,8 @@ public final class StepCounters: @unchecked Sendable {
     public enum Figure: Int, CaseIterable, Sendable {
         case rowsIn, rowsOut, batchesIn, late, rejected, duplicates, stale, stateKeys, stateBytes
         case watermarkMicros, busyNanos, blockedNanos, offsetsSkipped, skipped, passedOver, forgotten
+        /// Of an output that only counts: the rows its table has, and the sum of their hashes.
+        case tableRows, checksum
     }
 
     private let cells: UnsafeMutablePointer<UInt64>

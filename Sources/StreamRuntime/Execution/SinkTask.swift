@@ -90,6 +90,7 @@ final class SinkTask: TaskLoop {
             reached = time
             context.counters.set(.watermarkMicros, time.micros)
             for mark in held.release(before: time) { sink.reach(mark) }
+            if time == .endOfTime { try sink.end() }
         }
     }
 
