@@ -1,4 +1,4 @@
-"""Checks Nexmark's answers, and measures what they cost: nexmark.py check|measure, with --help for the rest."""
+"""Checks Nexmark's answers, and measures what they cost: nexmark.py check|measure|keep, with --help for the rest."""
 
 import argparse
 import os
@@ -98,6 +98,18 @@ def check(options):
     return 1 if wrong else 0
 
 
+def keep(options):
+    """Writes the answers that a test of the repository compares with."""
+    options.events, options.seed = 4000, 1
+    path, side = make(options, 4000, 100, 2000)
+    connection = oracle(options, path, side)
+    with open(os.path.join(runs.ROOT, "Tests", "Data", "nexmark-answers.tsv"), "w") as file:
+        for name in NAMES:
+            rows, total = answers(connection, name)
+            file.write(f"{name}\t{rows}\t{total}\n")
+    return 0
+
+
 def measure(options):
     """Every query by both engines in turns on one core each, answers checked against DuckDB."""
     path, side = make(options, options.events, options.rate, 0)
@@ -149,7 +161,7 @@ def measure(options):
 
 def main():
     parser = argparse.ArgumentParser(prog="nexmark.py")
-    parser.add_argument("what", choices=["check", "measure"])
+    parser.add_argument("what", choices=["check", "measure", "keep"])
     parser.add_argument("queries", nargs="*", help="q0 to q23, cep0 to cep3; all when none is named")
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--rate", type=int, default=10_000, help="events in a second of event time")
@@ -165,7 +177,7 @@ def main():
     options = parser.parse_args()
     options.queries = options.queries or NAMES
     os.makedirs(options.work, exist_ok=True)
-    sys.exit(check(options) if options.what == "check" else measure(options))
+    sys.exit({"check": check, "measure": measure, "keep": keep}[options.what](options))
 
 
 if __name__ == "__main__":
