@@ -15,7 +15,7 @@ CREATE OR REPLACE TABLE person AS SELECT person.*, dateTime, place FROM events W
 CREATE OR REPLACE TABLE auction AS SELECT auction.*, dateTime, place FROM events WHERE event_type = 1 ORDER BY place;
 CREATE OR REPLACE TABLE bid AS SELECT bid.*, dateTime, place FROM events WHERE event_type = 2 ORDER BY place;
 CREATE OR REPLACE TABLE side_input AS
-SELECT * FROM read_csv('{side}', header = true, columns = {{key: 'BIGINT', value: 'VARCHAR'}});
+SELECT * FROM read_csv('{side}', header = true, columns = {{key: 'BIGINT', value: 'VARCHAR', since: 'TIMESTAMP'}});
 DROP TABLE events;
 """
 

@@ -1,6 +1,6 @@
 CREATE TABLE answer (auction BIGINT, bidder BIGINT, price BIGINT, `dateTime` TIMESTAMP(3), `value` STRING) WITH ('connector' = 'checksum');
 
-CREATE TABLE side_input (key BIGINT, `value` STRING)
+CREATE TABLE side_input (key BIGINT, `value` STRING, since STRING)
 WITH ('connector' = 'filesystem', 'path' = 'file://${SIDE_INPUT}', 'format' = 'csv', 'csv.ignore-parse-errors' = 'true');
 
 INSERT INTO answer

@@ -22,7 +22,8 @@ extension Nexmark {
         }
     }
 
-    /// Writes the bounded side of query 13 to a file: a CSV line with a value for each key from 0 to 9,999.
+    /// Writes the bounded side of query 13 to a file: a CSV line for each key from 0 to 9,999 with a value,
+    /// which it has since 2000-01-01.
     ///
     /// - Throws: when the file cannot be written.
     public func writeSideInput(to path: String) throws(JobFailure) {
@@ -32,13 +33,13 @@ extension Nexmark {
         var random = SampleRandom(seed: options.seed ^ 0x510E_527F_ADE6_82D1)
         var lines = NexmarkLines(capacity: 1 << 19)
         defer { lines.deallocate() }
-        lines.append("key,value\n")
+        lines.append("key,value,since\n")
         for key in 0..<10_000 {
-            lines.reserve(64)
+            lines.reserve(96)
             lines.append(Int64(key))
             lines.append(",")
             lines.appendWord(&random, shorterThan: 20, special: 0x5F)
-            lines.append("\n")
+            lines.append(",2000-01-01 00:00:00\n")
         }
         try Nexmark.write(lines.bytes, lines.count, to: file, path)
     }
