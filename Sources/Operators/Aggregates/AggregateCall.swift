@@ -41,6 +41,28 @@ public enum AggregateFunction: String, CaseIterable, Sendable {
     case decayedSum
     /// The sum of the weights.
     case decayedCount
+    case bitAnd
+    case bitOr
+    case bitXor
+    case skewness
+    case kurtosis
+    case kurtosisPopulation
+    /// The standard error of the mean.
+    case errorOfMean
+    /// Two arguments, y and x, as in all that follow.
+    case covariancePopulation
+    case covarianceSample
+    case correlation
+    case regressionCount
+    case regressionAverageX
+    case regressionAverageY
+    case regressionSlope
+    case regressionIntercept
+    /// The square of the correlation.
+    case regressionFit
+    case regressionSpreadX
+    case regressionSpreadY
+    case regressionSpread
 
     /// The name a user writes.
     public var name: String {
@@ -71,6 +93,25 @@ public enum AggregateFunction: String, CaseIterable, Sendable {
         case .decayedAverage: "ewma"
         case .decayedSum: "decayed_sum"
         case .decayedCount: "decayed_count"
+        case .bitAnd: "bit_and"
+        case .bitOr: "bit_or"
+        case .bitXor: "bit_xor"
+        case .skewness: "skewness"
+        case .kurtosis: "kurtosis"
+        case .kurtosisPopulation: "kurtosis_pop"
+        case .errorOfMean: "sem"
+        case .covariancePopulation: "covar_pop"
+        case .covarianceSample: "covar_samp"
+        case .correlation: "corr"
+        case .regressionCount: "regr_count"
+        case .regressionAverageX: "regr_avgx"
+        case .regressionAverageY: "regr_avgy"
+        case .regressionSlope: "regr_slope"
+        case .regressionIntercept: "regr_intercept"
+        case .regressionFit: "regr_r2"
+        case .regressionSpreadX: "regr_sxx"
+        case .regressionSpreadY: "regr_syy"
+        case .regressionSpread: "regr_sxy"
         }
     }
 }

@@ -64,26 +64,38 @@ enum AggregateBinder {
         "count_if": .count, "countif": .count, "string_agg": .list, "group_concat": .list,
         "listagg": .list, "last_k": .lastOnes, "lag": .lag, "top_k": .mostFrequentCounted,
         "approx_top_k": .mostFrequent, "ewma": .decayedAverage, "decayed_sum": .decayedSum,
-        "decayed_count": .decayedCount,
+        "decayed_count": .decayedCount, "bit_and": .bitAnd, "bit_or": .bitOr, "bit_xor": .bitXor,
+        "skewness": .skewness, "kurtosis": .kurtosis, "kurtosis_pop": .kurtosisPopulation,
+        "sem": .errorOfMean, "covar_pop": .covariancePopulation, "covar_samp": .covarianceSample,
+        "corr": .correlation, "regr_count": .regressionCount, "regr_avgx": .regressionAverageX,
+        "regr_avgy": .regressionAverageY, "regr_slope": .regressionSlope,
+        "regr_intercept": .regressionIntercept, "regr_r2": .regressionFit,
+        "regr_sxx": .regressionSpreadX, "regr_syy": .regressionSpreadY,
+        "regr_sxy": .regressionSpread,
     ]
 
     /// Every name an aggregate has.
-    static var names: [String] { functions.keys.sorted() }
+    static var names: [String] {
+        Set(functions.keys).union(AggregateRewrites.names).sorted()
+    }
 
     /// The result column of an aggregate call, or nil when the call is of another function.
     static func bind(
         _ call: Syntax.Call, at range: Range<Int>, in binder: Binder
     ) throws(ExpressionError) -> ExpressionNode? {
-        if call.name == "median" || call.name == "quantile_cont" {
-            throw ExpressionError(
-                "there is no \(call.name): an exact quantile keeps every value", at: call.nameRange,
-                fix: "write approx_quantile(x, 0.5)")
+        let isRewritten = AggregateRewrites.names.contains(call.name)
+        guard let function = isRewritten ? .mostFrequentCounted : functions[call.name] else {
+            return nil
         }
-        guard let function = functions[call.name] else { return nil }
+        // The operators & and | are functions of two arguments.
+        if function == .bitAnd || function == .bitOr, call.arguments.count == 2 { return nil }
         guard let scope = binder.aggregates else {
             throw ExpressionError(
                 "\(call.name) is an aggregate: it has no meaning for a single row",
                 at: call.nameRange, fix: "use it in the select of an aggregate or rolling step")
+        }
+        if let formula = AggregateRewrites.formula(call, at: range) {
+            return try binder.bind(formula)
         }
         let inner = Binder(schema: binder.schema, text: binder.text)
         var arguments: [(node: ExpressionNode, syntax: Syntax)] = []
@@ -93,9 +105,14 @@ enum AggregateBinder {
             filter = (try inner.bindBool(written), source(written, in: binder))
         }
         let joiner = try rewrite(call, &arguments, &filter, binder)
-        try checkCount(call, function, arguments.count, at: range)
+        let form = try AggregateRewrites.counted(call, &arguments, at: range)
+        if isRewritten, form == nil {
+            throw ExpressionError("this call has \(arguments.count) arguments", at: range)
+        }
+        if form == nil { try checkCount(call, function, arguments.count, at: range) }
         var parameter: Double?
         switch function {
+        case .mostFrequentCounted where form != nil: parameter = AggregateRewrites.all
         case .approximateQuantile: parameter = try quantile(arguments.removeLast())
         case .lag where arguments.count == 1: parameter = 1
         case .lastOnes, .lag, .mostFrequent, .mostFrequentCounted:
@@ -121,6 +138,10 @@ enum AggregateBinder {
         let identity =
             "\(function)|\(call.isDistinct)|\(parts)|\(filter?.text ?? "")|\(parameter ?? -1)"
         let node = scope.add(made, identity: identity)
+        if let form {
+            let type = made.arguments[0].type
+            return AggregateRewrites.value(form, of: node, value: type)
+        }
         guard let joiner, let join = FunctionCatalogue.byName["array_to_string"] else {
             return node
         }
@@ -182,7 +203,10 @@ enum AggregateBinder {
             switch function {
             case .count:
                 call.name == "count" && !call.isDistinct ? 0...1 : (call.isDistinct ? 1...1 : 0...0)
-            case .approximateQuantile, .argumentMinimum, .argumentMaximum, .lastOnes,
+            case .covariancePopulation, .covarianceSample, .correlation, .regressionCount,
+                .regressionAverageX, .regressionAverageY, .regressionSlope, .regressionIntercept,
+                .regressionFit, .regressionSpreadX, .regressionSpreadY, .regressionSpread,
+                .approximateQuantile, .argumentMinimum, .argumentMaximum, .lastOnes,
                 .mostFrequent, .mostFrequentCounted, .decayedAverage, .decayedSum:
                 2...2
             case .lag: 1...2
@@ -228,7 +252,22 @@ enum AggregateBinder {
             if case .decimal(_, let scale) = type { return .decimal(precision: 38, scale: scale) }
             return type == .int64 ? .decimal(precision: 38, scale: 0) : .float64
         case .decayedCount: return .float64
-        case .average, .varianceSample, .variancePopulation, .deviationSample,
+        case .bitAnd, .bitOr, .bitXor:
+            try require(type == .int64, "whole numbers")
+            return .int64
+        case .regressionCount, .covariancePopulation, .covarianceSample, .correlation,
+            .regressionAverageX, .regressionAverageY, .regressionSlope, .regressionIntercept,
+            .regressionFit, .regressionSpreadX, .regressionSpreadY, .regressionSpread:
+            try require(type.isNumeric, "numbers")
+            let other = Coercion.common([arguments[1].node]) ?? arguments[1].node.type
+            guard other.isNumeric else {
+                throw ExpressionError(
+                    "\(call.name) is of numbers, and this is \(other)",
+                    at: arguments[1].syntax.range)
+            }
+            return function == .regressionCount ? .int64 : .float64
+        case .skewness, .kurtosis, .kurtosisPopulation, .errorOfMean, .average, .varianceSample,
+            .variancePopulation, .deviationSample,
             .deviationPopulation, .decayedAverage, .decayedSum:
             try require(type.isNumeric, "numbers")
             return .float64

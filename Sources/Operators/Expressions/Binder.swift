@@ -10,6 +10,9 @@ final class Binder {
     /// Binds calls that mean something of their own here; nil for one that does not.
     var special: ((Syntax.Call, Range<Int>) throws(ExpressionError) -> ExpressionNode?)?
 
+    /// The parameters of the lambdas around what is bound.
+    var parameters: [(name: String, type: ColumnType, slot: Int)] = []
+
     init(schema: Schema, aggregates: AggregateScope? = nil, text: String = "") {
         self.schema = schema
         self.aggregates = aggregates
@@ -47,12 +50,18 @@ final class Binder {
         case .interval(let operand, let unit): return try interval(operand, unit, syntax.range)
         case .element(let operand, let index):
             return try function("list_extract", [operand, index], syntax.range)
-        case .slice(let operand, let low, let high):
+        case .slice(let operand, let low, let high, let step):
             let missing = Syntax(kind: .null, range: syntax.range)
             return try function(
-                "list_slice", [operand, low ?? missing, high ?? missing], syntax.range)
+                "list_slice",
+                [operand, low ?? missing, high ?? missing] + (step.map { [$0] } ?? []),
+                syntax.range)
         case .list(let items): return try list(items, syntax.range)
         case .structure(let fields): return try structure(fields, syntax.range)
+        case .lambda:
+            throw ExpressionError(
+                "a lambda has no value of its own", at: syntax.range,
+                fix: "write it in list_transform, list_filter or list_reduce")
         }
     }
 
@@ -71,6 +80,9 @@ final class Binder {
     private func column(_ name: String, at range: Range<Int>) throws(ExpressionError)
         -> ExpressionNode
     {
+        if let parameter = parameters.last(where: { $0.name == name }) {
+            return ParameterNode(slot: parameter.slot, type: parameter.type)
+        }
         if let aggregates { return try aggregates.key(name, at: range) }
         guard let index = Names.index(of: name, in: schema.fields.map(\.name)) else {
             throw Names.unknown("column", name, among: schema.fields.map(\.name), at: range)
@@ -117,6 +129,14 @@ final class Binder {
         case "=", "<>", "<", "<=", ">", ">=":
             return try compare(symbol, try bind(left), try bind(right), left.range, right.range)
         case "||", "->>", "->": return try function(symbol, [left, right], range)
+        case "^@": return try function("starts_with", [left, right], range)
+        case "~", "!~":
+            let node = try function("regexp_full_match", [left, right], range)
+            return symbol == "~" ? node : NotNode(node).folded
+        case "~~", "~~*", "!~~", "!~~*":
+            let node = try function(
+                symbol.hasSuffix("*") ? "ilike" : "like", [left, right], range)
+            return symbol.hasPrefix("!") ? NotNode(node).folded : node
         case "&", "|", "<<", ">>", "^":
             let names = [
                 "&": "bit_and", "|": "bit_or", "<<": "left_shift", ">>": "right_shift", "^": "pow",
@@ -333,7 +353,13 @@ final class Binder {
             throw ExpressionError(
                 "\(call.name) is not an aggregate: it takes no *, distinct or filter", at: range)
         }
-        return try function(call.name, call.arguments, range, named: call.nameRange)
+        if let node = try StructFunctions.named(call, range, in: self) { return node }
+        guard call.names.isEmpty else {
+            throw ExpressionError("\(call.name) takes no arguments with names", at: range)
+        }
+        if let node = try LambdaFunctions.bind(call, range, in: self) { return node }
+        let name = ZoneFunctions.name(of: call)
+        return try function(name, call.arguments, range, named: call.nameRange)
     }
 
     func function(

@@ -65,9 +65,12 @@ struct Evaluation {
     /// Nil when every row matters.
     let mask: RowMask?
     let failures: RowFailures
+    /// The values of the parameters of the lambdas around the node.
+    var parameters: [Column] = []
 
     func masked(_ mask: RowMask?) -> Evaluation {
-        Evaluation(batch: batch, count: count, mask: mask, failures: failures)
+        Evaluation(
+            batch: batch, count: count, mask: mask, failures: failures, parameters: parameters)
     }
 
     @inline(__always) func isActive(_ row: Int) -> Bool {

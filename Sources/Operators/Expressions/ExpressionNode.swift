@@ -167,7 +167,7 @@ final class TryNode: ExpressionNode {
         let result = children[0].evaluate(
             Evaluation(
                 batch: evaluation.batch, count: evaluation.count, mask: evaluation.mask,
-                failures: failures))
+                failures: failures, parameters: evaluation.parameters))
         return failures.nulling(result)
     }
 }

@@ -37,9 +37,10 @@ extension Parser {
             low = index
         }
         try expect(symbol: ":")
-        let high = isSymbol("]") ? nil : try expression(0)
+        let high = isSymbol("]") || isSymbol(":") ? nil : try expression(0)
+        let step = accept(symbol: ":") ? try expression(0) : nil
         try expect(symbol: "]")
-        return Syntax(kind: .slice(operand, low, high), range: start..<end)
+        return Syntax(kind: .slice(operand, low, high, step: step), range: start..<end)
     }
 
     mutating func primary() throws(ExpressionError) -> Syntax {
@@ -54,7 +55,7 @@ extension Parser {
             try expect(symbol: ")")
             return Syntax(kind: inner.kind, range: start..<end)
         case .symbol("["):
-            return Syntax(kind: .list(try items(until: "]")), range: start..<end)
+            return try list(start)
         case .symbol("{"): return try structure(start)
         case .word(let word): return try named(word, token)
         default:
@@ -90,6 +91,12 @@ extension Parser {
         let lower = word.lowercased()
         switch lower {
         case "null": return Syntax(kind: .null, range: token.range)
+        case "lambda":
+            guard case .word = peek.kind else { break }
+            return try lambda(start)
+        case "map":
+            guard accept(symbol: "{") else { break }
+            return try map(token)
         case "true", "false": return Syntax(kind: .bool(lower == "true"), range: token.range)
         case "case": return try choice(start)
         case "cast", "try_cast":
@@ -224,15 +231,25 @@ extension Parser {
         var isStar = false
         let isDistinct = accept(word: "distinct")
         var arguments: [Syntax] = []
+        var names: [String?] = []
         if isSymbol("*"), isSymbol(")", ahead: 1) {
             at += 2
             isStar = true
-        } else {
-            arguments = try items(until: ")")
+        } else if !accept(symbol: ")") {
+            repeat {
+                names.append(argumentName())
+                arguments.append(try expression(0))
+            } while accept(symbol: ",")
+            if word.lowercased() == "overlay", arguments.count == 1 {
+                try overlay(&arguments)
+                names = []
+            }
+            try expect(symbol: ")")
         }
         var call = Syntax.Call(
             name: word.lowercased(), nameRange: token.range, arguments: arguments, isStar: isStar,
             isDistinct: isDistinct)
+        if names.contains(where: { $0 != nil }) { call.names = names }
         if isWord("filter"), isSymbol("(", ahead: 1) {
             at += 2
             _ = accept(word: "where")

@@ -108,7 +108,9 @@ struct Parser {
         "=": Level.comparison, "==": Level.comparison, "<>": Level.comparison,
         "!=": Level.comparison, "<": Level.comparison, ">": Level.comparison,
         "<=": Level.comparison, ">=": Level.comparison, "||": Level.other, "->>": Level.other,
-        "->": Level.other, "&": Level.other,
+        "->": Level.other, "&": Level.other, "^@": Level.other, "~": Level.other,
+        "!~": Level.other, "~~": Level.other, "!~~": Level.other, "~~*": Level.other,
+        "!~~*": Level.other,
         "|": Level.other, "<<": Level.other, ">>": Level.other, "+": Level.sum, "-": Level.sum,
         "*": Level.product, "/": Level.product, "//": Level.product, "%": Level.product,
         "^": Level.power, "**": Level.power,
@@ -173,6 +175,15 @@ struct Parser {
             guard Level.truth > lowest else { return nil }
             let isNull = Syntax(kind: .isNull(left), range: start..<take().range.upperBound)
             return negated(isNull, written.lowercased() == "notnull")
+        case "at":
+            guard isWord("time", ahead: 1), isWord("zone", ahead: 2), Level.sign > lowest else {
+                return nil
+            }
+            let name = take().range
+            at += 2
+            let zone = try expression(Level.sign)
+            let call = Syntax.Call(name: "timezone", nameRange: name, arguments: [zone, left])
+            return Syntax(kind: .call(call), range: start..<end)
         case "not", "in", "between", "like", "ilike", "similar":
             guard Level.membership > lowest else { return nil }
             return try membership(left)

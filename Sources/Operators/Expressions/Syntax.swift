@@ -20,9 +20,11 @@ struct Syntax {
         case cast(Syntax, TypeSyntax, isTry: Bool)
         case interval(Syntax, unit: String)
         case element(Syntax, Syntax)
-        case slice(Syntax, Syntax?, Syntax?)
+        case slice(Syntax, Syntax?, Syntax?, step: Syntax?)
         case list([Syntax])
         case structure([(name: String, value: Syntax)])
+        /// `lambda x, i: …`, an argument of some functions of lists.
+        case lambda([String], Syntax)
     }
 
     /// A function call; `name` is in lower case.
@@ -33,6 +35,8 @@ struct Syntax {
         var isStar = false
         var isDistinct = false
         var filter: Syntax?
+        /// The names of arguments written `name := value`, nil for others; empty when there are none.
+        var names: [String?] = []
     }
 
     /// A type as written.

@@ -23,7 +23,7 @@ struct JSONText {
     /// A path: `$.a.b[1]`, `/a/b/1`, or a plain key; nil when it is none of these.
     static func path(_ text: String) -> [Step]? {
         let bytes = Array(text.utf8)
-        guard let first = bytes.first else { return nil }
+        guard let first = bytes.first else { return [] }
         if first == UInt8(ascii: "/") {
             return bytes.dropFirst().split(separator: first, omittingEmptySubsequences: false)
                 .map { part in
@@ -62,8 +62,9 @@ struct JSONText {
                     at += 1
                 }
                 let digits = String(decoding: part, as: UTF8.self)
-                guard at < bytes.count,
-                    let index = Int(digits.hasPrefix("#") ? String(digits.dropFirst()) : digits)
+                // "[#]" is the place behind the last element, "[#-1]" the last one.
+                let written = digits.hasPrefix("#") ? String(digits.dropFirst()) : digits
+                guard at < bytes.count, let index = digits == "#" ? .max : Int(written)
                 else { return nil }
                 at += 1
                 steps.append(.index(index))

@@ -264,3 +264,18 @@ enum EncodingFunctions {
         ) { millrace_sha256($0, $1, $2) },
     ]
 }
+
+extension EncodingFunctions {
+    /// Eight bytes of each row's MD5 digest, the first of them the lowest.
+    static func md5Half(_ call: KernelCall, _ offset: Int) -> Column {
+        call.mapRowsToInteger { row in
+            let bytes = call.arguments[0].bytes(row)
+            var sum = [UInt8](repeating: 0, count: 16)
+            millrace_md5(UnsafeRawPointer(bytes.baseAddress), bytes.count, &sum)
+            return Int64(
+                littleEndian: sum.withUnsafeBytes {
+                    $0.loadUnaligned(fromByteOffset: offset, as: Int64.self)
+                })
+        }
+    }
+}

@@ -1,14 +1,19 @@
 /// Every scalar function, by group, in the order the documentation lists them.
 enum FunctionCatalogue {
     nonisolated(unsafe) static let groups: [(title: String, functions: [ScalarFunction])] = [
-        ("Conditions", ConditionFunctions.all),
+        ("Conditions", ConditionFunctions.all + TypeFunctions.all),
         ("Numbers", NumericFunctions.all + FeatureFunctions.numbers),
-        ("Text", TextFunctions.all), ("Patterns", PatternFunctions.all),
-        ("Encodings and digests", EncodingFunctions.all),
+        ("Text", TextFunctions.all + FormatFunctions.all + GraphemeFunctions.all),
+        ("Patterns", PatternFunctions.all), ("Paths and URLs", PathFunctions.all),
+        ("Encodings and digests", EncodingFunctions.all + SizeFunctions.all),
         ("Likeness", LikenessFunctions.all),
         ("Dates and times", TimeFunctions.all + FeatureFunctions.times),
-        ("Lists and structs", ListFunctions.all),
-        ("JSON", JSONFunctions.all), ("Places and hashes", GeoFunctions.all),
+        ("Time zones", ZoneFunctions.all),
+        ("Lists", ListFunctions.all + LambdaFunctions.all),
+        ("Statistics of lists", ListAggregates.all), ("Structs", StructFunctions.all),
+        ("Maps", MapFunctions.all),
+        ("JSON", JSONFunctions.all + JSONMaking.all + JSONChanging.all),
+        ("Places and hashes", GeoFunctions.all),
         ("Cells of the globe", GeohashFunctions.all), ("Networks", NetworkFunctions.all),
         ("Tours", TourFunctions.all),
     ]

@@ -26,7 +26,7 @@ enum JSONFunctions {
         }
     }
 
-    private static func path(_ argument: Argument) throws(ExpressionError) -> [JSONText.Step] {
+    static func path(_ argument: Argument) throws(ExpressionError) -> [JSONText.Step] {
         guard let constant = argument.node as? ConstantNode, !constant.isNull else {
             throw ExpressionError("the path must be a constant", at: argument.range)
         }
@@ -84,6 +84,19 @@ enum JSONFunctions {
         ) { call, path in
             extracted(call, path) { json, range, arena in
                 json.appendCompact(range, to: arena)
+                return true
+            }
+        },
+        function(
+            "json_value", "json_value(json, path)",
+            "The JSON at a path if it is a string, number, true or false; else null.",
+            #"json_value('{"a": "x", "b": [1]}', '$.a')"#, "\"x\"", .string, pathCount: 1...1
+        ) { call, path in
+            extracted(call, path) { json, range, arena in
+                switch Unicode.Scalar(json.bytes[range.lowerBound]) {
+                case "[", "{", "n": return false
+                default: json.appendCompact(range, to: arena)
+                }
                 return true
             }
         },

@@ -2,7 +2,8 @@ import StreamRuntime
 
 /// Functions of lists and structs.
 enum ListFunctions {
-    nonisolated(unsafe) static let all: [ScalarFunction] = access + making + finding + changing
+    nonisolated(unsafe) static let all: [ScalarFunction] =
+        access + making + finding + changing + picks + vectors
 
     typealias Argument = ScalarFunction.Argument
 

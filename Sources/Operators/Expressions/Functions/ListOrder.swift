@@ -32,16 +32,13 @@ enum ListOrder {
         return firsts.sorted()
     }
 
-    nonisolated(unsafe) static let sort = ScalarFunction(
-        "list_sort array_sort", "list_sort(list, order, nulls)",
-        "The elements from smallest to largest, or 'desc', nulls last, or 'nulls first'.",
-        "list_sort([3, null, 1], 'desc')", "[3, 1, NULL]"
-    ) { (arguments, range) throws(ExpressionError) in
-        try ConditionFunctions.require(arguments, range, 1...3, "list_sort(list, order, nulls)")
-        let (list, element) = try ListFunctions.list(arguments[0])
+    /// What the arguments after the list say of its order.
+    static func order(
+        _ arguments: ArraySlice<ScalarFunction.Argument>
+    ) throws(ExpressionError) -> (descending: Bool, nullsFirst: Bool) {
         var descending = false
         var nullsFirst = false
-        for argument in arguments.dropFirst() {
+        for argument in arguments {
             let constant = argument.node as? ConstantNode
             let word = constant?.type == .string ? constant?.value.string(0).lowercased() : nil
             switch word {
@@ -55,7 +52,17 @@ enum ListOrder {
                     at: argument.range)
             }
         }
-        let (isDescending, areNullsFirst) = (descending, nullsFirst)
+        return (descending, nullsFirst)
+    }
+
+    nonisolated(unsafe) static let sort = ScalarFunction(
+        "list_sort array_sort", "list_sort(list, order, nulls)",
+        "The elements from smallest to largest, or 'desc', nulls last, or 'nulls first'.",
+        "list_sort([3, null, 1], 'desc')", "[3, 1, NULL]"
+    ) { (arguments, range) throws(ExpressionError) in
+        try ConditionFunctions.require(arguments, range, 1...3, "list_sort(list, order, nulls)")
+        let (list, element) = try ListFunctions.list(arguments[0])
+        let (isDescending, areNullsFirst) = try order(arguments.dropFirst())
         return KernelNode(type: .list(element), [list], canFail: false) { call in
             let list = call.arguments[0]
             let values = Column(element, capacity: list.children[0].count)
