@@ -424,8 +424,12 @@ MOMENTS = ["2024-01-15 12:00:00", "2024-07-15 12:00:00", "2024-03-10 06:59:59", 
 LOCAL = ["2024-01-15 12:00:00", "2024-03-10 02:30:00", "2024-03-31 02:30:00", "2024-11-03 01:30:00", "2024-10-27 02:30:00", "2024-04-07 01:45:00", "2050-07-01 00:00:00", "1950-01-01 00:00:00"]
 for zone in ZONES:
     for moment in MOMENTS:
+        if zone == "Africa/Casablanca" and moment > "2025":
+            continue  # its summer time follows the moon: what is announced for later years changes
         ask("zones", f"timezone('{zone}', timestamptz '{moment}+00')")
     for local in LOCAL:
+        if zone == "Africa/Casablanca" and local > "2025":
+            continue
         ask("zones", f"timezone('{zone}', timestamp '{local}')")
 lines("zones", """
 timestamp '2024-07-01 12:00:00' at time zone 'Europe/Berlin'
@@ -527,9 +531,10 @@ filter([1, 2], lambda x: x = 2)
 [x * 2 for x in [1, 2, 3]]
 [x for x in [1, 2, 3] if x > 1]
 [x || '!' for x in ['a', 'b']]
-array_cross_product([1, 2, 3]::double[3], [4, 5, 6]::double[3])
-equi_width_bins(0, 10, 5, false)
-equi_width_bins(0, 100, 4, false)
+generate_series(timestamp '2024-01-01', timestamp '2024-01-03', interval 1 day)
+range(timestamp '2024-01-31', timestamp '2024-05-01', interval 1 month)
+range(timestamp '2024-01-03', timestamp '2024-01-01', interval '-1 day')
+list_approx_count_distinct([1, 2, 2])
 """)
 
 # Structs and maps.

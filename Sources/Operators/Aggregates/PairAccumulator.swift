@@ -115,7 +115,7 @@ struct PairAccumulator: Accumulator {
                 ? .nan : max(-1, min(1, ofBoth / (ofX.squareRoot() * ofY.squareRoot())))
         case .slope: return ofX == 0 ? .nan : ofBoth / ofX
         case .intercept:
-            guard ofX != 0 else { return .nan }
+            guard ofX != 0 else { return nil }
             return (sums[0] / n).value - ofBoth / ofX * (sums[1] / n).value
         case .determination:
             guard ofX != 0 else { return nil }

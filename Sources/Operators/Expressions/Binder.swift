@@ -131,7 +131,7 @@ final class Binder {
         case "||", "->>", "->": return try function(symbol, [left, right], range)
         case "^@": return try function("starts_with", [left, right], range)
         case "~", "!~":
-            let node = try function("regexp_full_match", [left, right], range)
+            let node = try function("regexp_matches", [left, right], range)
             return symbol == "~" ? node : NotNode(node).folded
         case "~~", "~~*", "!~~", "!~~*":
             let node = try function(

@@ -170,9 +170,8 @@ enum DatePart: String, CaseIterable {
         if let unit = micros { return floored(to, unit) - floored(from, unit) }
         let fromDay = CivilDate.day(ofMicros: from)
         let toDay = CivilDate.day(ofMicros: to)
-        if self == .week || self == .yearweek {
-            return floored(startDay(toDay) - startDay(fromDay), 7)
-        }
+        // Weeks do not count Mondays: they are stretches of seven days.
+        if self == .week || self == .yearweek { return (toDay - fromDay) / 7 }
         if self == .isoyear {
             return DatePart.isoWeek(toDay).year - DatePart.isoWeek(fromDay).year
         }

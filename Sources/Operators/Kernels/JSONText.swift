@@ -18,6 +18,8 @@ struct JSONText {
         case key([UInt8])
         /// From 0; from the end if negative.
         case index(Int)
+        /// Every element, `[*]`, or every member, `.*`.
+        case every
     }
 
     /// A path: `$.a.b[1]`, `/a/b/1`, or a plain key; nil when it is none of these.
@@ -55,13 +57,18 @@ struct JSONText {
                     at += 1
                 }
                 guard !part.isEmpty else { return nil }
-                steps.append(.key(part))
+                steps.append(part == [UInt8(ascii: "*")] ? .every : .key(part))
             } else if mark == UInt8(ascii: "[") {
                 while at < bytes.count, bytes[at] != UInt8(ascii: "]") {
                     part.append(bytes[at])
                     at += 1
                 }
                 let digits = String(decoding: part, as: UTF8.self)
+                if digits == "*", at < bytes.count {
+                    at += 1
+                    steps.append(.every)
+                    continue
+                }
                 // "[#]" is the place behind the last element, "[#-1]" the last one.
                 let written = digits.hasPrefix("#") ? String(digits.dropFirst()) : digits
                 guard at < bytes.count, let index = digits == "#" ? .max : Int(written)
@@ -101,11 +108,22 @@ struct JSONText {
                     if at == wanted { found = value }
                     at += 1
                 }
+            case .every: return nil
             }
             guard let found else { return nil }
             range = found
         }
         return range
+    }
+
+    /// Where the values lie that a path with `[*]` or `.*` leads to.
+    func findAll(_ path: ArraySlice<Step>, in range: Range<Int>, _ body: (Range<Int>) -> Void) {
+        guard let first = path.first else { return body(range) }
+        guard first == .every else {
+            if let found = find([first], in: range) { findAll(path.dropFirst(), in: found, body) }
+            return
+        }
+        forEachMember(range) { _, value in findAll(path.dropFirst(), in: value, body) }
     }
 
     /// How many members the array or object at `range` has.

@@ -266,7 +266,7 @@ indirect enum JSONTree {
         let inner = made(path.dropFirst(), value)
         switch step {
         case .key(let name): return .object([(quoted(name), inner)])
-        case .index: return .array([inner])
+        case .index, .every: return .array([inner])
         }
     }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import StreamRuntime
 import Testing
 
 @testable import Operators
@@ -15,7 +16,8 @@ import Testing
         var mismatches: [String] = []
         for (index, vector) in vectors.enumerated() {
             let got = value(of: vector.expression)
-            if vector.agrees(with: got) {
+            let type = try? ExpressionCompiler(schema: Schema([])).compile(vector.expression).type
+            if vector.agrees(with: got, type) {
                 #expect(
                     DuckDBDifference.all[vector.expression] == nil,
                     "\(vector.expression) is listed as a difference and is none")
@@ -25,7 +27,9 @@ import Testing
                     listed.text == "error" ? got.hasPrefix("error: ") : got == listed.text
                 #expect(isSame, "\(vector.expression): \(got) is not \(listed.text)")
             } else {
-                mismatches.append("\(vector.expression)\t\(got)\t\(vector.kind)\t\(vector.text)")
+                mismatches.append(
+                    "\(type.map { "\($0)" } ?? "")\t\(vector.expression)\t\(got)\t\(vector.kind)\t\(vector.text)"
+                )
                 Issue.record(
                     "\(name): \(vector.expression) gives \(got), in DuckDB \(vector.kind) \(vector.text)"
                 )

@@ -34,15 +34,34 @@ struct DuckDBVector: Sendable {
         return parts
     }()
 
-    /// Whether `text`, as the engine gave it, is what DuckDB said.
-    func agrees(with text: String) -> Bool {
+    /// Whether `text` and its type, as the engine gave them, are what DuckDB said.
+    func agrees(with text: String, _ type: ColumnType?) -> Bool {
         if kind == "error" { return text.hasPrefix("error: ") }
+        if let type, kind != "null", !DuckDBVector.kinds(type).contains(kind) { return false }
         if text.hasPrefix("error: ") { return false }
         if text == self.text { return true }
         let mine = DuckDBVector.words(text)
         let theirs = DuckDBVector.words(self.text)
         guard mine.count == theirs.count else { return false }
         return zip(mine, theirs).allSatisfy { DuckDBVector.isSame($0, $1) }
+    }
+
+    /// The kinds of DuckDB's types that a type of the engine stands for.
+    private static func kinds(_ type: ColumnType) -> [String] {
+        switch type {
+        case .bool: ["bool"]
+        case .int64: ["int"]
+        case .decimal(_, 0): ["int", "decimal"]
+        case .decimal: ["decimal"]
+        case .float64: ["double"]
+        case .timestamp: ["timestamp"]
+        case .date: ["date"]
+        case .interval: ["interval"]
+        case .string: ["string"]
+        case .bytes: ["bytes"]
+        case .list: ["list"]
+        case .structure: ["struct"]
+        }
     }
 
     private static func words(_ text: String) -> [Substring] {

@@ -127,6 +127,23 @@ enum EncodingFunctions {
             }
             return nil
         },
+        decode(
+            "unbin from_binary", "unbin(text)", "The bytes that binary digits stand for.",
+            "unbin('01100001')::string", "a", to: .bytes
+        ) { text, arena in
+            var byte: UInt8 = 0
+            for (index, digit) in text.enumerated() {
+                guard digit == 48 || digit == 49 else {
+                    return "unbin of a character that is no digit"
+                }
+                byte = byte << 1 | (digit & 1)
+                if (text.count - index) % 8 == 1 {
+                    arena.add(byte)
+                    byte = 0
+                }
+            }
+            return nil
+        },
         encode(
             "to_base64 base64", "to_base64(x)", "Bytes or text in base 64.", "to_base64('hello')",
             "aGVsbG8=",

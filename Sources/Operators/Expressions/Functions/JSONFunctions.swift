@@ -20,10 +20,71 @@ enum JSONFunctions {
             let text = try Coercion.implicit(
                 arguments[0].node, as: .string, at: arguments[0].range)
             var steps: [JSONText.Step] = []
-            if arguments.count == 2 { steps = try path(arguments[1]) }
+            if arguments.count == 2 {
+                if let node = try several(signature, text, arguments[1]) { return node }
+                steps = try path(arguments[1])
+            }
             let path = steps
             return KernelNode(type: type, [text]) { kernel($0, path) }.folded
         }
+    }
+
+    /// `json_extract` and `json_extract_string` of a path to many values, or of many paths: a list. Nil for
+    /// another function or a path to one value.
+    private static func several(
+        _ signature: String, _ text: ExpressionNode, _ argument: Argument
+    ) throws(ExpressionError) -> ExpressionNode? {
+        guard signature.hasPrefix("json_extract") else { return nil }
+        let isText = signature.hasPrefix("json_extract_string")
+        guard let constant = argument.node as? ConstantNode, !constant.isNull else { return nil }
+        if constant.type == .list(.string) {
+            var paths: [[JSONText.Step]] = []
+            for index in ListFunctions.elements(constant.value, 0) {
+                let path = Constants.text(constant.value.children[0].string(index))
+                paths.append(try self.path((path, argument.range)))
+            }
+            let all = paths
+            return KernelNode(type: .list(.string), [text]) { call in
+                lists(call) { json, root, values in
+                    for path in all { append(json, json.find(path, in: root), isText, to: values) }
+                }
+            }.folded
+        }
+        guard constant.type == .string else { return nil }
+        let path = try self.path(argument)
+        guard path.contains(.every) else { return nil }
+        return KernelNode(type: .list(.string), [text]) { call in
+            lists(call) { json, root, values in
+                json.findAll(path[...], in: root) { append(json, $0, isText, to: values) }
+            }
+        }.folded
+    }
+
+    private static func lists(
+        _ call: KernelCall, _ body: (JSONText, Range<Int>, Column) -> Void
+    ) -> Column {
+        let values = Column(.string, capacity: call.count * 4)
+        return call.buildLists(values) { row in
+            let json = JSONText(call.arguments[0].bytes(row))
+            guard let root = json.root() else { return malformed }
+            body(json, root, values)
+            return nil
+        }
+    }
+
+    private static func append(
+        _ json: JSONText, _ range: Range<Int>?, _ isText: Bool, to values: Column
+    ) {
+        guard let range, let arena = values.arena,
+            !isText || json.bytes[range.lowerBound] != UInt8(ascii: "n")
+        else { return values.appendNull() }
+        let start = arena.count
+        if isText, json.bytes[range.lowerBound] == UInt8(ascii: "\"") {
+            json.appendUnescaped(range, to: arena)
+        } else {
+            json.appendCompact(range, to: arena)
+        }
+        values.appendView(start: start, length: arena.count - start)
     }
 
     static func path(_ argument: Argument) throws(ExpressionError) -> [JSONText.Step] {

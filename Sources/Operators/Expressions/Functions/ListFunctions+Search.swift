@@ -128,7 +128,7 @@ extension ListFunctions {
             }
         },
         ofList(
-            "list_unique array_unique", "list_unique(list)",
+            "list_unique array_unique list_approx_count_distinct", "list_unique(list)",
             "How many different elements there are, nulls left out.",
             "list_unique([1, 1, 2, null])", "2", { _ in .int64 }
         ) { call in
@@ -197,7 +197,8 @@ extension ListFunctions {
             "list_distinct([2, 1, 2, null])", "[2, 1]"
         ) { ListOrder.distinct($0, $1) },
         ScalarFunction(
-            "array_to_string", "array_to_string(list, separator)",
+            "array_to_string list_string_agg list_group_concat list_listagg array_to_string_comma_default",
+            "array_to_string(list, separator)",
             "The texts of the elements with a separator between them, nulls left out.",
             "array_to_string([1, null, 3], '-')", "1-3"
         ) { (arguments, range) throws(ExpressionError) in

@@ -134,7 +134,8 @@ enum ListFunctions {
             "The elements, or characters, from one to another, both counted from 1. Also list[from:to].",
             "[1, 2, 3, 4][2:3]", "[2, 3]"
         ) { (arguments, range) throws(ExpressionError) in
-            try ConditionFunctions.require(arguments, range, 3...3, "list_slice(list, from, to)")
+            try ConditionFunctions.require(
+                arguments, range, 3...4, "list_slice(list, from, to, step)")
             var nodes = [arguments[0].node]
             let isText = nodes[0].type == .string
             if isText {
@@ -143,7 +144,21 @@ enum ListFunctions {
                 nodes[0] = try list(arguments[0]).0
             }
             // A bound left out is a null literal.
-            let bounds: [Int64] = [1, -1]
+            var bounds: [Int64] = [1, -1]
+            var step: ExpressionNode?
+            if arguments.count == 4 {
+                let node = try Coercion.implicit(
+                    arguments[3].node, as: .int64, at: arguments[3].range)
+                guard !isText else {
+                    throw ExpressionError("a text has no steps", at: arguments[3].range)
+                }
+                if let constant = node as? ConstantNode, !constant.isNull,
+                    constant.value.int64s[0] < 0
+                {
+                    bounds = [-1, 1]
+                }
+                step = node
+            }
             for index in 1...2 {
                 let isMissing = (arguments[index].node as? ConstantNode)?.literal == .null
                 nodes.append(
@@ -151,6 +166,9 @@ enum ListFunctions {
                         ? Constants.int64(bounds[index - 1])
                         : try Coercion.implicit(
                             arguments[index].node, as: .int64, at: arguments[index].range))
+            }
+            if let step {
+                return KernelNode(type: nodes[0].type, nodes + [step]) { steppedList($0) }.folded
             }
             return KernelNode(type: nodes[0].type, nodes, canFail: false) {
                 isText ? sliceText($0) : sliceList($0)
@@ -209,6 +227,27 @@ enum ListFunctions {
         let to = call.arguments[2].int64s
         return call.sliceText { row, bytes in
             Characters.slice(bytes, bounds(from[row], to[row], of: Characters.count(bytes)))
+        }
+    }
+
+    /// Every so many elements, from the end on if the step is negative.
+    private static func steppedList(_ call: KernelCall) -> Column {
+        let list = call.arguments[0]
+        let values = Column(list.children[0].type, capacity: call.count * 4)
+        return call.buildLists(values) { row in
+            let step = call.arguments[3].int64s[row]
+            guard step != 0 else { return "a slice with steps of 0" }
+            let range = elements(list, row)
+            let (from, to) = (call.arguments[1].int64s[row], call.arguments[2].int64s[row])
+            let part = bounds(step > 0 ? from : to, step > 0 ? to : from, of: range.count)
+            var at = step > 0 ? part.lowerBound : part.upperBound - 1
+            while part.contains(at) {
+                values.append(from: list.children[0], row: range.lowerBound + at)
+                let (next, overflow) = at.addingReportingOverflow(Int(step))
+                if overflow { break }
+                at = next
+            }
+            return nil
         }
     }
 
@@ -298,6 +337,33 @@ enum ListFunctions {
         }
     }
 
+    /// Times that lie an interval apart.
+    private static func times(_ call: KernelCall, inclusive: Bool) -> Column {
+        let values = Column(.timestamp, capacity: call.count * 8)
+        return call.buildLists(values) { row in
+            let step = call.arguments[2].intervals[row]
+            let parts = [Int64(step.months), Int64(step.days), step.micros]
+            let isUp = parts.contains { $0 > 0 }
+            guard isUp != parts.contains(where: { $0 < 0 }) else {
+                return "the times lie an interval apart that is above or below zero in all parts"
+            }
+            var at = call.arguments[0].int64s[row]
+            let end = call.arguments[1].int64s[row]
+            var made: Int64 = 0
+            while isUp ? at < end : at > end {
+                values.append(at)
+                made += 1
+                guard made <= TextLimits.elementsMax else {
+                    return "more than \(TextLimits.elementsMax) times"
+                }
+                guard let next = TimeArithmetic.shifted(at, step, sign: 1) else { return nil }
+                at = next
+            }
+            if inclusive, at == end { values.append(at) }
+            return nil
+        }
+    }
+
     private static func range(
         _ name: String, _ meaning: String, _ example: String, _ result: String, inclusive: Bool
     ) -> ScalarFunction {
@@ -330,6 +396,9 @@ enum ListFunctions {
                 Overload([.int64], canFail: true, .list(.int64), kernel),
                 Overload([.int64, .int64], canFail: true, .list(.int64), kernel),
                 Overload([.int64, .int64, .int64], canFail: true, .list(.int64), kernel),
+                Overload(
+                    [.timestamp, .timestamp, .interval], canFail: true, .list(.timestamp)
+                ) { times($0, inclusive: inclusive) },
             ])
     }
 
@@ -357,6 +426,16 @@ enum ListFunctions {
         adding(
             "list_prepend array_prepend", "list_prepend(x, list)", "The list with x before it.",
             "list_prepend(0, [1])", "[0, 1]", valueFirst: true),
+        ScalarFunction(
+            "array_push_front", "array_push_front(list, x)", "The list with x before it.",
+            "array_push_front([1], 0)", "[0, 1]"
+        ) { (arguments, range) throws(ExpressionError) in
+            try ConditionFunctions.require(arguments, range, 2...2, "array_push_front(list, x)")
+            guard let prepend = FunctionCatalogue.byName["list_prepend"] else {
+                preconditionFailure("list_prepend is in the catalogue")
+            }
+            return try prepend.bind([arguments[1], arguments[0]], range)
+        },
         range(
             "range",
             "The whole numbers from one to another, that one left out; from 0 with one argument.",

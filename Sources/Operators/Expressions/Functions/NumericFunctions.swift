@@ -80,7 +80,7 @@ enum NumericFunctions {
             "The nearest number with so many digits after the point, 0 if not given; halves go away from zero.",
             "round(2.345, 2)", "2.35", .halfAway),
         Rounding.function(
-            "round_even", "round_even(x, digits)",
+            "round_even roundbankers", "round_even(x, digits)",
             "Like round, but halves go to the even neighbour.",
             "round_even(2.5, 0)", "2", .halfEven),
         Rounding.function(

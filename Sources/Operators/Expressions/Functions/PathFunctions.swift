@@ -87,7 +87,10 @@ enum PathFunctions {
         },
         part(
             "parse_dirpath", "The path without its last name.", "parse_dirpath('a/b/c.txt')", "a/b"
-        ) { bytes, isSeparator in 0..<(bytes.lastIndex(where: isSeparator) ?? 0) },
+        ) { bytes, isSeparator in
+            let end = bytes.lastIndex(where: isSeparator) ?? 0
+            return 0..<(bytes.count == 1 && isSeparator(bytes[0]) ? 1 : end)
+        },
         ScalarFunction(
             "parse_path", "parse_path(path, separator)", "The names of a path.",
             "parse_path('/a/b.txt')", "[/, a, b.txt]"

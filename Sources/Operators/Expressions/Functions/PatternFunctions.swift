@@ -228,6 +228,12 @@ enum PatternFunctions {
             return call.buildLists(elements) { row in
                 let text = source.bytes(row)
                 let base = ByteView.start(source.views[row])
+                if call.arguments[1].bytes(row).isEmpty {
+                    TextFunctions.forEachPart(text, call.arguments[1].bytes(row)) { part in
+                        elements.appendView(start: base + part.lowerBound, length: part.count)
+                    }
+                    return nil
+                }
                 do throws(RegularExpression.Invalid) {
                     let pattern = try cache.pattern(call.arguments[1].bytes(row))
                     var start = 0

@@ -18,9 +18,28 @@ extension TextFunctions {
             ])
     }
 
+    /// The number of the first character.
+    private static func first(
+        _ names: String, _ none: String, _ example: String, _ ofNothing: Int64
+    ) -> ScalarFunction {
+        let name = names.prefix { $0 != " " }
+        return ScalarFunction(
+            names, "\(name)(text)",
+            "The Unicode number of the first character; \(none) if there is none.", example, "233",
+            [
+                Overload([.string], .int64) { call in
+                    call.mapRowsToInteger { row in
+                        let bytes = call.arguments[0].bytes(row)
+                        return bytes.isEmpty
+                            ? ofNothing : Int64(Characters.scalar(bytes, 0).value)
+                    }
+                }
+            ])
+    }
+
     nonisolated(unsafe) static let searching: [ScalarFunction] = [
         ScalarFunction(
-            "length char_length character_length", "length(text), length(list)",
+            "length char_length character_length array_length", "length(text), length(list)",
             "How many characters the text, or elements the list, has.", "length('héllo')", "5",
             [
                 Overload([.string], .int64) { call in
@@ -89,18 +108,7 @@ extension TextFunctions {
                     }
                 }
             ]),
-        ScalarFunction(
-            "ascii unicode ord", "ascii(text)",
-            "The Unicode number of the first character; 0 if there is none.",
-            "ascii('é')", "233",
-            [
-                Overload([.string], .int64) { call in
-                    call.mapRowsToInteger { row in
-                        let bytes = call.arguments[0].bytes(row)
-                        return bytes.isEmpty ? 0 : Int64(Characters.scalar(bytes, 0).value)
-                    }
-                }
-            ]),
+        first("ascii", "0", "ascii('é')", 0), first("unicode ord", "-1", "unicode('é')", -1),
     ]
 
     nonisolated(unsafe) static let changing: [ScalarFunction] = [

@@ -72,6 +72,7 @@ extension TimeFunctions {
             "make_date(2024, 2, 29)",
             "2024-02-29",
             [
+                Overload([.int64], .date) { call in call.mapInteger { $0 } },
                 Overload([.int64, .int64, .int64], canFail: true, .date) { call in
                     let (result, live) = call.result()
                     for row in 0..<call.count where live[row] != 0 {
@@ -83,7 +84,7 @@ extension TimeFunctions {
                         }
                     }
                     return result
-                }
+                },
             ]),
         ScalarFunction(
             "make_timestamp", "make_timestamp(year, month, day, hour, minute, seconds)",
@@ -98,7 +99,9 @@ extension TimeFunctions {
                     for row in 0..<call.count where live[row] != 0 {
                         let parts = call.arguments[0..<5].map { $0.int64s[row] }
                         let seconds = call.arguments[5].float64s[row]
-                        guard let day = day(parts), (0..<24).contains(parts[3]),
+                        // 24:00:00 is the midnight that ends the day.
+                        let isEnd = parts[3] == 24 && parts[4] == 0 && seconds == 0
+                        guard let day = day(parts), (0..<24).contains(parts[3]) || isEnd,
                             (0..<60).contains(parts[4]), seconds >= 0, seconds < 60
                         else {
                             call.fail(row, live, "these parts make no timestamp")

@@ -3,7 +3,7 @@ import StreamRuntime
 /// Functions of dates, timestamps and intervals, all in UTC.
 enum TimeFunctions {
     nonisolated(unsafe) static let all: [ScalarFunction] =
-        parts + truncating + texts + making + intervals
+        parts + truncating + texts + making + intervals + more
 
     typealias Argument = ScalarFunction.Argument
 
@@ -36,6 +36,12 @@ enum TimeFunctions {
     private static func extraction(
         _ part: DatePart, _ argument: Argument
     ) throws(ExpressionError) -> ExpressionNode {
+        if argument.node.type == .interval, part == .epoch {
+            return KernelNode(type: .float64, [argument.node], canFail: false) { call in
+                let values = call.arguments[0].intervals
+                return call.mapRowsToDouble { seconds(values[$0]) }
+            }.folded
+        }
         if argument.node.type == .interval {
             guard part.value(of: Interval()) != nil else {
                 throw ExpressionError("an interval has no \(part.rawValue)", at: argument.range)
@@ -114,6 +120,7 @@ enum TimeFunctions {
                         return overflow ? nil : micros
                     }
                 },
+                length(unit: 1000),
             ]),
         ScalarFunction(
             "epoch_ns", "epoch_ns(t)", "Nanoseconds since 1970-01-01.",
@@ -124,7 +131,8 @@ enum TimeFunctions {
                         let (nanos, overflow) = value.multipliedReportingOverflow(by: 1000)
                         return overflow ? nil : nanos
                     }
-                }
+                },
+                length(unit: 1, times: 1000),
             ]),
         ScalarFunction(
             "dayname", "dayname(t)", "The weekday's English name.", "dayname(date '2024-02-29')",
@@ -174,7 +182,10 @@ enum TimeFunctions {
         ScalarFunction(
             name, "\(name)(t)", "\(what) since 1970-01-01.",
             "\(name)(timestamp '2024-02-29 13:45:30.25')", result,
-            [Overload([.timestamp], .int64) { $0.mapInteger { floored($0, unit) } }])
+            [
+                Overload([.timestamp], .int64) { $0.mapInteger { floored($0, unit) } },
+                length(unit: unit),
+            ])
     }
 
     /// A function of a unit and two timestamps.
