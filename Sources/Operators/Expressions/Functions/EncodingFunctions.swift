@@ -254,11 +254,12 @@ enum EncodingFunctions {
         _ body: @escaping (UnsafeRawPointer?, Int, UnsafeMutablePointer<UInt8>?) -> Void
     ) -> ScalarFunction {
         encode(name, "\(name)(x)", meaning, "\(name)('abc')", result, number: nil) { bytes, arena in
-            var sum = [UInt8](repeating: 0, count: length)
-            body(UnsafeRawPointer(bytes.baseAddress), bytes.count, &sum)
-            for byte in sum {
-                arena.add(smallDigits[Int(byte >> 4)])
-                arena.add(smallDigits[Int(byte & 15)])
+            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: length) { sum in
+                body(UnsafeRawPointer(bytes.baseAddress), bytes.count, sum.baseAddress)
+                for byte in sum {
+                    arena.add(smallDigits[Int(byte >> 4)])
+                    arena.add(smallDigits[Int(byte & 15)])
+                }
             }
         }
     }
@@ -287,12 +288,12 @@ extension EncodingFunctions {
     static func md5Half(_ call: KernelCall, _ offset: Int) -> Column {
         call.mapRowsToInteger { row in
             let bytes = call.arguments[0].bytes(row)
-            var sum = [UInt8](repeating: 0, count: 16)
-            millrace_md5(UnsafeRawPointer(bytes.baseAddress), bytes.count, &sum)
-            return Int64(
-                littleEndian: sum.withUnsafeBytes {
-                    $0.loadUnaligned(fromByteOffset: offset, as: Int64.self)
-                })
+            return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 16) { sum in
+                millrace_md5(UnsafeRawPointer(bytes.baseAddress), bytes.count, sum.baseAddress)
+                return Int64(
+                    littleEndian: UnsafeRawBufferPointer(sum)
+                        .loadUnaligned(fromByteOffset: offset, as: Int64.self))
+            }
         }
     }
 }

@@ -303,12 +303,27 @@ enum TextFunctions {
         body(start..<bytes.count)
     }
 
-    private static func splitPart(_ bytes: Bytes, _ separator: Bytes, _ number: Int64) -> Range<Int>
-    {
-        var parts: [Range<Int>] = []
-        forEachPart(bytes, separator) { parts.append($0) }
-        let index = number > 0 ? number - 1 : (number < 0 ? Int64(parts.count) + number : -1)
-        guard index >= 0, index < parts.count else { return 0..<0 }
-        return parts[Int(index)]
+    private static func splitPart(
+        _ bytes: Bytes, _ separator: Bytes, _ number: Int64
+    ) -> Range<Int> {
+        var left = number
+        if number < 0 {
+            // From the end: how many there are says which one it is from the start.
+            var count: Int64 = 0
+            forEachPart(bytes, separator) { _ in count &+= 1 }
+            left = count &+ number &+ 1
+        }
+        guard left > 0 else { return 0..<0 }
+        if separator.isEmpty {
+            let index = Int(min(left, 1 << 40))
+            return Characters.slice(bytes, (index - 1)..<index)
+        }
+        var start = 0
+        while let at = Characters.find(separator, in: bytes, from: start) {
+            if left == 1 { return start..<at }
+            left &-= 1
+            start = at &+ separator.count
+        }
+        return left == 1 ? start..<bytes.count : 0..<0
     }
 }

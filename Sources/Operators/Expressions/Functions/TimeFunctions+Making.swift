@@ -75,12 +75,15 @@ extension TimeFunctions {
                 Overload([.int64], .date) { call in call.mapInteger { $0 } },
                 Overload([.int64, .int64, .int64], canFail: true, .date) { call in
                     let (result, live) = call.result()
+                    let years = call.arguments[0].int64s
+                    let months = call.arguments[1].int64s
+                    let days = call.arguments[2].int64s
                     for row in 0..<call.count where live[row] != 0 {
-                        let parts = call.arguments.map { $0.int64s[row] }
-                        if let day = day(parts) {
+                        let parts = (years[row], months[row], days[row])
+                        if let day = day(parts.0, parts.1, parts.2) {
                             result.int64s[row] = day
                         } else {
-                            call.fail(row, live, "\(parts[0])-\(parts[1])-\(parts[2]) is no date")
+                            call.fail(row, live, "\(parts.0)-\(parts.1)-\(parts.2) is no date")
                         }
                     }
                     return result
@@ -96,19 +99,22 @@ extension TimeFunctions {
                     [.int64, .int64, .int64, .int64, .int64, .float64], canFail: true, .timestamp
                 ) { call in
                     let (result, live) = call.result()
+                    let parts = call.arguments[0..<5].map { UnsafePointer($0.int64s) }
                     for row in 0..<call.count where live[row] != 0 {
-                        let parts = call.arguments[0..<5].map { $0.int64s[row] }
+                        let hour = parts[3][row]
+                        let minute = parts[4][row]
                         let seconds = call.arguments[5].float64s[row]
                         // 24:00:00 is the midnight that ends the day.
-                        let isEnd = parts[3] == 24 && parts[4] == 0 && seconds == 0
-                        guard let day = day(parts), (0..<24).contains(parts[3]) || isEnd,
-                            (0..<60).contains(parts[4]), seconds >= 0, seconds < 60
+                        let isEnd = hour == 24 && minute == 0 && seconds == 0
+                        guard let day = day(parts[0][row], parts[1][row], parts[2][row]),
+                            (0..<24).contains(hour) || isEnd,
+                            (0..<60).contains(minute), seconds >= 0, seconds < 60
                         else {
                             call.fail(row, live, "these parts make no timestamp")
                             continue
                         }
                         result.int64s[row] =
-                            day * CivilDate.microsPerDay + (parts[3] * 60 + parts[4]) * 60_000_000
+                            day * CivilDate.microsPerDay + (hour * 60 + minute) * 60_000_000
                             + Int64((seconds * 1_000_000).rounded())
                     }
                     return result
@@ -134,11 +140,12 @@ extension TimeFunctions {
             ]),
     ]
 
-    private static func day(_ parts: [Int64]) -> Int64? {
-        guard abs(parts[0]) <= 290_000, (1...12).contains(parts[1]), parts[2] >= 1,
-            parts[2] <= CivilDate.length(ofMonth: parts[1], year: parts[0])
+    @inline(__always)
+    private static func day(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64? {
+        guard year.magnitude <= 290_000, (1...12).contains(month), day >= 1,
+            day <= CivilDate.length(ofMonth: month, year: year)
         else { return nil }
-        return CivilDate(year: parts[0], month: parts[1], day: parts[2]).days
+        return CivilDate(year: year, month: month, day: day).days
     }
 
     /// An interval of a whole number of units.
