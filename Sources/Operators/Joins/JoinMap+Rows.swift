@@ -128,6 +128,7 @@ extension JoinMap {
         return Row(
             note: head > 16 ? row.loadUnaligned(fromByteOffset: 16, as: Int64.self) : 0,
             time: row.loadUnaligned(fromByteOffset: 8, as: Int64.self),
+            key: UnsafeBufferPointer(start: nil, count: 0),
             bytes: UnsafeBufferPointer(rebasing: content[(place + head)..<(place + size)]))
     }
 

@@ -122,7 +122,7 @@ final class JoinMap {
             return Row(
                 time: row.loadUnaligned(fromByteOffset: 8, as: Int64.self),
                 key: UnsafeBufferPointer(
-                    start: (row + JoinMap.head).assumingMemoryBound(to: UInt8.self), count: key),
+                    start: (row + map.head).assumingMemoryBound(to: UInt8.self), count: key),
                 bytes: UnsafeBufferPointer(
                     start: (row + map.head + key).assumingMemoryBound(to: UInt8.self),
                     count: size - map.head - key))
