@@ -8,6 +8,7 @@ public final class MetricsRegistry: Sendable {
         case counter(Counter)
         case gauge(Gauge)
         case reading(@Sendable () -> Double?)
+        case readings(label: String, @Sendable () -> [(String, Double)])
         case histogram(Histogram)
     }
 
@@ -67,6 +68,16 @@ public final class MetricsRegistry: Sendable {
         _ = register(name, kind, help, labels, replaces: true) { .reading(read) }
     }
 
+    /// Figures that are read when asked for, told apart by a label whose values are not known before.
+    public func readings(
+        _ name: String, help: String, labels: [Label] = [], by label: String,
+        _ read: @escaping @Sendable () -> [(String, Double)]
+    ) {
+        _ = register(name, "gauge", help, labels, replaces: true) {
+            .readings(label: label, read)
+        }
+    }
+
     private func register(
         _ name: String, _ kind: String, _ help: String, _ labels: [Label],
         replaces: Bool = false,
@@ -102,6 +113,13 @@ public final class MetricsRegistry: Sendable {
                 case .gauge(let gauge): text += "\(name)\(braces) \(Self.text(gauge.value))\n"
                 case .reading(let read):
                     if let value = read() { text += "\(name)\(braces) \(Self.text(value))\n" }
+                case .readings(let label, let read):
+                    for (key, value) in read() {
+                        let all =
+                            (labels.isEmpty ? "" : labels + ",")
+                            + "\(label)=\"\(MetricsRegistry.escaped(key))\""
+                        text += "\(name){\(all)} \(Self.text(value))\n"
+                    }
                 case .histogram(let histogram): Self.append(histogram, name, labels, to: &text)
                 }
             }

@@ -66,44 +66,77 @@ public final class WindowTop: StreamRuntime.Operator {
         let sorted = WindowEnds(rows, column: endColumn, reached: reached)
         try settle(sorted, rows, into: output)
         if sorted.inTime.isEmpty { return }
-        let packed = packing.pack(rows.columns, prefix: nil, count: count)
         let layout = kept.layout
         let entries = buffer.entries
-        let limit = spec.count
         let ends = rows.columns[endColumn].int64s
         var start = 0
         while start < sorted.inTime.count {
             let end = ends[Int(sorted.inTime[start])]
             var next = start
             while next < sorted.inTime.count, ends[Int(sorted.inTime[next])] == end {
-                picks[next - start] = sorted.inTime[next]
+                picks[next] = sorted.inTime[next]
                 next += 1
             }
             noteLive(end)
-            try kept.table(end).resolve(keys, rows: picks, count: next - start, into: entries)
-            for slot in 0..<(next - start) {
-                let row = Int(picks[slot])
-                let list = TopList(entry: entries[slot], layout: layout)
-                if entries[slot].isNew {
-                    entries[slot].settle()
-                    list.fixed[2] = packing.fingerprint
-                }
-                let view = sortKeys.views[row]
-                let key = UnsafePointer(sortKeys.arena!.base) + ByteView.start(view)
-                let length = ByteView.length(view)
-                // With ties, what is too many is left out when the window ends.
-                if list.count >= limit, spec.ties != .denseRank {
-                    let order = list.compareToLast(key, length)
-                    if spec.ties == .rowNumber ? order >= 0 : order > 0 { continue }
-                }
-                let place = list.place(of: key, length)
-                let bytes = packed.bytes(row)
-                list.insert(
-                    key, length, bytes.baseAddress!, bytes.count, at: place.at, index: place.index)
-                cut(list)
-            }
+            try kept.table(end).resolve(
+                keys, rows: picks + start, count: next - start, into: entries + start)
             start = next
         }
+        let found = candidates(sorted.inTime.count, sortKeys, layout)
+        if found == 0 { return }
+        let columns =
+            found == count ? rows.columns : rows.columns.map { $0.gathered(picks, count: found) }
+        let packed = packing.pack(columns, prefix: nil, count: found)
+        for slot in 0..<found {
+            let list = TopList(entry: entries[slot], layout: layout)
+            let view = sortKeys.views[Int(picks[slot])]
+            let key = UnsafePointer(sortKeys.arena!.base) + ByteView.start(view)
+            let length = ByteView.length(view)
+            guard mayEnter(list, key, length) else { continue }
+            let place = list.place(of: key, length)
+            let bytes = packed.bytes(slot)
+            list.insert(
+                key, length, bytes.baseAddress!, bytes.count, at: place.at, index: place.index)
+            cut(list)
+        }
+    }
+
+    /// Brings the rows that may come among the first to the front of the buffer: others are behind all of
+    /// them already.
+    private func candidates(_ count: Int, _ sortKeys: Column, _ layout: StateLayout) -> Int {
+        let entries = buffer.entries
+        let picks = buffer.rows
+        let views = sortKeys.views
+        let base = UnsafePointer(sortKeys.arena!.base)
+        let fingerprint = packing.fingerprint
+        var found = 0
+        for slot in 0..<count {
+            let entry = entries[slot]
+            let row = picks[slot]
+            let list = TopList(entry: entry, layout: layout)
+            if entry.isNew {
+                entry.settle()
+                list.fixed[2] = fingerprint
+            }
+            let view = views[Int(row)]
+            guard mayEnter(list, base + ByteView.start(view), ByteView.length(view)) else {
+                continue
+            }
+            entries[found] = entry
+            picks[found] = row
+            found += 1
+        }
+        return found
+    }
+
+    /// Whether a row is not behind all that are kept, when those are enough.
+    @inline(__always)
+    private func mayEnter(
+        _ list: TopList, _ key: UnsafePointer<UInt8>, _ length: Int
+    ) -> Bool {
+        if list.count < spec.count || spec.ties == .denseRank { return true }
+        let order = list.compareToLast(key, length)
+        return spec.ties == .rowNumber ? order < 0 : order <= 0
     }
 
     /// Takes out the rows of too large a number.

@@ -27,16 +27,20 @@ public struct AggregateSpec: Sendable {
     let latePort: Int?
     let onError: FailurePolicy
     let takesBack: Bool
+    let takesPartials: Bool
 
     /// A step that aggregates rows by the keys of their batches.
     ///
     /// - Shape: `plan.resultSchema` begins with the key columns. Late rows leave on `latePort`, unchanged,
     ///   or are only counted.
     /// - Units: `allowedLateness` in microseconds.
-    /// - Parameter takesBack: whether rows may take back earlier ones; without a window only.
+    /// - Parameters:
+    ///   - takesBack: whether rows may take back earlier ones; without a window only.
+    ///   - takesPartials: whether rows come from a `PartialAggregate`; with `sliceShape` only.
     public init(
         window: Window, plan: AggregatePlan, allowedLateness: Int64 = 0, latePort: Int? = nil,
-        onError: FailurePolicy = .fail, takesBack: Bool = false
+        onError: FailurePolicy = .fail, takesBack: Bool = false,
+        takesPartials: Bool = false
     ) {
         self.window = window
         self.plan = plan
@@ -44,6 +48,7 @@ public struct AggregateSpec: Sendable {
         self.latePort = latePort
         self.onError = onError
         self.takesBack = takesBack
+        self.takesPartials = takesPartials
     }
 
     /// The key columns.
@@ -58,6 +63,25 @@ public struct AggregateSpec: Sendable {
         return Schema(
             keyFields + (hasBounds ? bounds : [])
                 + plan.outputs.map { Field($0.name, $0.expression.type) })
+    }
+
+    /// Where windows of a fixed length lie; nil for others.
+    var sliceShape: SliceShape? {
+        switch window {
+        case .tumble(let size, let offset):
+            SliceShape(
+                size: size, every: size, offset: offset, isGrowing: false,
+                allowedLateness: allowedLateness)
+        case .hop(let size, let every, let offset):
+            SliceShape(
+                size: size, every: every, offset: offset, isGrowing: false,
+                allowedLateness: allowedLateness)
+        case .cumulate(let size, let every, let offset):
+            SliceShape(
+                size: size, every: every, offset: offset, isGrowing: true,
+                allowedLateness: allowedLateness)
+        case .none, .session, .ended: nil
+        }
     }
 
     var hasBounds: Bool {

@@ -167,7 +167,7 @@ public final class UpdatingAggregate: Operator {
         picks.reserveCapacity(2 * count)
         causes.reserveCapacity(2 * count)
         kinds.reserveCapacity(2 * count)
-        let sameness = Sameness(made, standing, skipping: core.keyCount)
+        let same = Sameness.mask(made, standing, before, skipping: core.keyCount)
         for row in 0..<count {
             let kind = turns.kinds.bools[row]
             let old = before[row]
@@ -186,7 +186,7 @@ public final class UpdatingAggregate: Operator {
                 continue
             }
             if hasOld {
-                if !failed[row], sameness.holds(row, oldPick) { continue }
+                if !failed[row], same[row] != 0 { continue }
                 picks.append(oldPick)
                 causes.append(Int32(row))
                 kinds.append(
@@ -242,139 +242,4 @@ public final class UpdatingAggregate: Operator {
 private final class StateEntryBox {
     let entry = UnsafeMutablePointer<StateEntry>.allocate(capacity: 1)
     deinit { entry.deallocate() }
-}
-
-/// What each row of a batch is to the results of its key, and the rows its key has after it.
-private struct Turns {
-    /// The kind of each row's result.
-    let kinds: Column
-    /// A byte a row, 1 where it takes one back; nil when none does.
-    private(set) var takenBack: Column?
-    /// Rows that take back what never came.
-    private(set) var unknown: [Int32] = []
-
-    /// Counts the rows into the entries of `core`.
-    init(_ rows: ColumnBatch, _ core: AggregateCore) {
-        let count = rows.count
-        let kinds = Column(.bool, capacity: count)
-        let bytes = kinds.bools
-        let values = core.values
-        var row = 0
-        if let changes = rows.changes?.bools {
-            let backs = Column(.bool, capacity: count)
-            let marks = backs.bools
-            while row < count {
-                let word = values[row].assumingMemoryBound(to: Int64.self)
-                let isBack = changes[row] >= RowChange.updateBefore.rawValue
-                marks[row] = isBack ? 1 : 0
-                if !isBack {
-                    bytes[row] =
-                        word.pointee == 0
-                        ? RowChange.insert.rawValue : RowChange.updateAfter.rawValue
-                    word.pointee &+= 1
-                } else if word.pointee == 0 {
-                    unknown.append(Int32(truncatingIfNeeded: row))
-                } else {
-                    word.pointee &-= 1
-                    bytes[row] =
-                        word.pointee == 0
-                        ? RowChange.delete.rawValue : RowChange.updateAfter.rawValue
-                }
-                row &+= 1
-            }
-            backs.setCount(count)
-            takenBack = backs
-        } else {
-            while row < count {
-                let word = values[row].assumingMemoryBound(to: Int64.self)
-                bytes[row] = word.pointee == 0 ? 0 : 1
-                word.pointee &+= 1
-                row &+= 1
-            }
-        }
-        kinds.setCount(count)
-        self.kinds = kinds
-    }
-
-    func isDelete(_ row: Int) -> Bool { kinds.bools[row] == RowChange.delete.rawValue }
-
-    /// Takes the counts out of the entries again.
-    func undo(_ rows: ColumnBatch, _ core: AggregateCore) {
-        let bad = Set(unknown)
-        for row in 0..<rows.count where !bad.contains(Int32(row)) {
-            let word = core.values[row].assumingMemoryBound(to: Int64.self)
-            word.pointee &+= takenBack?.bools[row] == 1 ? 1 : -1
-        }
-    }
-}
-
-/// For each row of a batch the row of its key before it.
-private final class EarlierRows {
-    /// The row before; ~i for the first row of a key, the i-th of `firsts`.
-    private(set) var before: [Int32] = []
-    /// The first row of each key.
-    private(set) var firsts: [Int32] = []
-    private var slots: [(address: UInt, row: Int32)] = []
-
-    func find(_ entries: UnsafePointer<StateEntry>, _ count: Int) {
-        var size = 64
-        while size < 2 * count { size *= 2 }
-        slots = Array(repeating: (0, 0), count: size)
-        firsts.removeAll(keepingCapacity: true)
-        if before.count < count { before = Array(repeating: 0, count: count) }
-        let mask = UInt(size - 1)
-        slots.withUnsafeMutableBufferPointer { slots in
-            for row in 0..<count {
-                let address = UInt(bitPattern: entries[row].value)
-                var slot = Int((address &>> 4 &* 0x9E37_79B9_7F4A_7C15) &>> 20 & mask)
-                while slots[slot].address != 0, slots[slot].address != address {
-                    slot = (slot &+ 1) & (size &- 1)
-                }
-                if slots[slot].address == 0 {
-                    before[row] = ~Int32(truncatingIfNeeded: firsts.count)
-                    firsts.append(Int32(truncatingIfNeeded: row))
-                } else {
-                    before[row] = slots[slot].row
-                }
-                slots[slot] = (address, Int32(truncatingIfNeeded: row))
-            }
-        }
-    }
-}
-
-/// Whether a row of results is the same as another of its key.
-private struct Sameness {
-    private let made: [Column]
-    private let standing: [Column]
-
-    init(_ made: ColumnBatch, _ standing: ColumnBatch, skipping keys: Int) {
-        self.made = Array(made.columns.dropFirst(keys))
-        self.standing = Array(standing.columns.dropFirst(keys))
-    }
-
-    func holds(_ row: Int, _ old: RowPick) -> Bool {
-        let other = old.batch == 0 ? standing : made
-        var column = 0
-        while column < made.count {
-            guard Sameness.isSame(made[column], row, other[column], Int(old.row)) else {
-                return false
-            }
-            column += 1
-        }
-        return true
-    }
-
-    private static func isSame(_ left: Column, _ row: Int, _ right: Column, _ other: Int) -> Bool {
-        let isValid = left.isValid(row)
-        guard isValid == right.isValid(other) else { return false }
-        if !isValid { return true }
-        switch left.type {
-        case .string, .bytes: return ValueBytes.compare(left.bytes(row), right.bytes(other)) == 0
-        // Told again rather than looked through.
-        case .list, .structure: return false
-        default:
-            let stride = left.type.stride
-            return memcmp(left.values + row * stride, right.values + other * stride, stride) == 0
-        }
-    }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import StreamRuntime
 
 /// Aggregates rows by key in tumbling, hopping or cumulating windows of event time.
@@ -41,6 +42,9 @@ public final class WindowAggregate: Operator {
     private var groups: UnsafeMutablePointer<Int32>
     private var groupCapacity = 0
     private var batchEntries: UnsafeMutablePointer<StateEntry>
+    private let input: Schema
+    /// An entry for what rows came to before they moved here.
+    private let parts: KeyedState
     private let chunk = UnsafeMutablePointer<StateEntry>.allocate(
         capacity: WindowAggregate.firingRows)
 
@@ -49,6 +53,8 @@ public final class WindowAggregate: Operator {
         self.shape = shape
         sorting = SliceSorting(shape)
         deferred = RowSorter(schema: input, name: "deferred")
+        self.input = input
+        parts = try StateStore().state("part", of: "row", layout: core.layout.state)
         groups = .allocate(capacity: 1)
         rowNumbers = .allocate(capacity: 1)
         batchEntries = .allocate(capacity: 1)
@@ -88,6 +94,52 @@ public final class WindowAggregate: Operator {
     /// Adds rows to their slices; hands late ones on; keeps back those that only correct.
     public func process(_ batch: ColumnBatch, into output: any Output) throws(JobFailure) {
         if batch.count == 0 { return }
+        guard core.spec.takesPartials, let sums = batch.columns.last else {
+            return try add(batch, into: output)
+        }
+        let rows = ColumnBatch(
+            schema: input, columns: Array(batch.columns.dropLast()), order: batch.order,
+            count: batch.count)
+        rows.keys = batch.keys
+        rows.changes = batch.changes
+        rows.raw = batch.raw
+        if let validity = sums.validity, memchr(validity, 1, batch.count) == nil {
+            return try add(rows, into: output)
+        }
+        var plain: [Int32] = []
+        for row in 0..<batch.count {
+            if sums.isValid(row) {
+                try merge(rows, row, sums.bytes(row))
+            } else {
+                plain.append(Int32(truncatingIfNeeded: row))
+            }
+        }
+        if plain.count == rows.count { return try add(rows, into: output) }
+        if !plain.isEmpty { try add(rows.gathered(plain, count: plain.count), into: output) }
+    }
+
+    /// Adds what several rows of a key and slice came to.
+    private func merge(
+        _ rows: ColumnBatch, _ row: Int, _ sum: UnsafeBufferPointer<UInt8>
+    ) throws(JobFailure) {
+        guard let slices, let keys = rows.keys else { return }
+        let end = shape.sliceEnd(of: rows.order.eventTimes.int64s[row])
+        let empty = KeyEncoder(columns: []).encode([], count: 1)
+        try parts.table(0).resolve(empty, rows: nil, count: 1, into: chunk)
+        let part = chunk[0]
+        guard part.readValue(sum, core.layout.state), shape.firstEnd(ofSlice: end) > fired else {
+            throw JobFailure(
+                .step, "rows that were summed up came for a window that has fired",
+                at: "step \(core.context?.stepId ?? "")",
+                remedy: "this is a fault of the engine: please report it with the pipelines file")
+        }
+        noteLive(end)
+        var index = Int32(truncatingIfNeeded: row)
+        try slices.table(end).resolve(keys, rows: &index, count: 1, into: chunk)
+        core.layout.merge(part, into: chunk[0])
+    }
+
+    private func add(_ batch: ColumnBatch, into output: any Output) throws(JobFailure) {
         let (rows, arguments) = try core.evaluate(batch, into: output)
         sorting.sort(rows.order, count: rows.count, fired: fired)
         if sorting.isPlain { return try add(rows, arguments) }

@@ -68,6 +68,9 @@ extension JobPlan {
             facts.append(fact)
         }
         if step.needsOrderedInput { facts.append("in order") }
+        if relievesHotKeys(step) {
+            facts.append("hot keys are summed up before they move to another worker")
+        }
         if !step.isStateless { facts.append("state \(step.id)") }
         if let former = step.formerId { facts.append("was \(former)") }
         var lines = [

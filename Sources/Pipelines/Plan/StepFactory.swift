@@ -6,7 +6,11 @@ enum StepFactory {
     /// An operator of its own for `step`.
     ///
     /// - Throws: never for a step of a checked plan whose verb this version has.
-    static func makeOperator(_ step: PlannedStep) throws(JobFailure) -> any Operator {
+    ///
+    /// - Parameter takesPartials: whether the rows of hot keys come summed up by `makePartial`.
+    static func makeOperator(
+        _ step: PlannedStep, takesPartials: Bool = false
+    ) throws(JobFailure) -> any Operator {
         let schema = step.inputSchema
         let onError = step.onError
         switch step.operation {
@@ -65,7 +69,7 @@ enum StepFactory {
                 window: try self.window(window, results, step),
                 plan: try aggregates(items + (hidden.map { [$0] } ?? []), step),
                 allowedLateness: lateness.micros, latePort: latePort, onError: onError,
-                takesBack: step.changelog == .full)
+                takesBack: step.changelog == .full, takesPartials: takesPartials)
             let inner = try spec.makeOperator(input: schema)
             guard let having = results.having else { return inner }
             let predicate = try compile(hidden?.name ?? having.text, step, schema: spec.schema)
@@ -87,6 +91,21 @@ enum StepFactory {
                 schema: schema, keys: step.keys, widths: widths, includesSelf: shape.includesSelf,
                 delay: shape.delay, onError: onError)
         }
+    }
+
+    /// What sums up the rows of hot keys before they move to an aggregate step.
+    static func makePartial(_ step: PlannedStep) throws(JobFailure) -> any Operator {
+        guard case .aggregate(let window, let items, let lateness, _, let results) = step.operation
+        else { throw refused(step, "only aggregates are summed up") }
+        let hidden = results.having.flatMap { having in
+            having.isOverRows
+                ? NamedExpression(name: hiddenName(items, step), text: having.text) : nil
+        }
+        let spec = Operators.AggregateSpec(
+            window: try self.window(window, results, step),
+            plan: try aggregates(items + (hidden.map { [$0] } ?? []), step),
+            allowedLateness: lateness.micros)
+        return try PartialAggregate(spec, input: step.inputSchema, keys: step.keys)
     }
 
     /// A name that no column of the results has.

@@ -34,6 +34,15 @@ enum EngineMetrics {
                     isThere() ? Double(workers.reduce(0) { $0 + $1.read(figure) }) : nil
                 }
             }
+            registry.readings(
+                "millrace_hot_key_share",
+                help: "The part of a step's rows that one key has, of keys with 2 % or more.",
+                labels: labels, by: "key"
+            ) {
+                isThere()
+                    ? HotKeys.together(workers.map(\.hotKeys)).prefix(8).map { ($0.text, $0.share) }
+                    : []
+            }
             registry.reading(
                 "millrace_state_keys", help: "Keys of a step's state, at the last checkpoint.",
                 labels: labels

@@ -14,18 +14,20 @@ struct GraphBuilder {
     private let meters: FeatureMeters?
     private let growth: KafkaGrowth?
     private let calls: CallSenders?
+    private let workers: Int
 
     /// A builder for `plan`; bounded sources end at what their topics hold when they are opened, and
     /// exactly-once outputs on Kafka write through `domain`. With `share` it is the graph of that share;
     /// without `keepsVersions` no version of a feature is logged. Features are measured by `meters`, and
     /// topics that get more partitions told to `growth`. Senders of calls are kept in `calls`, which then ends
-    /// them.
+    /// them. With several `workers` hot keys are relieved.
     init(
         plan: JobPlan, isBounded: Bool, online: OnlineStore?,
         domain: KafkaTransactionDomain? = nil, share: ShareContext? = nil,
         keepsVersions: Bool = true, meters: FeatureMeters? = nil, growth: KafkaGrowth? = nil,
-        calls: CallSenders? = nil
+        calls: CallSenders? = nil, workers: Int = 1
     ) {
+        self.workers = workers
         self.calls = calls
         self.growth = growth
         self.meters = meters
@@ -54,11 +56,25 @@ struct GraphBuilder {
                 return node
             },
             steps: plan.steps.map { step in
-                JobGraph.StepNode(
+                let isSummed = relieved.contains(step.ordinal)
+                var node = JobGraph.StepNode(
                     id: step.id, ordinal: firstStep + Int64(step.ordinal),
-                    isStateful: !step.isStateless, inputSchema: step.inputSchema,
-                    make: { () throws(JobFailure) in try StepFactory.makeOperator(step) })
-            },
+                    isStateful: !step.isStateless,
+                    inputSchema: isSummed ? GraphBuilder.summed(step) : step.inputSchema,
+                    make: { () throws(JobFailure) in
+                        try StepFactory.makeOperator(step, takesPartials: isSummed)
+                    })
+                node.hasSummedRows = isSummed
+                return node
+            }
+                + relieved.enumerated().map { index, ordinal in
+                    let step = plan.steps[ordinal]
+                    return JobGraph.StepNode(
+                        id: "\(step.id).local",
+                        ordinal: firstOwn + Int64(plan.repartitions.count + index),
+                        isStateful: false, inputSchema: step.inputSchema,
+                        make: { () throws(JobFailure) in try StepFactory.makePartial(step) })
+                },
             sinks: plan.sinks.map { sinks.node($0, ordinal: firstSink + Int64($0.ordinal)) }
                 + repartitions.map { share, repartition, step in
                     share.output(
@@ -88,9 +104,28 @@ struct GraphBuilder {
         return plan.repartitions.map { (share, $0, plan.steps[$0.step]) }
     }
 
+    /// The steps whose hot keys are summed up before they move, by their ordinals.
+    private var relieved: [Int] {
+        guard workers > 1, share == nil else { return [] }
+        return plan.steps.filter { plan.relievesHotKeys($0, isBounded: isBounded) }.map(\.ordinal)
+    }
+
+    private static func summed(_ step: PlannedStep) -> Schema {
+        Schema(step.inputSchema.fields + [PartialAggregate.partialColumn])
+    }
+
     private var edges: [JobGraph.Edge] {
         var edges: [JobGraph.Edge] = []
         for (index, step) in plan.steps.enumerated() {
+            if let place = relieved.firstIndex(of: index) {
+                let local = plan.steps.count + place
+                edges += step.inputs.map { edge($0, to: .step(local), exchange: .forward) }
+                edges.append(
+                    JobGraph.Edge(
+                        from: .step(local), port: 0, to: .step(index),
+                        exchange: .keyed(step.keys)))
+                continue
+            }
             guard share != nil, let between = step.repartition else {
                 edges += step.inputs.map { edge($0, to: .step(index)) }
                 continue

@@ -19,12 +19,14 @@ public final class JobRunner {
         public let figures: [String: [StepCounters.Figure: Int64]]
         /// How far behind the clock rows came to each sink of the last life, by its id.
         public let lags: [String: EventLag]
+        /// The keys that an unusual share of a step's rows had in the last life, by the step's id.
+        public var hotKeys: [String: [HotKeys.Key]] = [:]
 
         /// The same with another end.
         func ended(_ outcome: Job.Outcome) -> Summary {
             Summary(
                 outcome: outcome, rows: rows, nanos: nanos, checkpoints: checkpoints,
-                figures: figures, lags: lags)
+                figures: figures, lags: lags, hotKeys: hotKeys)
         }
 
         /// Both lives of a job that was started again; rows read twice count twice.
@@ -33,7 +35,7 @@ public final class JobRunner {
                 outcome: later.outcome, rows: rows + later.rows, nanos: nanos + later.nanos,
                 checkpoints: checkpoints.followed(by: later.checkpoints),
                 figures: figures.merging(later.figures) { Summary.sum($0, $1) },
-                lags: later.lags)
+                lags: later.lags, hotKeys: later.hotKeys)
         }
 
         /// The figures of two lives: counts add up, what a table has is what it had last.
@@ -225,7 +227,8 @@ public final class JobRunner {
                     }.map {
                         ($0, JobRunner.sum(workers, $0))
                     })
-            }, lags: job.lags)
+            }, lags: job.lags,
+            hotKeys: job.counters.mapValues { HotKeys.together($0.map(\.hotKeys)) })
     }
 
     /// Waits until what was sealed is answered, as long as answers come.
@@ -272,7 +275,8 @@ public final class JobRunner {
         let graph = GraphBuilder(
             plan: plan, isBounded: options.untilEnd, online: online, domain: transactions.domain,
             meters: online == nil ? nil : FeatureMeters(registry),
-            growth: restarts.isAllowed ? growth : nil, calls: calls
+            growth: restarts.isAllowed ? growth : nil, calls: calls,
+            workers: workers
         ).graph()
         var followers: [any CheckpointFollower] = transactions.followers
         if let online { followers.append(SnapshotFollower(online)) }

@@ -58,7 +58,18 @@ struct ResultReport {
                         return value == 0 ? "" : Grouped.text(value)
                     })
         }
-        return table.rendered(indent: 2)
+        return table.rendered(indent: 2) + hotKeys()
+    }
+
+    /// A line for each step of which few keys have much of the rows.
+    private func hotKeys() -> String {
+        plan.steps.compactMap { step in
+            let keys =
+                (summary.hotKeys[step.id] ?? []) + (summary.hotKeys["\(step.id).local"] ?? [])
+            if keys.isEmpty { return nil }
+            let names = keys.prefix(4).map { "\($0.text) (\(Int($0.share * 100)) %)" }
+            return "  hot keys of \(step.id): \(names.joined(separator: ", "))\n"
+        }.joined()
     }
 
     private func figure(_ id: String, _ figure: StepCounters.Figure) -> Int64 {

@@ -78,6 +78,8 @@ public struct JobGraph {
         public let isStateful: Bool
         /// The schema of its input.
         public let inputSchema: Schema
+        /// Whether rows of hot keys are summed up before they come: who did that tells of those keys.
+        public var hasSummedRows = false
         /// Makes the step, once for each worker (for each way in, without state).
         public let make: () throws(JobFailure) -> any Operator
 

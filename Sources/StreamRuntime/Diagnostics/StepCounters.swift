@@ -14,6 +14,8 @@ public final class StepCounters: @unchecked Sendable {
     }
 
     private let cells: UnsafeMutablePointer<UInt64>
+    /// The keys that an unusual share of the step's rows have.
+    public let hotKeys = HotKeys()
 
     /// All figures at zero.
     public init() {

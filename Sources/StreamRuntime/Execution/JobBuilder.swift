@@ -198,8 +198,13 @@ final class JobBuilder {
                     .inPlace(operation, below, figures(step.id, worker)), port: edge.port)
             case .keyed(let columns):
                 let channels = (0..<settings.workers).map { channel(to: edge.to, worker: $0) }
+                var hotKeys: HotKeys?
+                if case .step(let index) = edge.to, !graph.steps[index].hasSummedRows {
+                    hotKeys = figures(graph.steps[index].id, worker).hotKeys
+                }
                 fanout.add(
-                    .exchange(Exchange(columns: columns, channels: channels)), port: edge.port)
+                    .exchange(Exchange(columns: columns, channels: channels, hotKeys: hotKeys)),
+                    port: edge.port)
             case .gather:
                 guard case .sink(let index) = edge.to else {
                     preconditionFailure("rows are gathered only into a sink")
