@@ -137,6 +137,7 @@ public struct AggregateCall: Sendable {
     public var takesBack: Bool {
         switch function {
         case .approximateDistinct, .decayedAverage, .decayedSum, .decayedCount: false
+        case .bitAnd, .bitOr: false
         default: true
         }
     }

@@ -27,7 +27,7 @@ extension StepPlanner {
                     "\"\(item.expression.text)\" cannot take back rows that changes delete",
                     at: item.expression.position,
                     fix:
-                        "leave out approx_count_distinct, ewma and decayed sums: count(distinct x) and avg can"
+                        "leave out approx_count_distinct, ewma, decayed sums, bit_and and bit_or: count(distinct x) and avg can"
                 )
                 return
             } else {
