@@ -1,4 +1,5 @@
 #include "CPlatform.h"
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
@@ -123,3 +124,9 @@ int millrace_pin_thread(int core) {
 }
 
 void millrace_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+void millrace_keep_heap(size_t bytes) {
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, bytes > (1u << 30) ? 1 << 30 : (int)bytes);
+    mallopt(M_TOP_PAD, bytes > (64u << 20) ? 4 << 20 : 1 << 20);
+}

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Pipelines
-import SampleData
 import StreamRuntime
 
 struct Run: ParsableCommand {
@@ -99,34 +98,6 @@ struct Lookup: ParsableCommand {
 
     func run() throws {
         try show(LookupCommand.run(path: file, view: view, key: key, json: json))
-    }
-}
-
-struct Generate: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Make the sample data of a small marketplace: the same for the same seed.")
-    @Option(help: "The directory to write topics and files to.")
-    var into = "./data"
-    @Option(help: "The seed of the generator.")
-    var seed: UInt64 = 42
-    @Option(help: "How many times the 28,000 records of the standard sample.")
-    var scale = 1.0
-
-    func validate() throws {
-        if !(scale > 0 && scale <= 10_000) { throw ValidationError("--scale takes 0 to 10000") }
-    }
-
-    func run() throws {
-        var options = SampleData.Options(root: into)
-        options.seed = seed
-        options.scale = scale
-        do throws(JobFailure) {
-            let report = try SampleData.generate(options)
-            print(report.table, terminator: "")
-        } catch {
-            print("error: \(error)", to: &standardError)
-            try leave(error.exitCode)
-        }
     }
 }
 

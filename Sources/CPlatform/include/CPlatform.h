@@ -32,6 +32,10 @@ uint32_t millrace_crc32c(uint32_t seed, const void *bytes, size_t count);
 /// 64. The register is not inverted. Returns 0 and leaves `sum` alone where the processor cannot do that.
 int millrace_crc32_fold(uint32_t *sum, const void *bytes, size_t count);
 
+/// Lets the C heap keep up to `bytes` of what was freed, for the next batch: pages that go back to the system have to be
+/// cleared again when they come back.
+void millrace_keep_heap(size_t bytes);
+
 /// Pins the calling thread to one core; returns 0, or an errno value.
 int millrace_pin_thread(int core);
 

@@ -19,6 +19,8 @@ final class OnlineShard: @unchecked Sendable {
     private let rows: any OnlineRows
     /// The rows again, where others keep them too.
     let remote: (any RemoteRows)?
+    private let pool: OnlineBudget
+    /// The bytes that it may always hold; more, as long as others leave theirs.
     private let budget: Int
     let features: [[Field]]
     private let epochs: StoreEpochs
@@ -44,7 +46,9 @@ final class OnlineShard: @unchecked Sendable {
     private let spill = OnlineRowBatch()
 
     private(set) var rowCount = 0
-    var byteCount = 0
+    var byteCount = 0 {
+        didSet { pool.note(byteCount &- oldValue) }
+    }
 
     /// Rows that are handled before others get the lock.
     private static let pieceRows = 64
@@ -52,7 +56,7 @@ final class OnlineShard: @unchecked Sendable {
     private static let triesMax = 3
 
     init(
-        features: [[Field]], codec: OnlineRowCodec, rows: any OnlineRows, budget: Int,
+        features: [[Field]], codec: OnlineRowCodec, rows: any OnlineRows, pool: OnlineBudget,
         histories: [ViewHistory?], geo: [GeoIndex?] = []
     ) {
         self.features = features
@@ -63,7 +67,8 @@ final class OnlineShard: @unchecked Sendable {
         epochs = codec.epochs
         self.rows = rows
         remote = rows as? any RemoteRows
-        self.budget = budget
+        self.pool = pool
+        budget = pool.share
         limit = budget
         entries = .allocate(capacity: mask + 1)
         entries.initialize(repeating: Entry(hash: 0, row: nil), count: mask + 1)
@@ -124,7 +129,7 @@ final class OnlineShard: @unchecked Sendable {
         guard isReplaced || row.slots[slot].older != nil else { return upserted }
         row.header.pointee.isReferenced = true
         markDirty(row)
-        if byteCount > limit { try relieve() }
+        if byteCount > limit, pool.isSpent { try relieve() }
         if isReplaced, !geo.isEmpty {
             geo[slot]?.write(
                 hash: hash, key: key, keyLength: keyLength,
@@ -387,7 +392,7 @@ final class OnlineShard: @unchecked Sendable {
     ) throws(JobFailure) -> Bool {
         lock.lock()
         defer { lock.unlock() }
-        guard byteCount < budget / 10 * 7 else {
+        guard byteCount < budget / 10 * 7 || pool.hasRoomToLoad else {
             holdsAllRows = false
             return false
         }
@@ -495,7 +500,9 @@ final class OnlineShard: @unchecked Sendable {
         }
         let row = try result.get()
         row.header.pointee.isReferenced = true
-        if byteCount > limit { try relieve(sparing: UnsafeMutableRawPointer(row.header)) }
+        if byteCount > limit, pool.isSpent {
+            try relieve(sparing: UnsafeMutableRawPointer(row.header))
+        }
         return row
     }
 
@@ -543,7 +550,8 @@ final class OnlineShard: @unchecked Sendable {
             dirty.removeAll(keepingCapacity: true)
             try rows.put(spill, durable: false)
         }
-        let target = budget / 10 * 9
+        // One that has taken what others left gives it back a piece at a time.
+        let target = max(budget / 10 * 9, byteCount / 8 * 7)
         var steps = 2 * (mask + 1)
         while byteCount > target, steps > 0 {
             steps -= 1

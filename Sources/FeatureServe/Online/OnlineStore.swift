@@ -53,6 +53,8 @@ public final class OnlineStore: Sendable {
         self.provenance = provenance
         sourceNumbers = provenance.topics.map { Int64(register.number(ofSource: $0)) }
         sourceTopics = register.sources
+        let pool = OnlineBudget(
+            total: budgetBytes, shards: catalog.entities.count * OnlineTable.shardCount)
         var tables: [OnlineTable] = []
         for (index, entity) in catalog.entities.enumerated() {
             let views = catalog.views(ofTable: index)
@@ -69,7 +71,7 @@ public final class OnlineStore: Sendable {
             tables.append(
                 OnlineTable(
                     entity: entity, views: views, codec: codec, rows: rows,
-                    budget: budgetBytes / max(catalog.entities.count, 1), histories: histories))
+                    pool: pool, histories: histories))
         }
         self.tables = tables
         remote?.attach(tables)

@@ -17,7 +17,7 @@ final class OnlineTable: Sendable {
 
     init(
         entity: Entity, views: [FeatureView], codec: OnlineRowCodec, rows: any OnlineRows,
-        budget: Int, histories: [ViewHistory?]
+        pool: OnlineBudget, histories: [ViewHistory?]
     ) {
         self.entity = entity
         self.histories = histories
@@ -28,8 +28,7 @@ final class OnlineTable: Sendable {
         shards = (0..<OnlineTable.shardCount).map { _ in
             OnlineShard(
                 features: views.map(\.features), codec: codec, rows: rows,
-                budget: max(budget / OnlineTable.shardCount, 4096), histories: histories,
-                geo: geo)
+                pool: pool, histories: histories, geo: geo)
         }
     }
 

@@ -145,6 +145,8 @@ public final class KeyedProcess: StreamRuntime.Operator {
         if program.timers.isEmpty, program.timeToLive == nil { return .done }
         let time = watermark.micros
         let isLast = watermark == .endOfTime
+        // What has no timers has nothing to do at the end: no key is forgotten there.
+        if isLast, program.timers.isEmpty { return .done }
         try wakes.load(through: time)
         let table = try state.table(0)
         while results.rows < 4096 {

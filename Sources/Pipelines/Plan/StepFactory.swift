@@ -83,6 +83,11 @@ enum StepFactory {
                 widths.append((over: width.over, plan: try aggregates(width.items, step)))
             }
             if let grain = shape.grain {
+                if TiledSums.fits(widths[0].plan) {
+                    return TiledSums(
+                        schema: schema, keys: step.keys, widths: widths, grain: grain,
+                        includesSelf: shape.includesSelf, onError: onError)
+                }
                 return try TiledRolling(
                     schema: schema, keys: step.keys, widths: widths, grain: grain,
                     includesSelf: shape.includesSelf, onError: onError)

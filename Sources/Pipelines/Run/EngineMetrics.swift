@@ -16,6 +16,7 @@ enum EngineMetrics {
         let totals: [(StepCounters.Figure, String, String)] = [
             (.rowsIn, "millrace_rows_in_total", "Rows a step took."),
             (.rowsOut, "millrace_rows_out_total", "Rows a step gave on its main output."),
+            (.batchesIn, "millrace_batches_in_total", "Batches that a step's rows came in."),
             (.late, "millrace_rows_late_total", "Rows that came too late for their window."),
             (.rejected, "millrace_rows_rejected_total", "Records and rows that could not be used."),
             (.skipped, "millrace_records_skipped_total", "Records known to be about no row."),

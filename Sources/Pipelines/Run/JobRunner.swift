@@ -169,6 +169,7 @@ public final class JobRunner {
         growth = KafkaGrowth()
         endLife()
         let budget = MemoryBudget(total: plan.settings.memoryBytes)
+        HeapMemory.keep(ofBudget: budget.total)
         let transactions = try JobTransactions(plan: plan)
         defer { transactions.close() }
         let job = try open(budget, transactions)

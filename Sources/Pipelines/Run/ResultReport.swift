@@ -45,19 +45,25 @@ struct ResultReport {
 
     private func steps() -> String {
         var table = TextTable([
-            "step", "verb", "in", "out", "duplicates", "stale", "late", "rejected",
+            "step", "verb", "in", "out", "duplicates", "stale", "late", "rejected", "rows/batch",
+            "busy ms",
         ])
         let figures: [StepCounters.Figure] = [
             .rowsIn, .rowsOut, .duplicates, .stale, .late, .rejected,
         ]
-        for step in plan.steps {
-            table.append(
-                [step.id, step.verb]
-                    + figures.map { figure in
-                        let value = self.figure(step.id, figure)
-                        return value == 0 ? "" : Grouped.text(value)
-                    })
+        func text(_ value: Int64) -> String { value == 0 ? "" : Grouped.text(value) }
+        func line(_ id: String, _ verb: String) -> [String] {
+            let batches = figure(id, .batchesIn)
+            return [id, verb] + figures.map { text(figure(id, $0)) }
+                + [
+                    text(batches == 0 ? 0 : figure(id, .rowsIn) / batches),
+                    text(figure(id, .busyNanos) / 1_000_000),
+                ]
         }
+        // What runs within another step counts as that one's time.
+        for source in plan.sources { table.append(line(source.name, "stream")) }
+        for step in plan.steps { table.append(line(step.id, step.verb)) }
+        for sink in plan.sinks { table.append(line(sink.id, "output")) }
         return table.rendered(indent: 2) + hotKeys()
     }
 

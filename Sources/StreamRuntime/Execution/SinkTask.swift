@@ -43,14 +43,24 @@ final class SinkTask: TaskLoop {
         try commit()
         guard sink.isReady else { return false }
         if let due {
+            let began = clock.nanos
             try release(before: due)
+            context.counters.add(.busyNanos, Int(clock.nanos - began))
             return true
         }
         guard let event = inputs.take() else { return false }
+        let began = clock.nanos
+        try act(upon: event)
+        context.counters.add(.busyNanos, Int(clock.nanos - began))
+        return true
+    }
+
+    private func act(upon event: TaskInputs.Event) throws(JobFailure) {
         switch event {
         case .nothing: break
         case .batch(let batch):
             context.counters.add(.rowsIn, batch.count)
+            context.counters.add(.batchesIn, 1)
             guard let sorter else {
                 try sink.write(batch)
                 lag.add(batch, now: clock.nowMicros)
@@ -71,7 +81,6 @@ final class SinkTask: TaskLoop {
                 held.hold(mark)
             }
         }
-        return true
     }
 
     func close() { sink.close() }

@@ -294,6 +294,7 @@ final class SourceTask: TaskLoop {
             status = .idle
         } else if status != .ended {
             status = .ended
+            context.counters.set(.watermarkMicros, .max)
             broadcast(.end)
             control.sourceEnded()
         }

@@ -57,7 +57,9 @@ final class StepTask: TaskLoop {
     func step() throws(JobFailure) -> Bool {
         guard drain() else { return false }
         if due != nil {
+            let began = clock.nanos
             try advance()
+            context.counters.add(.busyNanos, Int(clock.nanos - began))
             return true
         }
         guard let event = inputs.take() else { return false }
