@@ -116,7 +116,13 @@ def main():
     os.makedirs(os.path.join(place, "data", "exports"))
     open(os.path.join(place, ".load"), "w").close()
     text = open("pipelines.yaml").read()
-    text = text.replace("  - marketplace/", f"  - {os.path.abspath('marketplace')}/")
+    # The producer writes the topics itself: a stream that requests may bring records to has a writer of its own.
+    os.makedirs(os.path.join(place, "marketplace"))
+    for name in os.listdir("marketplace"):
+        with open(os.path.join(place, "marketplace", name), "w") as copy:
+            copy.write(re.sub(
+                r"^    ingest:.*\n(?:      .*\n)*", "", open(os.path.join("marketplace", name)).read(),
+                flags=re.M))
     # A file of counts without counts: the exports' stream reads what is there.
     with open(os.path.join(place, "data", "exports", "s001-0000.csv"), "w") as exports:
         exports.write("store_id,sku,description,on_hand,counted_at\n")
@@ -188,6 +194,8 @@ def watch(options, job, producer, generated, port, crm_port, topics, place):
         if job.poll() is not None:
             sys.exit("the job ended: " + open(os.path.join(place, "job.log")).read()[-2000:])
         is_over = generated.poll() is not None
+        if is_over and generated.returncode != 0:
+            sys.exit("the producer failed")
         made = dict(producer.last["topics"])
         figures = read_metrics(port)
         if figures is None:
@@ -233,7 +241,7 @@ def watch(options, job, producer, generated, port, crm_port, topics, place):
             print(f"{topic:24} {count['records']:>10,} {count['records'] / options.seconds:>9,.0f} "
                   f"{int(rows.get(stream, 0)):>10,} {missing:>6,} {int(rejected.get(stream, 0)):>9,} "
                   f"{count['malformed']:>9,}")
-    total = producer.last["records"]
+    total = max(producer.last["records"], 1)
     print(f"\n{total:,} records in {seconds:.1f} s: {total / seconds:,.0f} a second; "
           + (f"caught up after {drained:.1f} s" if drained else "not caught up")
           + f"; lag at most {lag_most:,}; lost {lost:,}")
