@@ -18,7 +18,8 @@ struct TopShape: Equatable, Sendable {
         "first \(count) by \(order)" + (ties == .rowNumber ? "" : ", by \(ties.rawValue)")
             + (rank.map { ", numbered as \($0)" } ?? "")
             + (windowEnd == nil ? "" : ", when the window has ended")
-            + (timeToLive.map { ", forgotten after \($0.text)" } ?? "")
+            + (timeToLive.map { ", forgotten after \($0.text)" }
+                ?? (windowEnd == nil ? ", kept for good" : ""))
     }
 }
 
