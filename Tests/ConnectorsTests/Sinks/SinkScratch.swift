@@ -23,7 +23,7 @@ final class SinkScratch {
         for case let name as String in all {
             if name.split(separator: "/").contains(where: { $0.hasPrefix(".") }) { continue }
             var isDirectory: ObjCBool = false
-            FileManager.default.fileExists(atPath: root + "/" + name, isDirectory: &isDirectory)
+            _ = FileManager.default.fileExists(atPath: root + "/" + name, isDirectory: &isDirectory)
             if isDirectory.boolValue { continue }
             found[name] = FileManager.default.contents(atPath: root + "/" + name).map {
                 String(decoding: $0, as: UTF8.self)
