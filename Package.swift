@@ -128,6 +128,10 @@ let package = Package(
         .executableTarget(
             name: "mock-crm", dependencies: ["MockCRM"], path: "Tests/Support/mock-crm",
             swiftSettings: strict),
+        // Answers the differential fuzzer (scripts/fuzz-oracles): no part of the program.
+        .executableTarget(
+            name: "millrace-fuzz", dependencies: ["Pipelines", "Operators", "StreamRuntime"],
+            path: "Tests/Support/millrace-fuzz", swiftSettings: strict),
         .testTarget(
             name: "HTTPTests", dependencies: ["HTTP", "TestHTTP"], swiftSettings: strict),
         .testTarget(

@@ -38,11 +38,14 @@ struct ReplayWay: CustomStringConvertible {
         var ways = [
             ReplayWay(batchRows: 1), ReplayWay(batchRows: 2), ReplayWay(batchRows: 7),
             ReplayWay(batchRows: nil), ReplayWay(batchRows: 1, restores: true),
-            ReplayWay(batchRows: nil, restores: true),
+            ReplayWay(batchRows: 7, restores: true), ReplayWay(batchRows: nil, restores: true),
         ]
         if keyed {
-            ways.append(ReplayWay(workers: 2))
-            ways.append(ReplayWay(batchRows: 2, restores: true, workers: 3))
+            for workers in [2, 3] {
+                ways.append(ReplayWay(workers: workers))
+                ways.append(ReplayWay(batchRows: 1, restores: true, workers: workers))
+                ways.append(ReplayWay(batchRows: nil, restores: true, workers: workers))
+            }
         }
         return ways
     }

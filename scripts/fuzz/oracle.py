@@ -1,0 +1,105 @@
+"""DuckDB's answers, and whether two answers are the same."""
+
+import math
+import re
+
+import dialect
+import duckdb
+import values
+
+
+class Oracle:
+    def __init__(self):
+        self.connection = duckdb.connect(config={"threads": 1})
+        self.cursor = self.connection.cursor()
+        self.cursor.execute(dialect.MACROS)
+
+    def load(self, table):
+        columns = ", ".join(f"{n} {values.duck_type(k)}" for n, k in table["columns"])
+        kinds = [k for _, k in table["columns"]]
+        self.cursor.execute(f"create or replace table t (row_number integer, {columns})")
+        rows = []
+        for at, row in enumerate(table["rows"]):
+            cells = [str(at)] + [values.duck_value(c, k) for c, k in zip(row, kinds)]
+            rows.append("(" + ", ".join(cells) + ")")
+        if rows:
+            self.cursor.execute("insert into t values " + ", ".join(rows))
+
+    def column(self, text, where=""):
+        """The values' texts of every row, or DuckDB's error."""
+        sql = f"select cast({text} as varchar) from t {where} order by row_number"
+        try:
+            return [r[0] for r in self.cursor.execute(sql).fetchall()]
+        except duckdb.Error as error:
+            return error
+
+    def answer(self, text, count):
+        """For each row "=text", "~" or "!message"; an error if it does not even bind."""
+        got = self.column(text)
+        if not isinstance(got, Exception):
+            return ["~" if v is None else "=" + v for v in got]
+        kind = type(got).__name__
+        if kind in ("BinderException", "CatalogException", "ParserException"):
+            return got
+        tried = self.column(f"try({text})")
+        if isinstance(tried, Exception) or len(tried) != count:
+            tried = [None] * count
+        found = []
+        for row in range(count):
+            if tried[row] is not None:
+                found.append("=" + tried[row])
+                continue
+            one = self.column(text, f"where row_number = {row}")
+            if isinstance(one, Exception) or len(one) != 1:
+                found.append("!" + str(one).split("\n")[0])
+            else:
+                found.append("~" if one[0] is None else "=" + one[0])
+        return found
+
+
+NUMBER = re.compile(r"(?<![\w.])-?(?:inf|nan|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?![\w.])", re.IGNORECASE)
+
+
+def close(one, other, tolerance=1e-11):
+    """Whether two texts are the same number, near enough for doubles computed in another way."""
+    try:
+        a, b = float(one), float(other)
+    except ValueError:
+        return False
+    if math.isnan(a) or math.isnan(b):
+        return math.isnan(a) and math.isnan(b)
+    if math.isinf(a) or math.isinf(b):
+        return a == b
+    return abs(a - b) <= tolerance * max(abs(a), abs(b), 1e-300)
+
+
+def same(ours, theirs, kind):
+    """Whether the answers for a row agree; `kind` is the engine's type."""
+    if ours[0] == "!" or theirs[0] == "!":
+        return ours[0] == theirs[0]
+    if ours == theirs:
+        return True
+    if ours[0] == "~" or theirs[0] == "~":
+        return False
+    a, b = ours[1:], theirs[1:]
+    if kind == "double" or kind.startswith("decimal"):
+        if kind.startswith("decimal") and "e" not in b.lower():
+            return trimmed(a) == trimmed(b)
+        return close(a, b)
+    if "double" in kind or "decimal" in kind:
+        return near(a, b)
+    return False
+
+
+def near(a, b):
+    """Whether texts of lists or structs agree but for the last digits of their doubles."""
+    one, other = NUMBER.findall(a), NUMBER.findall(b)
+    if len(one) != len(other) or NUMBER.sub("#", a) != NUMBER.sub("#", b):
+        return False
+    return all(close(x, y) for x, y in zip(one, other))
+
+
+def trimmed(text):
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
