@@ -174,7 +174,7 @@ def main():
     parser.add_argument("--millrace", default=os.environ.get("MILLRACE"))
     parser.add_argument("--flink", default=os.environ.get("FLINK_HOME"))
     parser.add_argument("--classes", default=os.environ.get("FLINK_CLASSES"))
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     options.queries = options.queries or NAMES
     os.makedirs(options.work, exist_ok=True)
     sys.exit({"check": check, "measure": measure, "keep": keep}[options.what](options))

@@ -43,8 +43,25 @@ def finish(command, environment, limit):
         reader.start()
     timer = threading.Timer(limit, process.kill)
     timer.start()
+    peak, done = [0], threading.Event()
+
+    # What wait4 tells of memory is also this process's, from before the program began.
+    def watch():
+        while not done.wait(0.02):
+            try:
+                with open(f"/proc/{process.pid}/status") as file:
+                    for line in file:
+                        if line.startswith("VmHWM:"):
+                            peak[0] = max(peak[0], int(line.split()[1]))
+            except OSError:
+                return
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     _, status, usage = os.wait4(process.pid, 0)
     timer.cancel()
+    done.set()
+    watcher.join()
     for reader in readers:
         reader.join()
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -52,7 +69,7 @@ def finish(command, environment, limit):
         raise Failure(f"stopped after {limit} s")
     if process.returncode != 0:
         raise Failure((output["err"] + output["out"])[-2000:])
-    return output, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024
+    return output, usage.ru_utime + usage.ru_stime, peak[0] // 1024
 
 
 def pinned(core):
