@@ -16,9 +16,8 @@ create macro f_acos(x) as case when abs(x) > 1 then error('acos') else acos(x) e
 create macro f_asin(x) as case when abs(x) > 1 then error('asin') else asin(x) end;
 create macro f_acosh(x) as case when x < 1 then error('acosh') else acosh(x) end;
 create macro f_atanh(x) as case when abs(x) > 1 then error('atanh') else atanh(x) end;
-create macro f_div(x, y) as case when y = 0 then error('zero') else x / y end;
-create macro f_mod(x, y) as case when y = 0 then error('zero') else x % y end;
-create macro f_fmod(x, y) as case when y = 0 then error('zero') else fmod(x, y) end;
+create macro f_div(x, y) as case when y = 0 and x is not null then error('zero') else x / y end;
+create macro f_mod(x, y) as case when y = 0 and x is not null then error('zero') else x % y end;
 create macro f_to_local(t, z) as timezone(z, timezone('UTC', t::timestamp));
 create macro f_from_local(t, z) as timezone('UTC', timezone(z, t::timestamp));
 create macro f_haversine_km(a, b, c, d) as 2 * 6371.0088 * asin(least(1, sqrt(
@@ -31,7 +30,7 @@ TEMPLATES = {
     "position": "strpos({0}, {1})", "list_distinct": "f_list_distinct({0})", "array_distinct": "f_list_distinct({0})",
     "safe_divide": "f_safe_divide({0}, {1})", "hour_of_week": "f_hour_of_week({0})", "sqrt": "f_sqrt({0})",
     "ln": "f_ln({0})", "log2": "f_log2({0})", "acos": "f_acos({0})", "asin": "f_asin({0})", "acosh": "f_acosh({0})",
-    "atanh": "f_atanh({0})", "fmod": "f_fmod({0}, {1})", "mod": "f_mod({0}, {1})",
+    "atanh": "f_atanh({0})", "mod": "f_mod({0}, {1})",
     "chr": f"chr({I % 0})", "factorial": f"factorial({I % 0})", "lpad": f"lpad({{0}}, {I % 1}, {{2}})",
     "rpad": f"rpad({{0}}, {I % 1}, {{2}})", "to_base": f"to_base({{0}}, {I % 1})",
     "to_timestamp": "(to_timestamp({0}) at time zone 'UTC')", "count_if": "count(*) filter (where {0})",

@@ -124,7 +124,7 @@ class Fuzzer:
                 if name in text:
                     columns.append(f"{name} {kind} = {value!r}")
         self.failures[label].append(
-            f"seed {self.seed}: {text}\n    where {', '.join(columns)}\n    engine {one!r}, DuckDB {other!r}")
+            f"seed {self.seed}: {text}\n    where {', '.join(columns)}\n    engine {str(one)[:300]!r}, DuckDB {str(other)[:300]!r}")
 
     def plain(self, node, table, verdict):
         """The same with the values that the parts of the expression have in place of the parts, if it still differs."""

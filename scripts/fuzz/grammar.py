@@ -44,6 +44,8 @@ OWN = {
     "array_to_string": [["list<int64>", "list<string>", "list<double>"], ["string"]],
     "time_bucket": [["@width"], TIMES, TIMES + ["interval"]],
 }
+for name in ("list_resize", "array_resize"):
+    OWN[name] = [["list<int64>", "list<string>"], ["@small"], ["int64", "string"]]
 for unit in ("years", "months", "weeks", "days", "hours", "minutes", "milliseconds", "microseconds"):
     OWN["to_" + unit] = [["@small"]]
 
@@ -59,7 +61,7 @@ for name in ("regexp_replace",):
 RAW = ("interval", "raw")
 DOMAINS = {
     "map": ("raw", ["map(['a', 'b'], [1, 2])", "map(['b', 'x', 'é'], [7, null, -1])", "map([]::varchar[], []::bigint[])"]),
-    "struct": ("raw", ["{a: 1, b: 'x'}", "{a: 2.5, c: null, b: 3}", "{b: true}"]),
+    "struct": ("raw", ["{a: 1, b: 'x'}", "{a: 7, b: 'é'}", "{a: -3, b: null::varchar}"]),
     "structure": ("string", ['{"a": "BIGINT", "b": ["VARCHAR"]}', '["DOUBLE"]', '{"a": {"b": "VARCHAR"}}', '"BOOLEAN"']),
     "printf": ("string", ["%s", "%d", "%05d", "%.2f", "[%s]", "%x"]), "braces": ("string", ["{}", "{:.2f}", "{:>8}", "<{}>", "{0}"]),
     "degrees": ("double", ["0", "52.52", "13.405", "-33.9", "89.9", "-122.4194", "37.7749"]),

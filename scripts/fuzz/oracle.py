@@ -30,7 +30,7 @@ class Oracle:
         sql = f"select cast({text} as varchar) from t {where} order by row_number"
         try:
             return [r[0] for r in self.cursor.execute(sql).fetchall()]
-        except duckdb.Error as error:
+        except (duckdb.Error, UnicodeDecodeError) as error:
             return error
 
     def answer(self, text, count):

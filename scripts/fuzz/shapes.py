@@ -234,7 +234,12 @@ def top(random, source):
     part = f"partition by {', '.join(keys)} " if keys else ""
     result = f"""select {', '.join(NAMES)}, place from (
       select *, {ties}() over ({part}order by {asked}) as place from {query} q) where place <= {count}"""
-    return Case("top", steps, result, keys + (["place"] if ties == "row_number" else ["place"] + NAMES))
+    if ties == "row_number":
+        return Case("top", steps, result, keys + ["place"])
+    # Rows of one place have no key but themselves: what is taken back is an equal row.
+    case = Case("top", steps, result)
+    case.output = ["place", "k", "g", "v", "s", "b", "ts"]
+    return case
 
 
 def two_levels(random, source):
