@@ -84,6 +84,8 @@ def asked(kind, left, right, condition, columns):
     if kind in ("semi", "anti"):
         word = "exists" if kind == "semi" else "not exists"
         return f"select {shown} from {left} l where {word} (select 1 from {right} p where {condition})"
+    # A right row without partner gives its own values to the columns that are compared.
+    shown = shown.replace("l.k", "coalesce(l.k, p.k) as k")
     return f"select {shown}, {right_columns()} from {left} l {kind} join {right} p on {condition}"
 
 
