@@ -21,12 +21,14 @@ public final class JobRunner {
         public let lags: [String: EventLag]
         /// The keys that an unusual share of a step's rows had in the last life, by the step's id.
         public var hotKeys: [String: [HotKeys.Key]] = [:]
+        /// The rows that each worker took of each source, step and sink in the last life, by its id.
+        public var spread: [String: [Int64]] = [:]
 
         /// The same with another end.
         func ended(_ outcome: Job.Outcome) -> Summary {
             Summary(
                 outcome: outcome, rows: rows, nanos: nanos, checkpoints: checkpoints,
-                figures: figures, lags: lags, hotKeys: hotKeys)
+                figures: figures, lags: lags, hotKeys: hotKeys, spread: spread)
         }
 
         /// Both lives of a job that was started again; rows read twice count twice.
@@ -35,7 +37,7 @@ public final class JobRunner {
                 outcome: later.outcome, rows: rows + later.rows, nanos: nanos + later.nanos,
                 checkpoints: checkpoints.followed(by: later.checkpoints),
                 figures: figures.merging(later.figures) { Summary.sum($0, $1) },
-                lags: later.lags, hotKeys: later.hotKeys)
+                lags: later.lags, hotKeys: later.hotKeys, spread: later.spread)
         }
 
         /// The figures of two lives: counts add up, what a table has is what it had last.
@@ -185,7 +187,7 @@ public final class JobRunner {
             try online?.sync()
             return Summary(
                 outcome: .finished, rows: 0, nanos: clock.nanos - began,
-                checkpoints: job.checkpoints, figures: [:], lags: [:])
+                checkpoints: job.checkpoints, figures: [:], lags: [:], spread: [:])
         }
         try job.start()
         var outcome: Job.Outcome?
@@ -229,7 +231,8 @@ public final class JobRunner {
                         ($0, JobRunner.sum(workers, $0))
                     })
             }, lags: job.lags,
-            hotKeys: job.counters.mapValues { HotKeys.together($0.map(\.hotKeys)) })
+            hotKeys: job.counters.mapValues { HotKeys.together($0.map(\.hotKeys)) },
+            spread: job.counters.mapValues { $0.map { $0.read(.rowsIn) } })
     }
 
     /// Waits until what was sealed is answered, as long as answers come.

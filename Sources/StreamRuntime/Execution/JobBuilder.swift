@@ -17,6 +17,12 @@ final class JobBuilder {
 
     private var stores: [StateStore] = []
     private let sourceNames: [Int64: String]
+    /// The nodes that rows of each node go to at once.
+    private let targets: [JobGraph.Node: [JobGraph.Node]]
+    /// The nodes that rows of each source come to.
+    private lazy var reachedFromSources = graph.sources.indices.map {
+        meetingPlaces(from: .source($0))
+    }
     /// The rings into each task.
     private var rings: [TaskPlace: [Ring]] = [:]
     /// The node whose task sends into each of them.
@@ -40,6 +46,7 @@ final class JobBuilder {
         self.control = control
         sourceNames = Dictionary(
             uniqueKeysWithValues: graph.sources.map { ($0.ordinal, $0.name) })
+        targets = Dictionary(grouping: graph.edges, by: \.from).mapValues { $0.map(\.to) }
     }
 
     func build() throws(JobFailure) {
@@ -232,7 +239,7 @@ final class JobBuilder {
     private func ways(into place: TaskPlace) -> [Int: Int] {
         var ways: [Int: Int] = [:]
         for (index, source) in graph.sources.enumerated() where source.tellsProgress {
-            let passed = meetingPlaces(from: .source(index))
+            let passed = reachedFromSources[index]
             var direct = 0
             var between = 0
             for sender in senders[place] ?? [] {
@@ -294,8 +301,8 @@ final class JobBuilder {
         var found: Set<JobGraph.Node> = []
         var open = [node]
         while let next = open.popLast() {
-            for edge in graph.edges where edge.from == next && found.insert(edge.to).inserted {
-                open.append(edge.to)
+            for target in targets[next] ?? [] where found.insert(target).inserted {
+                open.append(target)
             }
         }
         return found

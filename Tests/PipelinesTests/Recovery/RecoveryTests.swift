@@ -8,69 +8,77 @@ import Testing
 
 /// Kills real processes and compares what is left with what an undisturbed run leaves.
 @Suite(.serialized) struct RecoveryTests {
-    @Test
+    /// Fifty in all: a process that runs a part of the marketplace is up in a fraction of the time.
+    @Test(arguments: Marketplace.parts)
     func
-        `after fifty kills at random moments, topics and features are byte for byte those of an undisturbed run`()
-        throws
+        `after ten kills at random moments, topics and features are byte for byte those of an undisturbed run`(
+            part: String
+        ) throws
     {
         let seed: UInt64 = 20_261_121
         var random = Seeded(seed)
-        let place = try Marketplace(scale: 0.25)
+        let place = try Marketplace(scale: 0.1, only: try Marketplace.pipelines(of: part))
         defer { place.remove() }
         let expected = try place.undisturbed(workers: 1, batchRows: 4096)
+        #expect(expected.records.count > 10)
 
         var kills = 0
+        var restores = 0
         var rounds = 0
-        var longest = 400
-        while kills < 50 {
+        var longest = place.lastRunMillis
+        while kills < 10 {
             rounds += 1
             try place.reset()
             while true {
                 // Each life has another shape: state must restore at any worker count and batch size.
                 let workers = [1, 2][random.next(2)]
                 let batchRows = [1, 7, 4096][random.next(3)]
+                if place.hasCheckpoint { restores += 1 }
                 let process = try ChildProcess(
                     place.command(workers: workers, batchRows: batchRows))
-                let life = kills < 50 ? 20 + random.next(longest) : 120_000
+                let life = kills < 10 ? longest / 4 + random.next(longest) : 120_000
                 switch process.wait(millis: life) {
                 case .exited(let code):
                     try #require(code == 0, "seed \(seed), kill \(kills): \(place.lastErrors)")
                     let left = try place.results()
                     #expect(left == expected, "seed \(seed), after \(kills) kills")
-                    longest = max(100, longest - 50)
+                    longest = max(100, longest * 3 / 4)
                 case .running:
                     process.kill()
                     kills += 1
-                    longest = min(1500, longest + 10)
+                    longest = min(5000, longest * 9 / 8)
                     continue
                 }
                 break
             }
-            try #require(rounds < 50, "the run is too short to be killed fifty times")
+            try #require(rounds < 20, "the run is too short to be killed ten times")
         }
+        #expect(restores > 1, "no life began from a checkpoint")
     }
 
-    @Test(arguments: [1, 2], [1, 7, 4096])
-    func `topics and features are the same bytes at any number of workers and any batch size`(
-        workers: Int, batchRows: Int
-    ) throws {
-        let place = try Marketplace(scale: 0.1)
+    @Test
+    func `topics and features are the same bytes at any number of workers and any batch size`()
+        throws
+    {
+        let place = try Marketplace(scale: 0.05)
         defer { place.remove() }
         let expected = try place.undisturbed(workers: 1, batchRows: 512)
-        let found = try place.undisturbed(workers: workers, batchRows: batchRows)
-        #expect(found == expected)
         #expect(expected.records.count > 100)
+        for (workers, batchRows) in [(1, 1), (1, 7), (1, 4096), (2, 1), (2, 7), (3, 4096)] {
+            let found = try place.undisturbed(workers: workers, batchRows: batchRows)
+            #expect(found == expected, "\(workers) workers, batches of \(batchRows)")
+        }
     }
 
     @Test func `a run stopped by SIGTERM goes on where it was and loses and doubles nothing`()
         throws
     {
-        let place = try Marketplace(scale: 0.25)
+        let place = try Marketplace(scale: 0.1)
         defer { place.remove() }
         let expected = try place.undisturbed(workers: 1, batchRows: 4096)
         try place.reset()
         let process = try ChildProcess(place.command(workers: 2, batchRows: 7))
-        _ = process.wait(millis: 300)
+        _ = process.wait(millis: place.lastRunMillis * 2 / 3)
         process.terminate()
         guard case .exited(let code) = process.wait(millis: 60_000) else {
             process.kill()
