@@ -9,7 +9,8 @@ import StreamRuntime
 ///
 /// - Shape: a row out has the key columns and the outputs. It takes the place of the row that decided the match,
 ///   or the last moment of the time. Rows whose own conditions fail are settled by `onError` and are as if
-///   they were not there. The batches must have keys.
+///   they were not there. The batches must have keys. What is open counts in the worker's memory; beyond a
+///   quarter of its budget rows are in state only, until their key is asked for.
 public final class Match: StreamRuntime.Operator {
     /// What comes out.
     public var outputSchema: Schema { program.outputSchema }
@@ -21,6 +22,15 @@ public final class Match: StreamRuntime.Operator {
     private var keys: [MatchRows?] = []
     private var free: [Int] = []
     private var touched: [Int] = []
+    private var visited: [Int] = []
+    /// The worker's store, which counts what is held here.
+    private var owner: StateStore?
+    private var heldBytes = 0
+    /// Bytes of rows among them, and how many there may be.
+    private var rowBytes = 0
+    private var rowBytesMax = Int.max
+    /// The keys whose rows may be here.
+    private var loaded: [Int] = []
     private var queue = MatchQueue()
     private var found: ColumnBatch
     private var origin: Int64 = 0
@@ -38,6 +48,8 @@ public final class Match: StreamRuntime.Operator {
         found = ColumnBatch(schema: program.resultSchema, capacity: 16)
     }
 
+    deinit { owner?.hold(-heldBytes) }
+
     /// Opens the state and takes back the rows that a checkpoint holds.
     public func open(_ context: OperatorContext) throws(JobFailure) {
         rejection.open(context)
@@ -45,6 +57,8 @@ public final class Match: StreamRuntime.Operator {
         let state = try context.state.state(
             "rows", of: context.stepId, layout: StateLayout(fixedBytes: 8, blobs: 1))
         self.state = state
+        owner = context.state
+        rowBytesMax = context.state.budgetBytes / 4
         let table = try state.table(0)
         let cursor = try table.cursor()
         while true {
@@ -61,7 +75,14 @@ public final class Match: StreamRuntime.Operator {
                 table.markChanged(entry)
                 entry.value.storeBytes(of: Int64(slot), as: Int64.self)
                 enqueue(rows, slot)
+                visit(rows, slot)
+                if rowBytes > rowBytesMax {
+                    rows.unload(schema: program.keptSchema)
+                } else {
+                    loaded.append(slot)
+                }
             }
+            tally()
         }
     }
 
@@ -104,15 +125,19 @@ public final class Match: StreamRuntime.Operator {
                     let fresh = MatchRows(
                         schema: program.keptSchema, key: Array(keyColumn.bytes.bytes(row)),
                         hash: keyColumn.hashes.int64s[row])
-                    entries[row].value.storeBytes(of: Int64(takeSlot(fresh)), as: Int64.self)
+                    let slot = takeSlot(fresh)
+                    loaded.append(slot)
+                    entries[row].value.storeBytes(of: Int64(slot), as: Int64.self)
                 }
             }
             let slot = Int(entries[row].value.load(as: Int64.self))
             guard let rows = keys[slot] else { preconditionFailure("a slot has a key") }
+            if !rows.isLoaded { try load(rows, slot, entries[row]) }
             touch(rows, slot)
             take(row, of: batch, names[row], rows)
             enqueue(rows, slot)
         }
+        try relieve()
         try emit(into: output)
     }
 
@@ -229,15 +254,18 @@ public final class Match: StreamRuntime.Operator {
         while let (time, slot) = queue.pop(through: watermark.micros) {
             guard let rows = keys[slot], rows.queued == time else { continue }
             rows.queued = .max
+            if !rows.isLoaded { try load(rows, slot, try entry(of: rows)) }
             touch(rows, slot)
             settle(rows, before: watermark.micros)
             rows.compact()
             enqueue(rows, slot)
-            if found.count >= 4096 {
+            if found.count >= 4096 || visited.count >= 4096 {
+                try relieve()
                 try emit(into: output)
                 return .more
             }
         }
+        try relieve()
         try emit(into: output)
         return .done
     }
@@ -271,7 +299,68 @@ public final class Match: StreamRuntime.Operator {
 
     // MARK: state
 
+    private func entry(of rows: MatchRows) throws(JobFailure) -> StateEntry {
+        guard let state else { preconditionFailure("opened") }
+        let bytes = Column(.bytes, capacity: 1)
+        let hashes = Column(.int64, capacity: 1)
+        rows.key.withUnsafeBufferPointer { bytes.append($0) }
+        hashes.append(rows.hash)
+        buffer.reserve(1)
+        try state.table(0).find(
+            KeyColumn(bytes: bytes, hashes: hashes), rows: nil, count: 1, into: buffer.entries)
+        return buffer.entries[0]
+    }
+
+    /// Takes back the rows of a key that state has.
+    private func load(
+        _ rows: MatchRows, _ slot: Int, _ entry: StateEntry
+    ) throws(JobFailure) {
+        guard let state else { preconditionFailure("opened") }
+        loaded.append(slot)
+        rows.restore(
+            try BatchBytes.decode(entry.blob(0, of: state.layout), schema: program.keptSchema))
+    }
+
+    /// Notes that the bytes of a key may have changed.
+    private func visit(_ rows: MatchRows, _ slot: Int) {
+        guard !rows.isVisited else { return }
+        rows.isVisited = true
+        visited.append(slot)
+    }
+
+    /// Counts what the keys that were visited hold now.
+    private func tally() {
+        var grown = 0
+        for slot in visited {
+            guard let rows = keys[slot] else { continue }
+            rows.isVisited = false
+            let inRows = rows.rowBytes
+            rowBytes += inRows - rows.countedRows
+            grown += inRows + rows.keyBytes - rows.counted
+            rows.countedRows = inRows
+            rows.counted = inRows + rows.keyBytes
+        }
+        visited.removeAll(keepingCapacity: true)
+        heldBytes += grown
+        owner?.hold(grown)
+    }
+
+    /// Counts what is held and, when it is too much, lets go of rows: state has them then.
+    private func relieve() throws(JobFailure) {
+        tally()
+        guard rowBytes > rowBytesMax else { return }
+        try flush()
+        for slot in loaded {
+            guard let rows = keys[slot], rows.isLoaded else { continue }
+            rows.unload(schema: program.keptSchema)
+            visit(rows, slot)
+        }
+        loaded.removeAll(keepingCapacity: true)
+        tally()
+    }
+
     private func touch(_ rows: MatchRows, _ slot: Int) {
+        visit(rows, slot)
         guard !rows.isTouched else { return }
         rows.isTouched = true
         touched.append(slot)
@@ -297,6 +386,9 @@ public final class Match: StreamRuntime.Operator {
             guard let rows = keys[slot] else { continue }
             rows.isTouched = false
             if rows.isEmpty {
+                heldBytes -= rows.counted
+                rowBytes -= rows.countedRows
+                owner?.hold(-rows.counted)
                 try table.remove(entry)
                 keys[slot] = nil
                 free.append(slot)
@@ -307,5 +399,9 @@ public final class Match: StreamRuntime.Operator {
                 .update(from: encoded.base, count: encoded.count)
         }
         touched.removeAll(keepingCapacity: true)
+        // Keys that came and went are in the list more than once.
+        if loaded.count > 2 * max(keys.count, 1024) {
+            loaded = keys.indices.filter { keys[$0]?.isLoaded == true }
+        }
     }
 }

@@ -16,6 +16,13 @@ final class MatchRows {
     /// The search that waits for more rows, and the first row of what it looks for.
     var search: MatchSearch?
     var searchedFrom = 0
+    /// Whether rows are here, and not only in state.
+    private(set) var isLoaded = true
+    /// The bytes of it that the worker counts, and those of them that are rows.
+    var counted = 0
+    var countedRows = 0
+    /// Whether the bytes may be others than those that are counted.
+    var isVisited = false
 
     init(schema: Schema, key: [UInt8], hash: Int64) {
         batch = ColumnBatch(schema: schema, capacity: 1)
@@ -38,8 +45,29 @@ final class MatchRows {
         names.append(bits)
     }
 
+    /// Bytes of memory that its rows take, about.
+    var rowBytes: Int {
+        isLoaded ? batch.byteCount + 16 * times.count + (search?.bytes ?? 0) : 0
+    }
+
+    /// Bytes of memory that it takes besides them, about.
+    var keyBytes: Int { 256 + key.count }
+
+    /// Lets go of the rows, which state has.
+    func unload(schema: Schema) {
+        batch = ColumnBatch(schema: schema, capacity: 1)
+        times = []
+        names = []
+        head = 0
+        // What is looked for begins anew, as it does after a restart.
+        search = nil
+        searchedFrom = 0
+        isLoaded = false
+    }
+
     /// Takes over rows that were kept in state.
     func restore(_ rows: ColumnBatch) {
+        isLoaded = true
         batch = rows
         let bits = rows.columns[rows.columns.count - 1].int64s
         times = (0..<rows.count).map { rows.order.time($0) }

@@ -20,6 +20,12 @@ struct MatchSearch {
     /// Whether a place of the pattern was tried at a row, for each row and place.
     var seen: [Bool] = []
 
+    /// Bytes of memory that it takes, about.
+    var bytes: Int {
+        branches.count * MemoryLayout<Branch>.stride + called.count + seen.count
+            + tallies.count * MemoryLayout<MatchTally>.stride
+    }
+
     /// Begins anew, with the memory there is.
     mutating func restart(measures: Int) {
         (place, row, steps) = (0, 0, 0)
