@@ -60,6 +60,9 @@ public final class CallSender: @unchecked Sendable {
     private var payloadBytes = 0
     private var partials: [Int64: Partial] = [:]
     private var finished: [(offset: Int64, report: CallReport)] = []
+    /// Tries of requests that are not over, which the ledger does not know of yet.
+    private var tried: [Int64: CallLedger.Tries] = [:]
+    private var nextTried: Int64 = 0
     private var threads = 0
     private var idleThreads = 0
     private var isStopping = false
@@ -75,6 +78,8 @@ public final class CallSender: @unchecked Sendable {
 
     /// Bytes of requests that are kept in memory besides their places; others are read when they are sent.
     private static let payloadBytesMax = 16 << 20
+    /// How long tries may go unnoted, in nanoseconds: a kill makes at most those of so long again.
+    private static let triedNanos: Int64 = 500_000_000
     /// Answers that may wait for the keeper.
     private static let finishedMax = 4096
     /// How long a stop waits for answers to requests under way, in nanoseconds.
@@ -342,7 +347,13 @@ public final class CallSender: @unchecked Sendable {
                     &ticket, .limited(until: limitedUntil), now: now, chance: chance)
             }
             defer { monitor.signal() }
-            if decision == .again { return }
+            if decision == .again {
+                let item = ticket.item
+                tried[item.offset] = CallLedger.Tries(
+                    attempts: item.attempts, tries: item.tries, firstAt: item.firstAt ?? now)
+                return
+            }
+            tried[ticket.item.offset] = nil
             for message in messages {
                 if let id = message.id, let why = failed[id] {
                     partial.results.append(
@@ -408,7 +419,12 @@ public final class CallSender: @unchecked Sendable {
         }
 
         /// Makes the results of requests readable and the requests over, all or nothing.
-        func write(_ finished: [(offset: Int64, report: CallReport)]) throws(JobFailure) {
+        func write(_ duty: Duty) throws(JobFailure) {
+            let finished = duty.finished
+            if finished.isEmpty {
+                try ledger.note([], tried: duty.tried, results: nil, deadLetters: nil)
+                return
+            }
             for (_, report) in finished {
                 if let results {
                     for record in report.resultRecords {
@@ -424,7 +440,8 @@ public final class CallSender: @unchecked Sendable {
             let sequence = ledger.entry.sequence + 1
             let told = try results?.prepare(sequence: sequence)
             let lost = try deadLetters?.prepare(sequence: sequence)
-            try ledger.note(finished.map(\.offset), results: told, deadLetters: lost)
+            try ledger.note(
+                finished.map(\.offset), tried: duty.tried, results: told, deadLetters: lost)
             if let told { try results!.commit(token: told) }
             if let lost { try deadLetters!.commit(token: lost) }
         }
@@ -433,6 +450,15 @@ public final class CallSender: @unchecked Sendable {
             results?.close()
             deadLetters?.close()
         }
+    }
+
+    /// What the keeper is to do next.
+    private struct Duty {
+        var finished: [(offset: Int64, report: CallReport)] = []
+        var tried: [Int64: CallLedger.Tries] = [:]
+        var reads = false
+        var isOver = false
+        var isEmpty: Bool { finished.isEmpty && tried.isEmpty }
     }
 
     /// A keeper on its way to its thread.
@@ -450,9 +476,9 @@ public final class CallSender: @unchecked Sendable {
         var stopAt: Int64?
         do throws(JobFailure) {
             while true {
-                let (batch, reads, isOver) = nextDuty(&stopAt)
-                if !batch.isEmpty {
-                    try keeper.write(batch)
+                let duty = nextDuty(&stopAt)
+                if !duty.isEmpty {
+                    try keeper.write(duty)
                     lowest.store(keeper.ledger.entry.low, ordering: .relaxed)
                     monitor.locked {
                         isWriting = false
@@ -460,8 +486,8 @@ public final class CallSender: @unchecked Sendable {
                         monitor.signal()
                     }
                 }
-                if isOver { break }
-                if reads { try intake(keeper) }
+                if duty.isOver { break }
+                if duty.reads { try intake(keeper) }
                 if clock.nanos >= nextReload {
                     nextReload = clock.nanos + 1_000_000_000
                     reload()
@@ -474,9 +500,7 @@ public final class CallSender: @unchecked Sendable {
     }
 
     /// Waits for something to do: answers to write, requests to read, or the end.
-    private func nextDuty(
-        _ stopAt: inout Int64?
-    ) -> (batch: [(offset: Int64, report: CallReport)], reads: Bool, isOver: Bool) {
+    private func nextDuty(_ stopAt: inout Int64?) -> Duty {
         monitor.locked {
             while true {
                 let now = clock.nanos
@@ -485,15 +509,21 @@ public final class CallSender: @unchecked Sendable {
                     told != nil
                     || stopAt.map { scheduler.inFlight == 0 || now >= $0 } ?? false
                 let reads = isBehind && !isStopping && canRead
-                if !finished.isEmpty || isOver || reads {
-                    let batch = finished
+                let notes = !tried.isEmpty && (isOver || now >= nextTried)
+                if !finished.isEmpty || isOver || reads || notes {
+                    var duty = Duty(finished: finished, reads: reads, isOver: isOver)
                     finished = []
-                    isWriting = !batch.isEmpty
+                    if notes || !duty.finished.isEmpty {
+                        duty.tried = tried
+                        tried = [:]
+                        nextTried = now + CallSender.triedNanos
+                    }
+                    isWriting = !duty.isEmpty
                     isReading = reads && !isOver
-                    return (batch, reads, isOver)
+                    return duty
                 }
                 monitor.wait(nanos: 200_000_000)
-                if clock.nanos - now >= 200_000_000, !isStopping { return ([], false, false) }
+                if clock.nanos - now >= 200_000_000, !isStopping { return Duty() }
             }
         }
     }
@@ -511,9 +541,16 @@ public final class CallSender: @unchecked Sendable {
             isReading = false
             let now = clock.nowMicros
             for record in records where !keeper.ledger.done.contains(record.offset) {
+                var item = CallScheduler.Item(offset: record.offset, bytes: record.bytes.count)
+                // What an earlier process tried counts.
+                if let tries = keeper.ledger.tried[record.offset] {
+                    item.attempts = tries.attempts
+                    item.tries = tries.tries
+                    item.firstAt = tries.firstAt
+                    keeper.ledger.forgetTries(of: record.offset)
+                }
                 scheduler.add(
-                    .init(offset: record.offset, bytes: record.bytes.count),
-                    tenant: record.tenant, rate: rate(record.tenant), now: now)
+                    item, tenant: record.tenant, rate: rate(record.tenant), now: now)
                 if payloadBytes + record.bytes.count <= CallSender.payloadBytesMax {
                     payloads[record.offset] = record.bytes
                     payloadBytes += record.bytes.count

@@ -265,6 +265,31 @@ import Testing
         #expect(try place.statuses().count == 40)
     }
 
+    @Test func `tries are counted on after a restart`() throws {
+        var faults = MockCRM.Settings()
+        faults.errors = 1000
+        let place = try Place(faults)
+        place.settings.retry = RetryPolicy(tries: 4, firstMillis: 200, longestMillis: 200)
+        let senders = CallSenders()
+        let sink = try place.sink(senders)
+        try sink.recover(token: nil)
+        let token = try seal(sink, 1, rows(1))
+        try sink.commit(checkpoint: 1, token: token)
+        #expect(wait { place.crm.report.errors > 0 })
+        sink.close()
+        senders.stop()
+        let later = CallSenders()
+        let again = try place.sink(later)
+        try again.recover(token: token)
+        #expect(later.drain { false })
+        again.close()
+        later.stop()
+        #expect(place.crm.report.errors == 4)
+        let letter = try #require(try place.records("failed").first)
+        #expect(letter["attempts"] == .number("4"))
+        #expect(try place.statuses().values.allSatisfy { $0 == "failed" })
+    }
+
     @Test func `an outage keeps requests and loses none`() throws {
         var faults = MockCRM.Settings()
         faults.isDown = true
