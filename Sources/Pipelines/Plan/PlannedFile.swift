@@ -32,6 +32,34 @@ struct PlannedFile {
         problems = read.diagnostics.sorted
     }
 
+    /// The same with the problems of the files of workspaces that it names.
+    func withWorkspacesChecked(_ variables: Variables) -> PlannedFile {
+        guard let spec else { return self }
+        let directory = source.file.split(separator: "/", omittingEmptySubsequences: false)
+            .dropLast().joined(separator: "/")
+        var check = WorkspaceCheck(source: source, directory: directory, variables: variables)
+        for pipeline in spec.pipelines {
+            for target in pipeline.targets {
+                if case .call(let call) = target.place { check.look(into: call) }
+            }
+        }
+        let found = problems + check.problems
+        return PlannedFile(
+            source: check.source, problems: found, plan: found.isEmpty ? plan : nil, root: root,
+            spec: spec)
+    }
+
+    private init(
+        source: SourceText, problems: [SpecDiagnostic], plan: JobPlan?, root: SpecNode?,
+        spec: PipelinesSpec?
+    ) {
+        self.source = source
+        self.problems = problems
+        self.plan = plan
+        self.root = root
+        self.spec = spec
+    }
+
     /// Reads and plans the file at `path`.
     init(path: String, environment: [String: String], only: [String] = []) {
         switch FileText.read(path) {

@@ -24,7 +24,10 @@ public enum ValidateCommand {
         path: String, json: Bool, environment: [String: String]? = nil
     ) -> CommandOutput {
         let variables = environment ?? ProcessInfo.processInfo.environment
-        return Validate.output(PlannedFile(path: path, environment: variables), json: json)
+        let file = PlannedFile(path: path, environment: variables)
+            .withWorkspacesChecked(
+                Variables(environment: variables, readFile: FileText.optional))
+        return Validate.output(file, json: json)
     }
 }
 
