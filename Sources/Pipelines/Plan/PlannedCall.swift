@@ -11,7 +11,7 @@ struct PlannedCall: Equatable, Sendable {
     }
 
     /// A topic beside the call.
-    struct Topic: Equatable, Sendable {
+    struct Topic: Hashable, Sendable {
         let connection: String
         let topic: String
     }

@@ -122,6 +122,8 @@ public final class JobRunner {
         let lag = try LagFigures(plan)
         defer { lag.stop() }
         var before: Summary?
+        var own = options.untilEnd ? try plan.ownRanges().ends : 0
+        var lives = 1
         while true {
             let failure: JobFailure
             do throws(JobFailure) {
@@ -129,7 +131,15 @@ public final class JobRunner {
                 if let before { summary = before.followed(by: summary) }
                 before = summary
                 switch summary.outcome {
-                case .finished: return summary
+                case .finished:
+                    let reached = options.untilEnd ? try plan.ownRanges().ends : 0
+                    guard reached > own, lives < JobRunner.livesMax, !isStopping() else {
+                        return summary
+                    }
+                    // The job has written what it reads itself: it goes on with that.
+                    own = reached
+                    lives += 1
+                    continue
                 case .stopped:
                     guard let reason = growth.reason, !isStopping() else { return summary }
                     restarts.noteOrderly(reason)
@@ -251,6 +261,8 @@ public final class JobRunner {
         return calls.failure
     }
 
+    /// How often a bounded run goes on with what it wrote: a job that feeds itself without end has to stop.
+    private static let livesMax = 16
     /// How long a bounded run waits for the next answer to a call: ten seconds.
     private static let callNanos: Int64 = 10_000_000_000
 
