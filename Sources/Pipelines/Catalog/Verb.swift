@@ -27,7 +27,8 @@ extension Verb {
             example: "- extend: {total: quantity * price}"),
         Verb(
             name: "unnest", shape: .text(.expression), isStateful: false,
-            meaning: "One row for each element of a list, as LIST as NAME; none for an empty list.",
+            meaning: "One row for each element of a list, as LIST as NAME; none for an empty list."
+                + " Lists that go together: unnest range(1, len(a) + 1) as place, then take a[place] and b[place].",
             example: "- unnest: counts as count"),
         Verb(
             name: "route",

@@ -142,7 +142,8 @@ struct ResultReport {
 
     // MARK: lookups
 
-    private func lookups(port: Int) throws(JobFailure) -> String {
+    /// Lookups in the first views that a key is known of, at most `most`.
+    func lookups(port: Int, most: Int = .max) throws(JobFailure) -> String {
         // Behind keys or TLS the server would not answer us; its store does.
         let store = plan.settings.serving.isGuarded ? runner.online : nil
         var text = heading(
@@ -150,8 +151,10 @@ struct ResultReport {
                 ? "Features, asked of http://\(plan.settings.serveHost):\(port)/get-online-features"
                 : "Features, asked of the online store")
         let catalog = try OnlineStores.catalog(plan)
-        for (index, view) in plan.featureViews.enumerated() {
+        var asked = 0
+        for (index, view) in plan.featureViews.enumerated() where asked < most {
             guard let key = try entityKey(of: view, at: index) else { continue }
+            asked += 1
             let lookup: Lookup
             if let store {
                 lookup = try Lookup.inStore(store, view: view.name, keys: key)

@@ -26,7 +26,11 @@ public enum RunCommand {
                 Terminal.print(RunFigures(plan: plan, summary: summary).json + "\n")
             }
             if options.show {
-                Terminal.print(try ResultReport(runner: runner, summary: summary).text())
+                let text =
+                    try plan.sinks.count >= ResultOverview.outputsMin
+                    ? ResultOverview(runner: runner, summary: summary).text()
+                    : ResultReport(runner: runner, summary: summary).text()
+                Terminal.print(text)
             }
             if options.keepServing, let port = runner.servedPort, !StopSignal.isRaised {
                 let scheme = plan.settings.serving.tls == nil ? "http" : "https"
