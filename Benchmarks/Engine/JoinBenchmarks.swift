@@ -18,6 +18,12 @@ enum JoinBenchmarks {
         try asOf("as of, left, with a condition", .left, "c.limit > amount")
         try asOf("as of, semi", .semi, nil)
         try within()
+        try hotKeys()
+        try tables("tables without keys, inner", .inner)
+        try tables("tables without keys, inner, with a condition", .inner, "c.limit > amount")
+        try tables("tables without keys, left", .left)
+        try tables("tables with keys, inner", .inner, isKeyed: true)
+        try windows()
     }
 
     private static func form(_ type: JoinType, _ condition: String?) -> JoinForm {
@@ -88,10 +94,10 @@ enum JoinBenchmarks {
         }
     }
 
-    private static func rightSide(_ form: JoinForm) -> JoinSide {
+    private static func rightSide(_ form: JoinForm, tableKey: [Int] = []) -> JoinSide {
         .right(
             right, left: left, alias: "c", leftKeys: [0], rightKeys: [0],
-            kept: form.right.isEmpty ? [] : [0, 1, 2], tableKey: [])
+            kept: form.right.isEmpty ? [] : [0, 1, 2], tableKey: tableKey)
     }
 
     private static func asOf(_ name: String, _ type: JoinType, _ condition: String?) throws {
@@ -111,6 +117,50 @@ enum JoinBenchmarks {
         let join = IntervalJoin(form: form, before: .seconds(60), after: .seconds(60))
         let both = zip(stream, others).flatMap { [$0, $1] }
         try measure("within a minute before and after, inner, both sides", join, before: [], both)
+    }
+
+    /// Left rows of four keys that nobody meets: each waits 100 seconds among 25,000 of its key.
+    private static func hotKeys() throws {
+        let form = form(.anti, nil)
+        let rows = lefts(1_000_000 / rows + 1)
+        for batch in rows {
+            for row in 0..<batch.count { batch.columns[0].int64s[row] &= 3 }
+        }
+        try measure(
+            "within, anti, four hot keys, 100 s after",
+            IntervalJoin(form: form, before: .zero, after: .seconds(100)), before: [],
+            try shared(rows, .left(left, alias: "c")))
+    }
+
+    /// A million left rows and the 100,000 right ones they meet, both at once.
+    private static func tables(
+        _ name: String, _ type: JoinType, _ condition: String? = nil, isKeyed: Bool = false
+    ) throws {
+        let form = form(type, condition)
+        let others = try shared(
+            rights(keyCount / rows + 1) { $0 % keyCount },
+            rightSide(form, tableKey: isKeyed ? [0] : []))
+        let stream = try shared(lefts(1_000_000 / rows + 1), .left(left, alias: "c"))
+        let join = UpdatingJoin(
+            form: form, leftKey: isKeyed ? [1] : [], hasRightKey: isKeyed)
+        var all: [ColumnBatch] = []
+        for (index, batch) in stream.enumerated() {
+            if index % 10 == 0, index / 10 < others.count { all.append(others[index / 10]) }
+            all.append(batch)
+        }
+        try measure(name, join, before: [], all)
+    }
+
+    private static func windows() throws {
+        let form = form(.inner, nil)
+        var state: UInt64 = 7
+        let others = try shared(
+            rights(1_000_000 / rows + 1) { _ in random(&state, keyCount) }, rightSide(form))
+        let stream = try shared(lefts(1_000_000 / rows + 1), .left(left, alias: "c"))
+        let join = WindowJoin(form: form, size: .seconds(10), every: .seconds(10))
+        try measure(
+            "windows of ten seconds, inner, both sides", join, before: [],
+            zip(stream, others).flatMap { [$0, $1] })
     }
 
     private static func measure(

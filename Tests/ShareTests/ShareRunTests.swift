@@ -50,6 +50,43 @@ import Testing
         }
     }
 
+    @Test func `rows of a key meet in one share, wherever they came in`() throws {
+        try withJob(shares: 3) { job, _ in
+            var random = KillRandom(11)
+            try job.produce(300, random: &random)
+            let file = try job.file(of: "one", every: "50ms")
+            let text = try String(contentsOfFile: file, encoding: .utf8).replacing(
+                "  copy: {from: numbers, to: {topic: numbers.copy}}",
+                with: """
+                      sevens: {from: numbers, steps: [{filter: number % 7 = 0}]}
+                      copy:
+                        from: numbers
+                        steps:
+                          - join: {id: pairs, with: sevens, as: s, on: user, tables: {}, where: s.number < number, ttl: 30d}
+                          - select: {user: user, number: number, seven: s.number}
+                        to: {topic: numbers.copy}
+                    """)
+            try text.write(toFile: file, atomically: true, encoding: .utf8)
+            guard case .success(let plan) = PlanReader.read(path: file, only: []) else {
+                Issue.record("the file is invalid")
+                return
+            }
+            let options = RunOptions(untilEnd: true, isQuiet: true)
+            #expect(try ShareRunner(plan: plan, options: options).run { false } == nil)
+            var expected: [String] = []
+            for row in job.rows {
+                for seven in job.rows
+                where seven.number % 7 == 0 && seven.number < row.number && seven.user == row.user {
+                    expected.append(
+                        #"{"user":"\#(row.user)","number":\#(row.number),"seven":\#(seven.number)}"#
+                    )
+                }
+            }
+            #expect(!expected.isEmpty)
+            #expect(try job.committed("copy").sorted() == expected.sorted())
+        }
+    }
+
     @Test func `a process tells the figures of its shares at one endpoint`() throws {
         try withJob(shares: 2) { job, _ in
             var random = KillRandom(7)

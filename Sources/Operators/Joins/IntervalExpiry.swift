@@ -10,6 +10,8 @@ import StreamRuntime
 /// - Shape: state `due`: a namespace for each bucket, with an entry for each key.
 final class IntervalExpiry {
     private let width: Int64
+    /// How long a left row waits at least.
+    private let after: Int64
     private let showsUnmatched: Bool
     private let pairs: IntervalPairs
     private let layout = IntervalJoin.layout
@@ -24,8 +26,9 @@ final class IntervalExpiry {
     private var heapKeys = KeyColumn(
         bytes: Column(.bytes, capacity: 16), hashes: Column(.int64, capacity: 16))
 
-    init(span: Int64, showsUnmatched: Bool, pairs: IntervalPairs) {
+    init(span: Int64, after: Int64, showsUnmatched: Bool, pairs: IntervalPairs) {
         width = max(span / 16, 1_000_000)
+        self.after = after
         self.showsUnmatched = showsUnmatched
         self.pairs = pairs
     }
@@ -172,11 +175,15 @@ final class IntervalExpiry {
             table.markChanged(entry)
             let length = entry.blob(0, of: layout).count
             let base = entry.resizeBlob(0, to: length, of: layout)
-            var at = 0
-            while at < length {
-                let row = UnsafeMutableRawPointer(base + at)
+            // Those that can be due are the first by their event times; they come out in the order they came.
+            let timed = IntervalJoin.lefts(entry)
+            let last = isEnd ? timed.count : timed.first(at: TimeMath.before(limit, after))
+            guard last > 0, let places = timed.places else { continue }
+            var offsets = (0..<last).map { TimedRows.offset(places, $0) }
+            offsets.sort()
+            for offset in offsets {
+                let row = UnsafeMutableRawPointer(base + offset)
                 let size = Int(row.loadUnaligned(as: UInt32.self))
-                at += size
                 let moment = row.loadUnaligned(fromByteOffset: 16, as: Int64.self)
                 guard row.loadUnaligned(fromByteOffset: 4, as: UInt32.self) == 0,
                     isEnd || moment < limit
@@ -214,8 +221,8 @@ final class IntervalExpiry {
             for slot in 0..<found where buffer.entries[slot].exists {
                 let entry = buffer.entries[slot]
                 table.markChanged(entry)
-                cut(0, of: entry, before: limit)
-                cut(1, of: entry, before: limit)
+                cut(0, IntervalJoin.lefts(entry), of: entry, before: limit)
+                cut(1, IntervalJoin.rights(entry), of: entry, before: limit)
                 if entry.blob(0, of: layout).isEmpty, entry.blob(1, of: layout).isEmpty {
                     try table.remove(entry)
                 }
@@ -225,16 +232,21 @@ final class IntervalExpiry {
         buckets.remove(bucket)
     }
 
-    private func cut(_ blob: Int, of entry: StateEntry, before limit: Int64) {
+    private func cut(
+        _ blob: Int, _ timed: TimedRows, of entry: StateEntry, before limit: Int64
+    ) {
         let length = entry.blob(blob, of: layout).count
         if length == 0 { return }
         let base = entry.resizeBlob(blob, to: length, of: layout)
         var at = 0
         var end = 0
+        timed.removeAll()
         while at < length {
             let row = UnsafeRawPointer(base + at)
             let size = Int(row.loadUnaligned(as: UInt32.self))
             if row.loadUnaligned(fromByteOffset: 16, as: Int64.self) >= limit {
+                timed.insert(
+                    row.loadUnaligned(fromByteOffset: 8, as: Int64.self), offset: end)
                 if end != at { memmove(base + end, base + at, size) }
                 end += size
             }

@@ -24,12 +24,13 @@ public final class IntervalJoin: StreamRuntime.Operator {
     private let buffer = EntryBuffer()
     private var state: KeyedState?
 
-    /// Blob 0 has left rows, blob 1 right ones, in the order they came; then the fields' fingerprint.
+    /// Blob 0 has left rows, blob 1 right ones, in the order they came; blobs 2 and 3 where each of them begins, as
+    /// `TimedRows`. The fixed word is the fields' fingerprint.
     ///
     /// A left row: u32 size, u32 whether it has a partner, i64 event time, i64 last moment, its place (i64
     /// watermark, origin, offset, element), the row. A right row: u32 size, u32 0, i64 event time, i64 last
     /// moment, the row.
-    static let layout = StateLayout(fixedBytes: 8, blobs: 2, version: 3)
+    static let layout = StateLayout(fixedBytes: 8, blobs: 4, version: 4)
     static let leftHead = 56
     static let rightHead = 24
 
@@ -48,7 +49,17 @@ public final class IntervalJoin: StreamRuntime.Operator {
             form, left: leftPacking, right: rightPacking, held: IntervalJoin.layout)
         expiry = IntervalExpiry(
             span: TimeMath.after(before.micros, after.micros),
-            showsUnmatched: form.type.showsUnmatched, pairs: pairs)
+            after: after.micros, showsUnmatched: form.type.showsUnmatched, pairs: pairs)
+    }
+
+    /// The left rows of a key, by their event times.
+    @inline(__always) static func lefts(_ entry: StateEntry) -> TimedRows {
+        TimedRows(entry: entry, blob: 2, layout: layout)
+    }
+
+    /// The right rows of a key, by their event times.
+    @inline(__always) static func rights(_ entry: StateEntry) -> TimedRows {
+        TimedRows(entry: entry, blob: 3, layout: layout)
     }
 
     private var fingerprint: Int64 {
@@ -135,20 +146,22 @@ public final class IntervalJoin: StreamRuntime.Operator {
         place.storeBytes(of: order.offsets.int64s[row], toByteOffset: 40, as: Int64.self)
         place.storeBytes(of: element, toByteOffset: 48, as: Int64.self)
         if let from = bytes.baseAddress { memcpy(place + IntervalJoin.leftHead, from, bytes.count) }
-        let from = TimeMath.before(event, before)
+        IntervalJoin.lefts(entry).insert(event, offset: start)
         let to = TimeMath.after(event, after)
+        let others = IntervalJoin.rights(entry)
         var found: Int64 = 0
-        var at = 0
-        while true {
+        var next = others.first(at: TimeMath.before(event, before))
+        while next < others.count, let places = others.places {
+            let theirs = TimedRows.time(places, next)
+            if theirs > to { return }
             let content = entry.blob(1, of: layout)
-            if at >= content.count { return }
-            let partner = UnsafeRawPointer(content.baseAddress! + at)
+            let partner = UnsafeRawPointer(
+                content.baseAddress! + TimedRows.offset(places, next))
+            next &+= 1
             let length = Int(partner.loadUnaligned(as: UInt32.self))
-            at += length
-            let theirs = partner.loadUnaligned(fromByteOffset: 8, as: Int64.self)
-            guard theirs >= from, theirs <= to,
-                partner.loadUnaligned(fromByteOffset: 16, as: Int64.self) >= time
-            else { continue }
+            guard partner.loadUnaligned(fromByteOffset: 16, as: Int64.self) >= time else {
+                continue
+            }
             let right = UnsafeBufferPointer(
                 start: (partner + IntervalJoin.rightHead).assumingMemoryBound(to: UInt8.self),
                 count: length - IntervalJoin.rightHead)
@@ -184,21 +197,22 @@ public final class IntervalJoin: StreamRuntime.Operator {
         if let from = bytes.baseAddress {
             memcpy(place + IntervalJoin.rightHead, from, bytes.count)
         }
-        let from = TimeMath.before(event, after)
+        IntervalJoin.rights(entry).insert(event, offset: start)
         let to = TimeMath.after(event, before)
+        let others = IntervalJoin.lefts(entry)
         var found: Int64 = 0
-        var at = 0
-        while true {
+        var next = others.first(at: TimeMath.before(event, after))
+        while next < others.count, let places = others.places {
+            let theirs = TimedRows.time(places, next)
+            if theirs > to { return }
             let content = entry.blob(0, of: layout)
-            if at >= content.count { return }
-            let partner = UnsafeRawPointer(content.baseAddress! + at)
-            let offset = at
+            let offset = TimedRows.offset(places, next)
+            let partner = UnsafeRawPointer(content.baseAddress! + offset)
+            next &+= 1
             let length = Int(partner.loadUnaligned(as: UInt32.self))
-            at += length
-            let theirs = partner.loadUnaligned(fromByteOffset: 8, as: Int64.self)
-            guard theirs >= from, theirs <= to,
-                partner.loadUnaligned(fromByteOffset: 16, as: Int64.self) >= time
-            else { continue }
+            guard partner.loadUnaligned(fromByteOffset: 16, as: Int64.self) >= time else {
+                continue
+            }
             let left = UnsafeBufferPointer(
                 start: (partner + IntervalJoin.leftHead).assumingMemoryBound(to: UInt8.self),
                 count: length - IntervalJoin.leftHead)

@@ -20,6 +20,7 @@ public final class JoinSide: StreamRuntime.Operator {
         let kept: [Int]
         let tableKey: [Int]
         let keepsIncomplete: Bool
+        let isFirst: Bool
     }
 
     /// The shared form.
@@ -43,10 +44,11 @@ public final class JoinSide: StreamRuntime.Operator {
 
     /// The right side, rows of `right`: column i of `leftKeys` is compared with column i of `rightKeys`;
     /// of the rows the columns `kept` are packed, behind the key `tableKey` if they have one of their own.
-    /// `keepsIncomplete` says whether rows without a value that is compared come, too.
+    /// `keepsIncomplete` says whether rows without a value that is compared come, too; `isFirst` gives the rows a
+    /// place before all others in time.
     public static func right(
         _ right: Schema, left: Schema, alias: String, leftKeys: [Int], rightKeys: [Int],
-        kept: [Int], tableKey: [Int], keepsIncomplete: Bool = false
+        kept: [Int], tableKey: [Int], keepsIncomplete: Bool = false, isFirst: Bool = false
     ) -> JoinSide {
         let sources = left.fields.indices.map { column in
             leftKeys.firstIndex(of: column).map { rightKeys[$0] }
@@ -56,7 +58,8 @@ public final class JoinSide: StreamRuntime.Operator {
             .right(
                 Right(
                     packing: RowPacking(kept.map { right.fields[$0] }), sources: sources,
-                    kept: kept, tableKey: tableKey, keepsIncomplete: keepsIncomplete)))
+                    kept: kept, tableKey: tableKey, keepsIncomplete: keepsIncomplete,
+                    isFirst: isFirst)))
     }
 
     /// Hands on the rows of `batch` in the shared form.
@@ -85,7 +88,21 @@ public final class JoinSide: StreamRuntime.Operator {
         columns.append(
             right.packing.pack(
                 right.kept.map { batch.columns[$0] }, prefix: prefix, count: count))
-        return batch.replacingColumns(columns, schema: outputSchema)
+        let result = batch.replacingColumns(columns, schema: outputSchema)
+        if right.isFirst { result.order = JoinSide.first(batch.order) }
+        return result
+    }
+
+    /// The places of rows at the beginning of time.
+    private static func first(_ order: RowOrder) -> RowOrder {
+        var first = RowOrder(capacity: order.count)
+        for row in 0..<order.count {
+            first.append(
+                eventTime: TimeRule.possible.lowerBound, watermark: .min,
+                origin: order.origins.int64s[row], offset: order.offsets.int64s[row])
+        }
+        first.elements = order.elements
+        return first
     }
 
     /// The rows that have all values they are compared by.

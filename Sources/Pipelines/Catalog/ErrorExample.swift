@@ -211,6 +211,9 @@ extension ErrorExample {
         .init(
             code: .changelog, right: "format: json",
             wrong: "format: {debezium: {changelog: full}}"),
+        .init(
+            code: .unboundedState, right: "- filter: amount > 100",
+            wrong: "- join: {id: j, with: items, as: item, on: order_id, tables: {}}"),
     ]
 
     /// The error reference as Markdown.
@@ -219,7 +222,7 @@ extension ErrorExample {
             # Errors in pipelines files
 
             `millrace validate` reports every problem of a file at once, sorted by line. Codes are for life. E1xx are \
-            problems of form, E2xx of names and wiring, E3xx of types and expressions. Each example is what the \
+            problems of form, E2xx of names and wiring, E3xx of types and expressions; W4xx are warnings: the file can run. Each example is what the \
             program prints; a test runs them all.
 
 

@@ -55,6 +55,24 @@ extension Verb {
                             "The right side is a table: each left row sees it as it was at its own place in the order. {} for no settings."
                     ),
                     KeyShape(
+                        name: "side",
+                        shape: .mapping(
+                            MappingShape(
+                                what: "side",
+                                keys: [
+                                    KeyShape(
+                                        name: "key",
+                                        shape: .either([
+                                            .text(.name), .list(of: .text(.name), min: 1),
+                                        ]),
+                                        meaning:
+                                            "The table's key: of its rows the last counts. The columns of `on` when not given."
+                                    )
+                                ])),
+                        meaning:
+                            "The right side is a stream of files that is read as a table before the first left row. {} for no settings."
+                    ),
+                    KeyShape(
                         name: "within",
                         shape: .mapping(
                             MappingShape(
@@ -129,7 +147,7 @@ extension Verb {
                     KeyShape(
                         name: "ttl", shape: .text(.duration), with: ["as_of", "tables"],
                         meaning: "How long after it came a table row is forgotten, in event time."),
-                ], oneOf: [["as_of", "within", "tables", "window"]])), isStateful: true,
+                ], oneOf: [["as_of", "side", "within", "tables", "window"]])), isStateful: true,
         meaning:
             "Puts each row together with the rows of another stream or pipeline that have the same key.",
         example:

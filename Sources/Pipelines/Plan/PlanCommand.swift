@@ -34,6 +34,7 @@ public enum PlanCommand {
             let problems = ShareTopics.problems(of: plan)
             return CommandOutput(
                 text: plan.text(previous: previous)
+                    + (file.warnings.isEmpty ? "" : "\n" + Validate.warnings(of: file))
                     + problems.map { "error: \($0)\n" }.joined(),
                 exitCode: problems.isEmpty ? 0 : 2)
         case .json: return CommandOutput(text: plan.json.text, exitCode: 0)

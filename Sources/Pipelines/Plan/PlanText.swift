@@ -56,8 +56,10 @@ extension JobPlan {
         let idle = source.idle.map { ", idle after \($0.text)" } ?? ""
         return [
             "source \(source.name): \(place), \(source.format.kind.rawValue)",
-            "      time \(source.schema.fields[source.timeColumn].name), "
-                + "up to \(source.outOfOrderness.text) out of order\(idle)",
+            source.isReadFirst
+                ? "      read to its end before the first row of what it is joined with"
+                : "      time \(source.schema.fields[source.timeColumn].name), "
+                    + "up to \(source.outOfOrderness.text) out of order\(idle)",
             "      reads \(JobPlan.columns(source.schema.fields))", "",
         ]
     }

@@ -6,6 +6,8 @@ struct PlannedFile {
     let source: SourceText
     /// Sorted by file and line; empty for a file that can run.
     let problems: [SpecDiagnostic]
+    /// What may be wrong with a file that can run, sorted likewise.
+    let warnings: [SpecDiagnostic]
     /// nil when there are problems.
     let plan: JobPlan?
     /// The file as YAML sees it, when it is YAML.
@@ -30,6 +32,7 @@ struct PlannedFile {
             Planner.plan($0, file: file, only: only, diagnostics: read.diagnostics)
         }
         problems = read.diagnostics.sorted
+        warnings = read.diagnostics.warnings
     }
 
     /// The same with the problems of the files of workspaces that it names.
@@ -77,6 +80,7 @@ struct PlannedFile {
         root = nil
         spec = nil
         plan = nil
+        warnings = []
         problems = [
             SpecDiagnostic(
                 code: .unreadable, message: "the file cannot be read: \(reason)",

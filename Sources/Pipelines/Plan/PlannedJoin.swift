@@ -7,7 +7,7 @@ enum JoinSideShape: Equatable, Sendable {
     /// Columns by position: what is compared, what is kept of a row, and the table's own key, if any.
     case right(
         left: Schema, alias: String, leftKeys: [Int], rightKeys: [Int], kept: [Int],
-        tableKey: [Int], keepsIncomplete: Bool)
+        tableKey: [Int], keepsIncomplete: Bool, isFirst: Bool)
 }
 
 /// A join, as it is done on rows in the shared form.
@@ -62,7 +62,7 @@ extension JoinSideShape {
     var text: String {
         switch self {
         case .left: return "left rows"
-        case .right(let left, let alias, let leftKeys, _, let kept, let tableKey, _):
+        case .right(let left, let alias, let leftKeys, _, let kept, let tableKey, _, _):
             let columns = leftKeys.map { left.fields[$0].name }.joined(separator: ", ")
             return "right rows as \(alias) by \(columns), \(kept.count) fields"
                 + (tableKey.isEmpty ? "" : ", behind their key")
@@ -77,10 +77,11 @@ extension StepFactory {
         case .left(let alias): JoinSide.left(schema, alias: alias)
         case .right(
             let left, let alias, let leftKeys, let rightKeys, let kept, let tableKey,
-            let keepsIncomplete):
+            let keepsIncomplete, let isFirst):
             JoinSide.right(
                 schema, left: left, alias: alias, leftKeys: leftKeys, rightKeys: rightKeys,
-                kept: kept, tableKey: tableKey, keepsIncomplete: keepsIncomplete)
+                kept: kept, tableKey: tableKey, keepsIncomplete: keepsIncomplete,
+                isFirst: isFirst)
         }
     }
 

@@ -154,7 +154,9 @@ extension Planner {
                 ordinal: ordinal, name: name,
                 location: location ?? .files(path: ""), format: format, fields: fields,
                 schema: schema, timeColumn: schema.index(of: timeField) ?? 0,
-                outOfOrderness: stream.outOfOrderness, idle: stream.idle, onError: policy,
+                outOfOrderness: isSideInput(stream)
+                    ? PlannedSource.wholeFirst : stream.outOfOrderness,
+                idle: stream.idle, onError: policy,
                 outputs: outputs, registry: registry, ingest: ingest(of: stream, on: location),
                 watch: watch, poll: poll))
         names[name] = PlannedName(

@@ -40,7 +40,13 @@ extension StepPlanner {
                 return keyless(body.with.value, "with_key", at: body.with.position)
             }
             leftTableKey = leftKey
+            warnOfGrowth(body, leftKey.isEmpty, tableKey.isEmpty, step)
             kind = .tables(key: leftKey, withKey: tableKey.map { right.schema.fields[$0].name })
+        case .side(let key):
+            tableKey = planner.keyColumns(key, of: right, what: "the key of \(body.with.value)")
+            if tableKey.count < key.count { return .broken }
+            if Set(tableKey).isSubset(of: rightKeys) { tableKey = [] }
+            kind = .asOf(tableKey: tableKey.map { right.schema.fields[$0].name })
         case .within(let before, let after):
             if !rightStays(body, right, "within a time") { return .broken }
             kind = .within(before: before, after: after)
@@ -100,7 +106,7 @@ extension StepPlanner {
         guard body.type.showsUnmatchedRight else { return true }
         switch body.kind {
         case .tables, .window: return true
-        case .asOf, .within:
+        case .asOf, .side, .within:
             diagnostics.report(
                 .conflictingKeys,
                 "right rows without partner do not come out of a join as_of or within a time",
@@ -108,6 +114,20 @@ extension StepPlanner {
                 fix: "write type: inner or left, or join with tables or window")
             return false
         }
+    }
+
+    /// Warns of tables whose rows come and are never forgotten.
+    private func warnOfGrowth(
+        _ body: JoinBody, _ leftGrows: Bool, _ rightGrows: Bool, _ step: StepSpec
+    ) {
+        guard body.timeToLive == nil, leftGrows || rightGrows else { return }
+        let sides = [leftGrows ? "the left side" : nil, rightGrows ? body.with.value : nil]
+        diagnostics.report(
+            .unboundedState,
+            "step \"\(step.id?.value ?? "join")\" keeps every row of "
+                + sides.compactMap { $0 }.joined(separator: " and of ") + " for good",
+            at: step.verb.position,
+            fix: "say how long a row can find partners: ttl: 1d; or join within a time or a window")
     }
 
     /// Whether right rows are there to stay; tells if not.
@@ -192,7 +212,8 @@ extension StepPlanner {
             .right(
                 left: left.schema, alias: alias, leftKeys: leftKeys, rightKeys: rightKeys,
                 kept: kept, tableKey: tableKey,
-                keepsIncomplete: body.type.showsUnmatchedRight), right, schema, rightUse)
+                keepsIncomplete: body.type.showsUnmatchedRight, isFirst: body.isSide), right,
+            schema, rightUse)
         var names: [String: String] = [:]
         for (mine, theirs) in zip(leftKeys, rightKeys) {
             names[right.schema.fields[theirs].name] = left.schema.fields[mine].name

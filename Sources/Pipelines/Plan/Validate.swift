@@ -39,6 +39,7 @@ enum Validate {
             let text = JSONText.object([
                 ("file", .string(file.source.file)), ("valid", .boolean(file.problems.isEmpty)),
                 ("problems", .array(file.problems.map { $0.json(in: file.source) })),
+                ("warnings", .array(file.warnings.map { $0.json(in: file.source) })),
             ])
             return CommandOutput(text: text.text, exitCode: code)
         }
@@ -51,8 +52,14 @@ enum Validate {
             count(plan.featureViews.count, "feature view"),
         ]
         return CommandOutput(
-            text: "\(file.source.file): no problems; \(parts.joined(separator: ", "))\n",
+            text: warnings(of: file)
+                + "\(file.source.file): no problems; \(parts.joined(separator: ", "))\n",
             exitCode: 0)
+    }
+
+    /// Every warning as a terminal shows it.
+    static func warnings(of file: PlannedFile) -> String {
+        file.warnings.map { $0.rendered(in: file.source) + "\n" }.joined()
     }
 
     /// Every problem as a terminal shows it, and how many there are.

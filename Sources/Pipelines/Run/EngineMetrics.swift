@@ -22,6 +22,7 @@ enum EngineMetrics {
             (.skipped, "millrace_records_skipped_total", "Records known to be about no row."),
             (.duplicates, "millrace_rows_duplicate_total", "Rows dropped as duplicates."),
             (.stale, "millrace_rows_stale_total", "Rows older than what was known."),
+            (.forgotten, "millrace_rows_forgotten_total", "Rows of joins whose ttl was over."),
             (.passedOver, "millrace_rows_passed_over_total", "Rows that no entry of a step took."),
             (
                 .offsetsSkipped, "millrace_offsets_skipped_total",

@@ -1,6 +1,7 @@
 /// The problems a pipelines file can have. A code is for life: it is never given another meaning.
 ///
-/// - Shape: E1xx are problems of form, E2xx of names and wiring, E3xx of types and expressions.
+/// - Shape: E1xx are problems of form, E2xx of names and wiring, E3xx of types and expressions. W4xx are warnings:
+///   the file can run.
 enum DiagnosticCode: String, CaseIterable, Sendable {
     case unreadable = "E100"
     case syntax = "E101"
@@ -63,9 +64,14 @@ enum DiagnosticCode: String, CaseIterable, Sendable {
     case process = "E350"
     case joinColumns = "E320"
     case pattern = "E351"
+
+    case unboundedState = "W401"
 }
 
 extension DiagnosticCode {
+    /// Whether a file with it can run all the same.
+    var isWarning: Bool { rawValue.hasPrefix("W") }
+
     /// What the code means, for the reference.
     var meaning: String {
         switch self {
@@ -141,6 +147,8 @@ extension DiagnosticCode {
         case .featureType: "A feature is declared with another type than the rows give it."
         case .joinColumns: "The sides of a join are compared by columns of different types."
         case .badDefault: "A default that is not a constant of the type it is for."
+        case .unboundedState:
+            "A step keeps rows for good, so that its state grows for as long as the job runs."
         case .notAFeature: "A column whose type cannot be a feature."
         }
     }

@@ -7,6 +7,8 @@ struct JoinBody: Sendable {
     enum Kind: Sendable {
         /// The right rows are the changes of a table, kept by these columns; none: by those of the join.
         case asOf(key: [Located<String>])
+        /// The same of a bounded input that is read before the first left row.
+        case side(key: [Located<String>])
         /// Both sides are tables, kept by these columns or, without any, as bags; the result is one too.
         case tables(key: [Located<String>], withKey: [Located<String>])
         /// The right row happens so much before the left one at most, or so much after it.
@@ -27,6 +29,9 @@ struct JoinBody: Sendable {
 }
 
 extension JoinBody {
+    /// Whether the right side is read to its end before the first left row.
+    var isSide: Bool { if case .side = kind { true } else { false } }
+
     /// Whether the left side may be changed and deleted later.
     var takesChanges: Bool { if case .tables = kind { true } else { false } }
 
@@ -71,6 +76,8 @@ extension PipelineReader {
             kind = .tables(
                 key: (tables["key"]?.oneOrMore ?? []).compactMap(\.located),
                 withKey: (tables["with_key"]?.oneOrMore ?? []).compactMap(\.located))
+        } else if let side = node["side"] {
+            kind = .side(key: (side["key"]?.oneOrMore ?? []).compactMap(\.located))
         } else if let window = node["window"] {
             let name = window["hop"] == nil ? "tumble" : "hop"
             guard let size = positive(window[name], name) else { return nil }

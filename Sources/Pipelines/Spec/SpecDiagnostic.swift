@@ -24,7 +24,7 @@ extension SpecDiagnostic {
         let marks = "^" + String(repeating: "~", count: min(position.length, room) - 1)
         let quoted = String(String.UnicodeScalarView(line))
         var text = "\(source.file):\(position.line):\(position.column): "
-        text += "error[\(code.rawValue)]: \(message)\n"
+        text += "\(code.isWarning ? "warning" : "error")[\(code.rawValue)]: \(message)\n"
         text += "\(gutter) | \(quoted)\n\(blank) | \(padding)\(marks)\n"
         for note in notes { text += "  note: \(note)\n" }
         text += "  fix: \(fix)\n"
@@ -45,14 +45,20 @@ extension SpecDiagnostic {
 /// The problems found so far; every stage adds to it, so that all are told at once.
 final class Diagnostics {
     private var found: [SpecDiagnostic] = []
+    private var warned: [SpecDiagnostic] = []
 
+    /// Adds a problem, or a warning if the code is one.
     func report(
         _ code: DiagnosticCode, _ message: String, at position: Position, notes: [String] = [],
         fix: String
     ) {
         let made = SpecDiagnostic(
             code: code, message: message, position: position, notes: notes, fix: fix)
-        if !found.contains(made) { found.append(made) }
+        if code.isWarning {
+            if !warned.contains(made) { warned.append(made) }
+        } else if !found.contains(made) {
+            found.append(made)
+        }
     }
 
     var isEmpty: Bool { found.isEmpty }
@@ -65,8 +71,13 @@ final class Diagnostics {
         }
     }
 
-    /// All of them by file, line and column, then code.
-    var sorted: [SpecDiagnostic] {
+    /// All problems by file, line and column, then code.
+    var sorted: [SpecDiagnostic] { Diagnostics.sorted(found) }
+
+    /// All warnings, likewise.
+    var warnings: [SpecDiagnostic] { Diagnostics.sorted(warned) }
+
+    private static func sorted(_ found: [SpecDiagnostic]) -> [SpecDiagnostic] {
         found.sorted {
             (
                 $0.position.file, $0.position.line, $0.position.column, $0.code.rawValue,

@@ -168,6 +168,71 @@ import Testing
         #expect(found["unknown"] == [#"{"id":"o1"}"#, #"{"id":"o2"}"#])
     }
 
+    @Test(arguments: [1, 3])
+    func `joins follow each other, each with its own columns`(workers: Int) throws {
+        let found = try JoinPlace.run(
+            JoinRunTests.head
+                + """
+                  chain:
+                    from: orders
+                    steps:
+                      - join: {id: c1, with: payments, as: p, on: {id: order_id}, tables: {}}
+                      - join: {id: c2, with: prices, as: q, on: {sku: product}, tables: {}, where: q.price > 1.6}
+                      - join: {id: c3, with: changes, as: c, on: sku, type: left, as_of: {}}
+                      - select: {id: id, paid: p.paid, price: q.price, name: c.name}
+                    to: {topic: chain}
+                """, files: JoinRunTests.files, workers: workers)
+        #expect(
+            found["chain"] == [
+                #"{"id":"o1","paid":1.00,"price":1.75,"name":"pear"}"#,
+                #"{"id":"o1","paid":1.00,"price":2.00,"name":"pear"}"#,
+                #"{"id":"o1","paid":4.25,"price":1.75,"name":"pear"}"#,
+                #"{"id":"o1","paid":4.25,"price":2.00,"name":"pear"}"#,
+                #"{"id":"o3","paid":4.00,"price":1.75,"name":"pear"}"#,
+                #"{"id":"o3","paid":4.00,"price":2.00,"name":"pear"}"#,
+            ])
+    }
+
+    @Test(arguments: [1, 2])
+    func `a side input is there before the first row, whatever its times`(workers: Int) throws {
+        let text =
+            JoinRunTests.head
+                + """
+                  known:
+                    from: orders
+                    steps:
+                      - join: {id: known, with: prices, as: p, on: {sku: product}, type: left, side: {}}
+                      - select: {id: id, price: p.price}
+                    to: {topic: known}
+                """
+        let found = try JoinPlace.run(text, files: JoinRunTests.files, workers: workers)
+        #expect(
+            found["known"] == [
+                #"{"id":"o1","price":2.00}"#, #"{"id":"o2","price":null}"#,
+                #"{"id":"o3","price":2.00}"#, #"{"id":"o4","price":2.00}"#,
+            ])
+        let shown = try JoinPlace.plan(text).text(previous: nil)
+        #expect(shown.contains("read to its end before the first row"), "\(shown)")
+        let twice = text + "\n  other: {from: prices, to: {topic: other}}\n"
+        #expect(JoinPlace.problems(twice).contains("\"prices\" is a side input"))
+    }
+
+    @Test func `a join that keeps rows for good is warned of, with its line and a fix`() {
+        let file = PlannedFile(
+            file: "pipelines.yaml",
+            text: JoinRunTests.head
+                + "  j: {from: orders, steps: [{join: {id: j, with: payments, as: p, on: {id: order_id}, tables: {key: id}}}], to: {topic: j}}\n",
+            variables: Variables(environment: [:], readFile: { _ in nil }))
+        let told = Validate.output(file, json: false)
+        #expect(told.exitCode == 0)
+        #expect(
+            told.text.contains(
+                ":30:36: warning[W401]: step \"j\" keeps every row of payments for good"),
+            "\(told.text)")
+        #expect(told.text.contains("fix: say how long a row can find partners: ttl: 1d"))
+        #expect(Validate.output(file, json: true).text.contains("\"code\":\"W401\""))
+    }
+
     @Test func `a pipeline run alone brings what it joins with`() throws {
         let found = try JoinPlace.run(
             JoinRunTests.text, files: JoinRunTests.files, workers: 1, only: ["unknown"])
@@ -239,7 +304,7 @@ import Testing
         let begin = try #require(text.range(of: "\n## Joins\n")).upperBound
         let end = try #require(text.range(of: "\n## ", range: begin..<text.endIndex)).lowerBound
         let examples = text[begin..<end].split(separator: "```yaml\n").dropFirst()
-        #expect(examples.count == 6)
+        #expect(examples.count == 7)
         for example in examples {
             let steps = example.split(separator: "```")[0].split(separator: "\n")
             let file =

@@ -7,7 +7,8 @@ import Testing
     @Test func `the example of every code gives that code and no other`() {
         #expect(planned(ErrorExample.base).problems.map(\.message) == [])
         for example in ErrorExample.all {
-            let found = Set(planned(example).problems.map(\.code))
+            let file = planned(example)
+            let found = Set((file.problems + file.warnings).map(\.code))
             #expect(found == [example.code], "\(example.code.rawValue): \(example.wrong)")
         }
     }
@@ -27,7 +28,7 @@ import Testing
     @Test func `the error reference shows what the program prints`() throws {
         let text = ErrorExample.reference { example in
             let file = planned(example)
-            return file.problems.filter { $0.code == example.code }.prefix(1)
+            return (file.problems + file.warnings).filter { $0.code == example.code }.prefix(1)
                 .map { $0.rendered(in: file.source) }.joined()
         }
         try expectDocument("docs/ERRORS.md", is: text)
