@@ -3,7 +3,7 @@
 SWIFT ?= swift
 CONFIG ?= release
 
-.PHONY: deps build demo run test test-kafka test-feast test-oracles bench bench-flink lint clean
+.PHONY: deps build demo run load test test-kafka test-feast test-oracles bench bench-flink lint clean
 
 deps:
 	@scripts/install-dependencies
@@ -16,6 +16,9 @@ demo: deps
 
 run: deps
 	scripts/demo --keep-serving
+
+load: deps
+	scripts/load-marketplace $(LOAD)
 
 bench:
 	scripts/bench

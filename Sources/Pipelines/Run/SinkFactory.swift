@@ -27,9 +27,20 @@ struct SinkFactory {
 
     /// The runtime's node of a planned sink.
     func node(_ sink: PlannedSink, ordinal: Int64) -> JobGraph.SinkNode {
-        JobGraph.SinkNode(
-            id: sink.id, ordinal: ordinal, isOrdered: true, schema: sink.schema,
+        let columns = columns(of: sink)
+        var node = JobGraph.SinkNode(
+            id: sink.id, ordinal: ordinal, isOrdered: true,
+            schema: columns.map { Schema($0.map { sink.schema.fields[$0] }) } ?? sink.schema,
             make: { () throws(JobFailure) in try self.open(sink) })
+        node.columns = columns
+        return node
+    }
+
+    /// The columns that a view takes of its pipeline's rows; nil for sinks that take all.
+    private func columns(of sink: PlannedSink) -> [Int]? {
+        guard case .features(let view) = sink.target else { return nil }
+        let planned = plan.featureViews[view]
+        return Set(planned.keyColumns + planned.featureColumns).sorted()
     }
 
     /// What makes records of the sink's rows; a schema is registered first, where there is a registry.
@@ -76,7 +87,9 @@ struct SinkFactory {
             }
             return FeatureSink(
                 try FeatureWriter(
-                    store: online!, view: view.name, schema: sink.schema, columns: columns,
+                    store: online!, view: view.name,
+                    schema: Schema(self.columns(of: sink)!.map { sink.schema.fields[$0] }),
+                    columns: columns,
                     versions: try logs?.sink(view.name, domain: domain),
                     meter: online!.catalog.view(view.name).flatMap { meters?.meter(of: $0) }))
         case .files(let path, let format): return files(sink, root: path, format: format)

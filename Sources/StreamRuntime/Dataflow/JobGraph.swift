@@ -107,6 +107,8 @@ public struct JobGraph {
         public let isOrdered: Bool
         /// The schema of its input.
         public let schema: Schema
+        /// The columns of the rows before it that make its input; nil for all of them, as they are.
+        public var columns: [Int]?
         /// Makes the sink, once.
         public let make: () throws(JobFailure) -> any Sink
 

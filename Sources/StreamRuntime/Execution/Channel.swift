@@ -5,6 +5,8 @@
 final class Channel {
     let ring = Ring()
     private let consumer: WorkerSignal
+    /// What it is one of.
+    var outlets = Outlets()
     private var refused: [StreamElement] = []
     private var next = 0
 
@@ -16,6 +18,7 @@ final class Channel {
         if !isBlocked, ring.offer(element) {
             consumer.notify()
         } else {
+            if !isBlocked { outlets.blocked += 1 }
             refused.append(element)
         }
     }
@@ -29,6 +32,13 @@ final class Channel {
         guard next == refused.count else { return false }
         refused.removeAll(keepingCapacity: true)
         next = 0
+        outlets.blocked -= 1
         return true
     }
+}
+
+/// All channels that a task sends to.
+final class Outlets {
+    /// How many of them hold something that their ring refused.
+    var blocked = 0
 }

@@ -7,11 +7,19 @@ final class Exchange {
     private let hotKeys: HotKeys?
     private var watch: KeyWatch?
     let channels: [Channel]
+    /// The columns that go across, and what they are called there; nil for all.
+    private let narrowed: (columns: [Int], schema: Schema)?
 
     /// An exchange by the key made of `columns` to one channel a worker, or with nil to one channel.
     ///
-    /// - Parameter hotKeys: where keys are told of that an unusual share of the rows have.
-    init(columns: [Int]?, channels: [Channel], hotKeys: HotKeys? = nil) {
+    /// - Parameters:
+    ///   - hotKeys: where keys are told of that an unusual share of the rows have.
+    ///   - narrowed: the columns that go across to a sink, under the schema they have there; nil for all.
+    init(
+        columns: [Int]?, channels: [Channel], hotKeys: HotKeys? = nil,
+        narrowed: (columns: [Int], schema: Schema)? = nil
+    ) {
+        self.narrowed = narrowed
         self.channels = channels
         self.columns = columns ?? []
         self.hotKeys = columns?.isEmpty == false ? hotKeys : nil
@@ -20,6 +28,13 @@ final class Exchange {
     }
 
     func send(_ batch: ColumnBatch) {
+        if let narrowed {
+            // Who takes a few columns has no use for the record either; what is not sent is not sorted.
+            let narrow = batch.replacingColumns(
+                narrowed.columns.map { batch.columns[$0] }, schema: narrowed.schema)
+            narrow.raw = nil
+            return channels[0].send(.batch(narrow))
+        }
         let keyed = batch.replacingColumns(batch.columns, schema: batch.schema)
         guard let encoder else { return channels[0].send(.batch(keyed)) }
         keyed.keys = encoder.encode(batch)

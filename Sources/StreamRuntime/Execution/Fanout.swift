@@ -6,6 +6,8 @@ final class Fanout: Output {
     private var ports: [[Route]] = []
     private let failure: FailureSlot
     private let counters: StepCounters
+    /// All channels below the task's output.
+    private(set) var outlets = Outlets()
 
     enum Route {
         case inPlace(any Operator, Fanout, StepCounters)
@@ -20,6 +22,17 @@ final class Fanout: Output {
     func add(_ route: Route, port: Int) {
         while ports.count <= port { ports.append([]) }
         ports[port].append(route)
+        Fanout.join(route, outlets)
+    }
+
+    private static func join(_ route: Route, _ outlets: Outlets) {
+        switch route {
+        case .exchange(let exchange):
+            for channel in exchange.channels { channel.outlets = outlets }
+        case .inPlace(_, let output, _):
+            output.outlets = outlets
+            for route in output.ports.joined() { join(route, outlets) }
+        }
     }
 
     func emit(_ batch: ColumnBatch, port: Int) {

@@ -216,10 +216,13 @@ final class JobBuilder {
                 guard case .sink(let index) = edge.to else {
                     preconditionFailure("rows are gathered only into a sink")
                 }
-                let home = homeWorker(of: graph.sinks[index])
+                let sink = graph.sinks[index]
+                let home = homeWorker(of: sink)
                 fanout.add(
                     .exchange(
-                        Exchange(columns: nil, channels: [channel(to: edge.to, worker: home)])),
+                        Exchange(
+                            columns: nil, channels: [channel(to: edge.to, worker: home)],
+                            narrowed: sink.columns.map { ($0, sink.schema) })),
                     port: edge.port)
             }
         }

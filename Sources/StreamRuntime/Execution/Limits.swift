@@ -33,7 +33,7 @@ public enum Limits {
     /// Rows written to other shares before a watermark follows them: what a sorter there holds at least.
     static let repartitionRows = 1 << 16
 
-    /// Empty rounds a worker spins before it parks, about 20 microseconds.
+    /// Empty rounds that a worker of a few tasks spins before it parks, about 20 microseconds.
     static let spinRounds = 64
 
     /// The longest a parked worker sleeps, in nanoseconds: what a caught-up source waits to poll.

@@ -104,6 +104,7 @@ final class RepartitionTask: TaskLoop {
     func close() {}
 
     private func drain() -> Bool {
+        guard output.outlets.blocked > 0 else { return true }
         var drained = true
         for exchange in exchanges where !exchange.drain() { drained = false }
         return drained

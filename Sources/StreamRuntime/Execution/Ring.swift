@@ -51,8 +51,19 @@ final class Ring: @unchecked Sendable {
     }
 
     /// Whether the consumer would find nothing now.
-    var isEmpty: Bool {
-        millrace_load_acquire(cursors + Ring.tailCell)
-            == millrace_load_relaxed(cursors + Ring.headCell)
+    var isEmpty: Bool { view.isEmpty }
+
+    /// What tells whether there is anything, good as long as the ring lives.
+    var view: View { View(cursors: cursors) }
+
+    /// A look at a ring that costs two loads.
+    struct View: BitwiseCopyable {
+        fileprivate let cursors: UnsafeMutablePointer<UInt64>
+
+        /// Whether the consumer would find nothing now.
+        @inline(__always) var isEmpty: Bool {
+            millrace_load_acquire(cursors + Ring.tailCell)
+                == millrace_load_relaxed(cursors + Ring.headCell)
+        }
     }
 }

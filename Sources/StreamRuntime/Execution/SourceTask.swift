@@ -174,6 +174,7 @@ final class SourceTask: TaskLoop {
     func close() {}
 
     private func drain() -> Bool {
+        guard output.outlets.blocked > 0 else { return true }
         var drained = true
         for exchange in exchanges where !exchange.drain() { drained = false }
         return drained

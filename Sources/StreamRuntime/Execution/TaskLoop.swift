@@ -19,6 +19,7 @@ protocol TaskLoop: AnyObject {
 /// The inputs of a task: takes elements in turn, pauses what a barrier closed, follows event time.
 struct TaskInputs {
     private let rings: [Ring]
+    private let views: [Ring.View]
     private var aligner: BarrierAligner
     private var marks: MarkAligner
     private(set) var tracker: WatermarkTracker
@@ -43,6 +44,7 @@ struct TaskInputs {
     /// The inputs `rings`; `ways` says by how many of them the marks of each source come.
     init(rings: [Ring], ways: [Int: Int] = [:]) {
         self.rings = rings
+        views = rings.map(\.view)
         marks = MarkAligner(ways: ways)
         aligner = BarrierAligner(inputs: rings.count)
         tracker = WatermarkTracker(inputs: rings.count)
@@ -51,10 +53,16 @@ struct TaskInputs {
 
     /// Takes the next element of an input that is not paused; nil when there is none.
     mutating func take() -> Event? {
-        for _ in rings.indices {
+        let count = views.count
+        var tried = 0
+        while tried < count {
             let input = turn
-            turn = turn + 1 == rings.count ? 0 : turn + 1
-            guard !aligner.isPaused(input), let element = rings[input].take() else { continue }
+            turn = turn &+ 1 == count ? 0 : turn &+ 1
+            tried &+= 1
+            // Most rings are empty most of the time: that is found out without touching the ring.
+            guard !views[input].isEmpty, !aligner.isPaused(input),
+                let element = rings[input].take()
+            else { continue }
             switch element {
             case .batch(let batch): return .batch(batch)
             case .watermark(let time): return advance(input, to: OrderPlace(time))

@@ -86,6 +86,8 @@ final class Worker {
 
     private func loop() throws(JobFailure) {
         var quietRounds = 0
+        // A round looks at every task: with many of them a few rounds take as long.
+        let spinRounds = max(2, Limits.spinRounds * 8 / max(tasks.count, 8))
         while !control.stopRequested.load(ordering: .relaxed) {
             var isBusy = false
             for task in tasks {
@@ -94,7 +96,7 @@ final class Worker {
             try relieve(isBusy: isBusy)
             if isBusy {
                 quietRounds = 0
-            } else if quietRounds < Limits.spinRounds {
+            } else if quietRounds < spinRounds {
                 quietRounds += 1
                 millrace_pause()
             } else {

@@ -28,6 +28,9 @@ public final class StateStore {
     private(set) var waitingBytesMax = 0
     private let pool: BlockPool
     private var held: [String: [RecordPiece]] = [:]
+    /// What the tables held after the last try to make room, when that was more than they may; else 0.
+    private var vainBytes = 0
+    private var lastPressure = Pressure.none
 
     /// A store in memory only, without a bound.
     public convenience init() { self.init(holding: [], worker: 0, of: 1) }
@@ -145,6 +148,13 @@ public final class StateStore {
         let budget = tableBudget
         let tables = memory.meter.bytes
         if tables.pointee <= budget, memory.tick & 15 != 0 { return .none }
+        // What could not leave a moment ago cannot now, until a snapshot has reached the disk.
+        if vainBytes > 0, tables.pointee > budget, tables.pointee < vainBytes + budget / 32 {
+            if memory.tick & 15 != 0 { return lastPressure }
+            for state in states.values { state.refresh() }
+            if states.values.contains(where: { $0.isFrozen }) { return lastPressure }
+        }
+        vainBytes = 0
         for state in states.values { state.refresh() }
         if let backend { writeAhead(backend) }
         collectGarbage()
@@ -157,8 +167,11 @@ public final class StateStore {
         guard tables.pointee > budget, let backend else { return .none }
         // A quarter at once: what leaves a little at a time makes many files for the database to merge.
         try evict(to: budget - budget / 4, backend)
+        if tables.pointee > budget { vainBytes = tables.pointee }
         let isStuck = tables.pointee > budget + budget / 4
-        return isStuck && states.values.contains { $0.isFrozen } ? .waitForCheckpoint : .none
+        lastPressure =
+            isStuck && states.values.contains { $0.isFrozen } ? .waitForCheckpoint : .none
+        return lastPressure
     }
 
     // MARK: inside
