@@ -145,7 +145,14 @@ enum AggregateBinder {
         guard let joiner, let join = FunctionCatalogue.byName["array_to_string"] else {
             return node
         }
-        return try join.bind([(node, range), (joiner, range)], range)
+        let joined = try join.bind([(node, range), (joiner, range)], range)
+        guard let count = FunctionCatalogue.byName["list_count"],
+            let choose = FunctionCatalogue.byName["if"]
+        else { return joined }
+        // Of no values there is no text, not an empty one.
+        let hasSome = CastKernels.node(try count.bind([(node, range)], range), as: .bool)
+        return try choose.bind(
+            [(hasSome, range), (joined, range), (ConstantNode.null(.string), range)], range)
     }
 
     private static func source(_ syntax: Syntax, in binder: Binder) -> String {

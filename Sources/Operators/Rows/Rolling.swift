@@ -42,7 +42,6 @@ public final class Rolling: StreamRuntime.Operator {
     var sums: [[Column]] = []
     var errors = RejectedRows()
     private var nextSweep = Int64.min
-    private var droppedBucket = Int64.min
 
     // The running words of a key: frontier (newest event time), first and last bucket of its log, rows of
     // the batch at hand, the positions of the widths and of the delay, the sums.
@@ -255,18 +254,13 @@ public final class Rolling: StreamRuntime.Operator {
     ) throws(JobFailure) -> Progress {
         guard let running, let log, watermark != .endOfTime else { return .done }
         let time = watermark.micros
-        let bucket = log.bucket(TimeMath.before(TimeMath.before(time, reach), reach))
-        if bucket > droppedBucket {
-            try log.drop(before: bucket)
-            droppedBucket = bucket
-        }
         if time < nextSweep { return .done }
         nextSweep = TimeMath.after(time, reach)
         let table = try running.table(0)
         let cursor = try table.cursor()
         while true {
             let found = try cursor.next(1024, into: buffer.entries)
-            if found == 0 { return .done }
+            if found == 0 { break }
             let bytes = Column(.bytes, capacity: found)
             let hashes = Column(.int64, capacity: found)
             var over: [StateEntry] = []
@@ -289,5 +283,9 @@ public final class Rolling: StreamRuntime.Operator {
             for width in widths { for group in width.groups { try group.remove(keys) } }
             for entry in over { try table.remove(entry) }
         }
+        // Keys that are left have rows newer than the reach, and none that is older than twice as much. Before the
+        // sweep a bucket may still be in the chain of a key that is to be forgotten.
+        try log.drop(before: TimeMath.before(TimeMath.before(time, reach), reach))
+        return .done
     }
 }

@@ -272,7 +272,8 @@ final class RollingLog {
 
     /// Forgets the buckets that end at or before `time`.
     func drop(before time: Int64) throws(JobFailure) {
-        for bucket in state.namespaces where bucket < self.bucket(time) { try state.drop(bucket) }
+        let first = bucket(time)
+        for bucket in state.namespaces where bucket < first { try state.drop(bucket) }
     }
 }
 
