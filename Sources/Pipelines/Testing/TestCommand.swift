@@ -11,6 +11,8 @@ public enum TestCommand {
         public var workers: Int?
         /// Whether each test is run once only, on one worker and without kills of its own.
         public var isOnce = false
+        /// The runs of each test, where others than these are wanted.
+        var shapes: [TestRun.Shape]?
         /// Whether the outcome is JSON.
         public var json = false
         /// The variables that `${NAME}` stands for; nil for this process's.
@@ -101,7 +103,9 @@ struct TestSuite {
         self.spec = spec
         self.file = file
         catalog = Planner.testCatalog(spec, file: file)
-        if let workers = options.workers {
+        if let wanted = options.shapes {
+            shapes = wanted
+        } else if let workers = options.workers {
             shapes = [TestRun.Shape(workers: workers, batchRows: 4096, kills: false)]
         } else {
             let plain = TestRun.Shape(workers: 1, batchRows: 4096, kills: false)

@@ -77,7 +77,7 @@ final class TestRun {
                 hasGiven = true
                 for rows in all { try give(rows, at: at) }
                 try settle()
-                if shape.kills, !plan.sources.isEmpty { try kill(workers: 3 - workers) }
+                if shape.kills, !plan.sources.isEmpty { try kill(workers: workers % 3 + 1) }
             case .advance(let time):
                 cursor = time
                 // As after idleness: beyond the moment, so that what is due at it is done.
