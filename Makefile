@@ -34,6 +34,7 @@ test-feast: deps
 
 test-oracles: deps
 	scripts/test-oracles
+	scripts/fuzz-oracles
 
 bench-flink: deps
 	scripts/bench-flink
