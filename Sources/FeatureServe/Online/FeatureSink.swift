@@ -11,13 +11,19 @@ import StreamRuntime
 public final class FeatureSink: Sink {
     private let writer: FeatureWriter
     private var counters: StepCounters?
+    private let sync: OnlineSync?
     /// The checkpoint that will cover the rows written now.
     private var epoch: Int64 = 1
 
     /// A sink into the view that `writer` writes.
     ///
-    /// - Parameter counters: where rows without a key count as rejected and older ones as stale.
-    public init(_ writer: FeatureWriter, counters: StepCounters? = nil) {
+    /// - Parameters:
+    ///   - counters: where rows without a key count as rejected and older ones as stale.
+    ///   - sync: what the job's sinks share to make their rows durable; nil for a sink on its own.
+    public init(
+        _ writer: FeatureWriter, counters: StepCounters? = nil, sync: OnlineSync? = nil
+    ) {
+        self.sync = sync
         self.writer = writer
         self.counters = counters
     }
@@ -61,6 +67,10 @@ public final class FeatureSink: Sink {
 
     /// Makes all rows written so far durable, and perhaps later ones too, which does no harm.
     public var durableWork: DurableWork? {
+        if let sync {
+            let checkpoint = epoch - 1
+            return { () throws(JobFailure) in try sync.sync(checkpoint: checkpoint) }
+        }
         let store = writer.store
         return { () throws(JobFailure) in try store.sync() }
     }

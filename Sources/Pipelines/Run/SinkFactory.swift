@@ -6,6 +6,7 @@ import StreamRuntime
 struct SinkFactory {
     private let plan: JobPlan
     private let online: OnlineStore?
+    private let sync: OnlineSync?
     private let domain: KafkaTransactionDomain?
     private let logs: FeatureLogs?
     private let meters: FeatureMeters?
@@ -23,6 +24,7 @@ struct SinkFactory {
         self.domain = domain
         self.plan = plan
         self.online = online
+        sync = online.map { OnlineSync($0) }
     }
 
     /// The runtime's node of a planned sink.
@@ -91,7 +93,8 @@ struct SinkFactory {
                     schema: Schema(self.columns(of: sink)!.map { sink.schema.fields[$0] }),
                     columns: columns,
                     versions: try logs?.sink(view.name, domain: domain),
-                    meter: online!.catalog.view(view.name).flatMap { meters?.meter(of: $0) }))
+                    meter: online!.catalog.view(view.name).flatMap { meters?.meter(of: $0) }),
+                sync: sync)
         case .files(let path, let format): return files(sink, root: path, format: format)
         case .table(let path, let format, let keys):
             let csv = format == .csv ? CSVRecordEncoder(schema: sink.schema) : nil
