@@ -49,18 +49,19 @@ struct PlannedFile {
         let found = problems + check.problems
         return PlannedFile(
             source: check.source, problems: found, plan: found.isEmpty ? plan : nil, root: root,
-            spec: spec)
+            spec: spec, warnings: warnings)
     }
 
     private init(
         source: SourceText, problems: [SpecDiagnostic], plan: JobPlan?, root: SpecNode?,
-        spec: PipelinesSpec?
+        spec: PipelinesSpec?, warnings: [SpecDiagnostic]
     ) {
         self.source = source
         self.problems = problems
         self.plan = plan
         self.root = root
         self.spec = spec
+        self.warnings = warnings
     }
 
     /// Reads and plans the file at `path`.
