@@ -33,6 +33,7 @@ class Fuzzer:
 
     def run(self, cases, deadline):
         """Asks about so many expressions."""
+        self.deadline = deadline
         while self.cases < cases and time.time() < deadline:
             table = values.table(self.random)
             nodes = [self.grammar.any(self.random.choice([1, 1, 2, 2, 3]), table) for _ in range(150)]
@@ -48,6 +49,8 @@ class Fuzzer:
             return
         self.oracle.load(table)
         for key, cells in answers.items():
+            if time.time() > self.deadline:
+                return
             node = nodes[int(key)]
             if cells[0] == "!":
                 continue  # Types of literals may not fit; what is accepted counts.

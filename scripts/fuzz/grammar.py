@@ -271,10 +271,7 @@ class Grammar:
             if place.startswith("@"):
                 domain = place[1:]
                 of, pool = DOMAINS[domain]
-                if domain == "small" and self.random.random() < 0.2:
-                    children.append(self.make("int64", 0, table))
-                else:
-                    children.append(("leaf", self.domain_text(domain, self.random.choice(pool)), of))
+                children.append(("leaf", self.domain_text(domain, self.random.choice(pool)), of))
             else:
                 children.append(self.make(place, depth - 1, table))
         return (template, children, kind)
