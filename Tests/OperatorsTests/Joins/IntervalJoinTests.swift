@@ -105,10 +105,15 @@ import Testing
         for (position, row) in order.enumerated() {
             let isRight = cells[row.index].isRight
             var found = 0
-            for other in order[..<position]
-            where cells[other.index].key == cells[row.index].key
-                && cells[other.index].isRight != isRight
-            {
+            // Partners come by their event time, those of one time as they were processed.
+            let partners = order[..<position].filter {
+                cells[$0.index].key == cells[row.index].key
+                    && cells[$0.index].isRight != isRight
+            }
+            let places = partners.indices.sorted {
+                (partners[$0].eventTime, $0) < (partners[$1].eventTime, $1)
+            }
+            for other in places.map({ partners[$0] }) {
                 let (left, right) = isRight ? (other, row) : (row, other)
                 guard right.eventTime >= left.eventTime - before,
                     right.eventTime <= left.eventTime + after, row.time <= last(other)
