@@ -221,16 +221,16 @@ import Testing
         let file = PlannedFile(
             file: "pipelines.yaml",
             text: JoinRunTests.head
-                + "  j: {from: orders, steps: [{join: {id: j, with: payments, as: p, on: {id: order_id}, tables: {key: id}}}], to: {topic: j}}\n",
+                + "  j: {from: orders, steps: [{join: {id: j, with: payments, as: p, on: {id: order_id}, tables: {key: id}}}], to: {topic: j, changes: changelog}}\n",
             variables: Variables(environment: [:], readFile: { _ in nil }))
         let told = Validate.output(file, json: false)
         #expect(told.exitCode == 0)
         #expect(
             told.text.contains(
-                ":30:36: warning[W401]: step \"j\" keeps every row of payments for good"),
+                ":30:30: warning[W401]: step \"j\" keeps every row of payments for good"),
             "\(told.text)")
         #expect(told.text.contains("fix: say how long a row can find partners: ttl: 1d"))
-        #expect(Validate.output(file, json: true).text.contains("\"code\":\"W401\""))
+        #expect(Validate.output(file, json: true).text.contains("\"code\": \"W401\""))
     }
 
     @Test func `a pipeline run alone brings what it joins with`() throws {

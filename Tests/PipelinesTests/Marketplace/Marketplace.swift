@@ -197,9 +197,11 @@ final class Marketplace {
         var timestamp: Int64
     }
 
-    /// The records of a topic, partition by partition in their order.
+    /// The records of a topic, partition by partition in their order; none of one that is not there yet.
     func records(of topic: String) throws -> [Record] {
-        let source = try EmbeddedLog(root: directory + "/data/topics").source(topic, bounded: true)
+        let log = EmbeddedLog(root: directory + "/data/topics")
+        guard log.hasTopic(topic) else { return [] }
+        let source = try log.source(topic, bounded: true)
         var found: [Record] = []
         for partition in try source.partitions() {
             let reader = try source.reader(partition: partition)

@@ -98,9 +98,10 @@ import Testing
                       "message": "unknown verb \\"filtre\\" in pipeline \\"large\\"",
                       "notes": [],
                       "fix": "write \\"filter\\"; verbs: filter, select, extend, unnest, route, deduplicate, \
-                latest, aggregate, rolling, rebatch, process, join, match"
+                latest, aggregate, rolling, rebatch, process, join, match, top"
                     }
-                  ]
+                  ],
+                  "warnings": []
                 }
 
                 """)
