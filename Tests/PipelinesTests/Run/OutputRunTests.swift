@@ -24,8 +24,10 @@ import Testing
             time: {field: at, out_of_orderness: 2s}
             on_error: fail
         pipelines:
+          # A row before a change has the change's time: what is the same row is told without it.
           shelves:
             from: shelf
+            steps: [{select: {sku: sku, store: store, quantity: quantity}}]
             to:
               - {topic: upserts, key: sku, connection: local}
               - {topic: changes, key: sku, connection: local, changes: debezium}
