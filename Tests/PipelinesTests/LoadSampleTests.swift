@@ -95,7 +95,8 @@ import Testing
                 RecordField("scanned_at", .timestamp, unit: .milliseconds),
             ],
             "payments": [
-                RecordField("user_id", .int64), RecordField("amount", .decimal(precision: 12, scale: 2)),
+                RecordField("user_id", .int64),
+                RecordField("amount", .decimal(precision: 12, scale: 2)),
                 RecordField("ts", .timestamp, unit: .milliseconds),
             ],
             "orders": [RecordField("ts", .timestamp, unit: .automatic)],

@@ -8,7 +8,8 @@ public final class StepCounters: @unchecked Sendable {
     /// One figure.
     public enum Figure: Int, CaseIterable, Sendable {
         case rowsIn, rowsOut, batchesIn, late, rejected, duplicates, stale, stateKeys, stateBytes
-        case watermarkMicros, busyNanos, blockedNanos, offsetsSkipped, skipped, passedOver, forgotten
+        case watermarkMicros, busyNanos, blockedNanos, offsetsSkipped, skipped, passedOver,
+            forgotten
         /// Of an output that only counts: the rows its table has, and the sum of their hashes.
         case tableRows, checksum
     }
