@@ -28,7 +28,7 @@ import Testing
         let plan = try #require(file("over: [1h, 30d], grain: 1h").plan)
         let step = try #require(plan.steps.first { $0.verb == "rolling" })
         #expect(step.schema.fields.suffix(2).map(\.name) == ["n_1h", "n_30d"])
-        #expect(try StepFactory.makeOperator(step) is TiledRolling)
+        #expect(try StepFactory.makeOperator(step) is TiledSums)
         #expect(step.needsOrderedInput)
         #expect(plan.text(previous: nil).contains("in tiles of 1h"))
     }
