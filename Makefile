@@ -3,7 +3,7 @@
 SWIFT ?= swift
 CONFIG ?= release
 
-.PHONY: deps build demo run load test test-kafka test-feast test-oracles bench bench-flink lint clean
+.PHONY: deps build demo run load test test-kafka test-feast test-oracles fuzz-oracles bench bench-flink lint clean
 
 deps:
 	@scripts/install-dependencies
@@ -34,6 +34,8 @@ test-feast: deps
 
 test-oracles: deps
 	scripts/test-oracles
+
+fuzz-oracles: deps
 	scripts/fuzz-oracles
 
 bench-flink: deps
