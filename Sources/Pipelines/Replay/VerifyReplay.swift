@@ -68,14 +68,13 @@ public struct VerifyReplay {
 
     /// The pipelines that have to do with the wanted topics.
     private func pipelines() throws(JobFailure) -> [String] {
-        guard !options.topics.isEmpty, case .success(let whole) = PlanReader.read(path: path)
-        else { return [] }
+        guard !options.topics.isEmpty else { return [] }
+        let file = PlannedFile(path: path, environment: ProcessInfo.processInfo.environment)
+        guard let whole = file.plan, let spec = file.spec else { return [] }
         var found: [String] = []
         var known: Set<String> = []
         for pipeline in whole.pipelines {
-            guard case .success(let plan) = PlanReader.read(path: path, only: [pipeline.name])
-            else { continue }
-            let topics = plan.topicNames
+            let topics = Planner.part(spec, file: path, only: [pipeline.name]).topicNames
             known.formUnion(topics)
             if !topics.isDisjoint(with: options.topics) { found.append(pipeline.name) }
         }
