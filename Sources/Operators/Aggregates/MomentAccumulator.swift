@@ -4,6 +4,8 @@ import StreamRuntime
 ///
 /// - Shape: count, the sums of x, x², x³ and x⁴, each power with the rest that a double leaves; a blob for
 ///   each sum.
+/// - Note: powers are exact to 106 bits: skewness and kurtosis of values of more than some ten digits whose differences
+///   are small lose digits, though fewer than DuckDB's, which sums doubles.
 struct MomentAccumulator: Accumulator {
     private static let powers = 4
     private let moment: Statistics.Moment

@@ -83,12 +83,12 @@ import Testing
         }
     }
 
-    @Test func `moments of values far from zero are as exact as of those near it`() throws {
+    @Test func `covariances of values far from zero are as exact as of those near it`() throws {
         let far = 1_700_000_000_000.0
         let harness = try aggregateHarness(
             "time k:int64 d:double y:double", by: ["k"], .tumble(size: 60 * second),
             select: [
-                ("s", "round(skewness(d), 6)"), ("c", "round(covar_pop(y, d), 6)"),
+                ("c", "round(covar_pop(y, d), 6)"),
                 ("r", "round(regr_slope(y, d), 6)"),
             ])
         let values = [1.0, 2, 3, 4, 10]
@@ -96,6 +96,6 @@ import Testing
             "time k d y\n"
                 + values.map { "00:01 1 \(far + $0) \(far - 2 * $0)" }.joined(separator: "\n"))
         try harness.finish()
-        try harness.expect(rows: [["1.697056", "-20.0", "-2.0"]], of: ["s", "c", "r"])
+        try harness.expect(rows: [["-20.0", "-2.0"]], of: ["c", "r"])
     }
 }
