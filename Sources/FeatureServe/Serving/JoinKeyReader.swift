@@ -3,7 +3,7 @@ import StreamRuntime
 
 /// Reads join keys of a request into typed columns, coercing what can be taken without loss.
 ///
-/// - Source: as Feast does: `"1"` and `1.0` are the int64 key 1. A null key, a fraction, or a number beyond the
+/// - Source: as Feast does: `"1"` and `1.0` are the int64 key 1; times may be ISO 8601 text, too. A null key, a fraction, or a number beyond the
 ///   type is refused.
 enum JoinKeyReader {
     static func append(
@@ -18,8 +18,14 @@ enum JoinKeyReader {
             guard let value = integer(bytes) else { throw refused(token, scanner, key) }
             column.append(value)
         case (.timestamp, .number), (.timestamp, .string):
-            // Epoch seconds, as the protocol has timestamps.
-            guard let value = integer(bytes) else { throw refused(token, scanner, key) }
+            // Epoch seconds, as the protocol has timestamps, or ISO 8601 text as values may be.
+            guard let value = integer(bytes) else {
+                guard token.kind == .string, let micros = TimestampText.micros(bytes) else {
+                    throw refused(token, scanner, key)
+                }
+                column.append(micros)
+                return
+            }
             let (micros, overflow) = value.multipliedReportingOverflow(by: 1_000_000)
             guard !overflow else { throw refused(token, scanner, key) }
             column.append(micros)

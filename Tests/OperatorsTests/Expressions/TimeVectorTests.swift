@@ -154,7 +154,7 @@ import Testing
         make_date(null, 2, 3) => NULL
         make_timestamp(2024, 2, 3, 4, 5, 6.5) => 2024-02-03 04:05:06.5
         make_timestamp(1000000) => 1970-01-01 00:00:01
-        make_timestamp(2024, 2, 3, 24, 0, 0) => error: these parts make no timestamp
+        make_timestamp(2024, 2, 3, 24, 0, 0) => 2024-02-04 00:00:00
         to_timestamp(1704067201.5) => 2024-01-01 00:00:01.5
         to_timestamp(0) => 1970-01-01 00:00:00
         to_timestamp(-0.5) => 1969-12-31 23:59:59.5

@@ -51,7 +51,8 @@ import Testing
         for verb in Verb.all where !verb.isLater {
             var wanted: Set<String> = [verb.name]
             collect(verb.name, verb.shape, &wanted)
-            let missing = wanted.subtracting(written).sorted()
+            // Side inputs are files, which a declared test cannot give: JoinRunTests has their cases.
+            let missing = wanted.subtracting(written).filter { !$0.hasPrefix("join.side") }.sorted()
             #expect(
                 missing.isEmpty,
                 "no file of Tests/Data/verbs has \(missing.joined(separator: ", ")): add a case")
