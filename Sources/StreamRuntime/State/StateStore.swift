@@ -150,7 +150,7 @@ public final class StateStore {
         if tables.pointee <= budget, memory.tick & 15 != 0 { return .none }
         // What could not leave a moment ago cannot now, until a snapshot has reached the disk.
         if vainBytes > 0, tables.pointee > budget, tables.pointee < vainBytes + budget / 32 {
-            if memory.tick & 15 != 0 { return lastPressure }
+            if lastPressure == .none, memory.tick & 15 != 0 { return .none }
             for state in states.values { state.refresh() }
             if states.values.contains(where: { $0.isFrozen }) { return lastPressure }
         }
