@@ -127,17 +127,17 @@ struct TestCatalog {
             }
             lookups[service.name] = asked
         }
-        // A service of which a part could not be planned is not whole.
+        // A service of which a part could not be planned is not whole. It may have the name of that part.
+        let planned = Set(views.map(\.name) + onDemand.map(\.name))
         for service in planner.spec.services
-        where service.features.contains(where: { lookups[$0.view.value] == nil }) {
+        where service.features.contains(where: { !planned.contains($0.view.value) }) {
             lookups[service.name.value] = nil
         }
         for source in planner.pushSources { pushed[source.name] = views[source.view] }
-        let planned = Set(lookups.keys)
         let declared =
             planner.spec.featureViews.map(\.name.value) + planner.spec.onDemand.map(\.name.value)
             + planner.spec.services.map(\.name.value)
-        broken.formUnion(declared.filter { !planned.contains($0) })
+        broken.formUnion(declared.filter { lookups[$0] == nil })
         broken.formUnion(
             planner.spec.unreadable.map { String($0.split(separator: "/", maxSplits: 1)[1]) })
     }

@@ -25,6 +25,27 @@ import Testing
         #expect(outcome.exitCode == 0, "\(said)\(outcome.text)")
     }
 
+    @Test
+    func
+        `one unknown verb in the marketplace is one problem, not one for each test that names what it made`()
+    {
+        let path = RepositoryTests.root.appendingPathComponent("pipelines.yaml").path
+        let file = PlannedFile(
+            file: path,
+            text: String(
+                decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self),
+            variables: Variables(environment: [:], readFile: { _ in nil })
+        ) { name in
+            guard case .text(let text) = FileText.read(name) else { return .failed("not there") }
+            return .text(
+                text.replacing(
+                    "- rolling:", with: "- roling:",
+                    maxReplacements: name.hasSuffix("availability.yaml") ? 1 : 0))
+        }
+        #expect(
+            file.problems.map(\.message) == ["unknown verb \"roling\" in pipeline \"item_scans\""])
+    }
+
     @Test func `the example of the page on tests passes`() throws {
         let page = RepositoryTests.root.appendingPathComponent("docs/TESTING.md")
         let text = String(decoding: try Data(contentsOf: page), as: UTF8.self)
