@@ -118,16 +118,6 @@ final class Planner {
         return projected.finish(finalViews)
     }
 
-    /// The plan of some pipelines of a file that is known to be sound, with those they read; quick, since the
-    /// rest of the file is not planned. What is computed of views at lookup is left out.
-    static func part(_ spec: PipelinesSpec, file: String, only: [String]) -> JobPlan {
-        var part = spec.restricted(to: only)
-        part.onDemand = []
-        let planner = Planner(
-            part, Diagnostics(), file: file, needed: [:], keepsAllFields: true)
-        return planner.finish(planner.planAll())
-    }
-
     func planAll() -> [PlannedFeatureView] {
         planConnections()
         checkNames()
