@@ -116,9 +116,7 @@ public final class ChangesSink: Sink {
             picked.append(Int32(row))
             kinds.append(kind)
         }
-        let result = picked.withUnsafeBufferPointer {
-            batch.gathered($0.baseAddress ?? ChangesSink.none, count: $0.count)
-        }
+        let result = batch.gathered(picked, count: picked.count)
         result.changes = nil
         if !isAllInserts {
             let column = RowChange.inserts(kinds.count)
@@ -190,7 +188,7 @@ public final class ChangesSink: Sink {
             let operation = Column(.string, capacity: count)
             let times = Column(.int64, capacity: count)
             let kinds = RowChange.inserts(count)
-            let order = gather(places) { rows.order.gathered($0, count: count) }
+            let order = rows.order.gathered(places, count: count)
             for (row, code) in operations.enumerated() {
                 if code == 0 {
                     kinds.bools[row] = RowChange.delete.rawValue
@@ -203,9 +201,7 @@ public final class ChangesSink: Sink {
                 let micros = order.eventTimes.int64s[row]
                 times.append(micros >= 0 ? micros / 1000 : (micros - 999) / 1000)
             }
-            let tail = gather(places) { places in
-                columns.map { rows.columns[$0].gathered(places, count: count) }
-            }
+            let tail = columns.map { rows.columns[$0].gathered(places, count: count) }
             let result = ColumnBatch(
                 schema: shape.schema,
                 columns: [
@@ -220,9 +216,7 @@ public final class ChangesSink: Sink {
             _ rows: [Int32], _ batch: ColumnBatch, _ type: ColumnType
         ) -> Column {
             let there = rows.map { max($0, 0) }
-            let children = gather(there) { there in
-                batch.columns.map { $0.gathered(there, count: rows.count) }
-            }
+            let children = batch.columns.map { $0.gathered(there, count: rows.count) }
             let column = Column(type, capacity: rows.count, arena: nil, children: children)
             column.setCount(rows.count)
             if rows.contains(-1) {
@@ -231,17 +225,7 @@ public final class ChangesSink: Sink {
             }
             return column
         }
-
-        private func gather<Result>(
-            _ rows: [Int32], _ body: (UnsafePointer<Int32>) -> Result
-        ) -> Result {
-            rows.withUnsafeBufferPointer { body($0.baseAddress ?? ChangesSink.none) }
-        }
     }
-
-    /// Where the rows of an empty choice are.
-    private nonisolated(unsafe) static let none = UnsafePointer(
-        UnsafeMutablePointer<Int32>.allocate(capacity: 1))
 
     // MARK: the sink behind
 
