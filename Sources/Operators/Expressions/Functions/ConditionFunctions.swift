@@ -2,7 +2,7 @@ import StreamRuntime
 
 /// Functions that choose between values.
 enum ConditionFunctions {
-    nonisolated(unsafe) static let all: [ScalarFunction] = [
+    static let all: [ScalarFunction] = [
         ScalarFunction(
             "coalesce ifnull nvl", "coalesce(x, y, …)", "The first argument that is not null.",
             "coalesce(null, 2, 3)", "2"

@@ -5,7 +5,7 @@ import StreamRuntime
 enum EncodingFunctions {
     typealias Bytes = UnsafeBufferPointer<UInt8>
 
-    nonisolated(unsafe) static let all: [ScalarFunction] = encodings + digests
+    static let all: [ScalarFunction] = encodings + digests
 
     private static let digits = Array("0123456789ABCDEF".utf8)
     private static let smallDigits = Array("0123456789abcdef".utf8)
@@ -77,7 +77,7 @@ enum EncodingFunctions {
             ])
     }
 
-    nonisolated(unsafe) private static let encodings: [ScalarFunction] = [
+    private static let encodings: [ScalarFunction] = [
         encode(
             "hex to_hex", "hex(x)", "Bytes, text or a number in hexadecimal digits.", "hex('abc')",
             "616263",
@@ -264,7 +264,7 @@ enum EncodingFunctions {
         }
     }
 
-    nonisolated(unsafe) private static let digests: [ScalarFunction] = [
+    private static let digests: [ScalarFunction] = [
         digest(
             "md5", "The MD5 digest in hexadecimal digits.", "900150983cd24fb0d6963f7d28e17f72", 16
         ) {

@@ -2,7 +2,7 @@ import StreamRuntime
 
 /// What features are often made with.
 enum FeatureFunctions {
-    nonisolated(unsafe) static let numbers: [ScalarFunction] = [
+    static let numbers: [ScalarFunction] = [
         ScalarFunction(
             "safe_divide", "safe_divide(x, y)",
             "x / y as a double; null where y is 0.", "safe_divide(1, 4)", "0.25",
@@ -48,7 +48,7 @@ enum FeatureFunctions {
 
     private static let hourMicros: Int64 = 3_600_000_000
 
-    nonisolated(unsafe) static let times: [ScalarFunction] = [
+    static let times: [ScalarFunction] = [
         ScalarFunction(
             "hour_of_week", "hour_of_week(t)",
             "The hour of the week, 0 from Monday 00:00 to 167.",

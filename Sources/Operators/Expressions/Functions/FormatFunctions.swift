@@ -3,7 +3,7 @@ import StreamRuntime
 
 /// `format` and `printf`.
 enum FormatFunctions {
-    nonisolated(unsafe) static let all: [ScalarFunction] = [
+    static let all: [ScalarFunction] = [
         function(
             "format", "format(text, x, …)",
             "The text with each {} replaced by an argument; {1:>8.2f} names one and its shape.",

@@ -1,6 +1,6 @@
 /// Every scalar function, by group, in the order the documentation lists them.
 enum FunctionCatalogue {
-    nonisolated(unsafe) static let groups: [(title: String, functions: [ScalarFunction])] = [
+    static let groups: [(title: String, functions: [ScalarFunction])] = [
         ("Conditions", ConditionFunctions.all + TypeFunctions.all),
         ("Numbers", NumericFunctions.all + FeatureFunctions.numbers),
         ("Text", TextFunctions.all + FormatFunctions.all + GraphemeFunctions.all),
@@ -18,7 +18,7 @@ enum FunctionCatalogue {
         ("Tours", TourFunctions.all),
     ]
 
-    nonisolated(unsafe) static let byName: [String: ScalarFunction] = {
+    static let byName: [String: ScalarFunction] = {
         var byName: [String: ScalarFunction] = [:]
         for group in groups {
             for function in group.functions {

@@ -51,7 +51,7 @@ enum GeoFunctions {
         return result
     }
 
-    nonisolated(unsafe) static let all: [ScalarFunction] = [
+    static let all: [ScalarFunction] = [
         ScalarFunction(
             "haversine_km", "haversine_km(lat1, lon1, lat2, lon2)",
             "The great-circle distance of two points in kilometres.",

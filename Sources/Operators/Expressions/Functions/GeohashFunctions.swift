@@ -109,7 +109,7 @@ enum GeohashFunctions {
         return result
     }
 
-    nonisolated(unsafe) static let all: [ScalarFunction] = [
+    static let all: [ScalarFunction] = [
         ScalarFunction(
             "geohash", "geohash(lat, lon, precision)",
             "The geohash of so many characters of the cell that a place lies in.",

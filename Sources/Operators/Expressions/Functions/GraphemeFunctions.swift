@@ -37,7 +37,7 @@ enum GraphemeFunctions {
             ])
     }
 
-    nonisolated(unsafe) static let all: [ScalarFunction] = [
+    static let all: [ScalarFunction] = [
         ScalarFunction(
             "length_grapheme", "length_grapheme(text)",
             "How many symbols the text has, as people count them.", "length_grapheme('e\u{301}a')",
@@ -135,7 +135,7 @@ enum GraphemeFunctions {
         bar,
     ]
 
-    nonisolated(unsafe) private static let overlay = ScalarFunction(
+    private static let overlay = ScalarFunction(
         "overlay", "overlay(text, other, start, count)",
         "The text with count characters from a start, as many as the other text has if not given, replaced by it. Also overlay(text placing other from start for count).",
         "overlay('hello', 'XX', 2)", "hXXlo",
@@ -163,7 +163,7 @@ enum GraphemeFunctions {
         }
     }
 
-    nonisolated(unsafe) private static let bar = ScalarFunction(
+    private static let bar = ScalarFunction(
         "bar", "bar(x, min, max, width)",
         "A bar as long as x lies between min and max; 80 characters wide if not given.",
         "bar(5, 0, 10, 4)", "██  ",

@@ -112,7 +112,7 @@ enum JSONChanging {
             text: UnsafeBufferPointer(start: UnsafePointer(arena.base), count: arena.count))
     }
 
-    nonisolated(unsafe) static let all: [ScalarFunction] = [
+    static let all: [ScalarFunction] = [
         mapping("json", "The JSON without blanks.", #"json('{"a" : 1}')"#, #"{"a":1}"#) {
             $0.append(to: $1)
         },

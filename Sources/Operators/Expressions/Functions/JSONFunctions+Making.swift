@@ -82,7 +82,7 @@ enum JSONMaking {
         }
     }
 
-    nonisolated(unsafe) static let all: [ScalarFunction] = [
+    static let all: [ScalarFunction] = [
         one(
             "to_json json_quote array_to_json row_to_json",
             "The value as JSON; a text becomes a JSON string.", "to_json({a: 1, b: ['x', null]})",

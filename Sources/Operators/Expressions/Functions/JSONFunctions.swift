@@ -122,7 +122,7 @@ enum JSONFunctions {
         return result
     }
 
-    nonisolated(unsafe) static let all: [ScalarFunction] = [
+    static let all: [ScalarFunction] = [
         function(
             "json_extract_string json_extract_path_text ->>", "json_extract_string(json, path)",
             "The value at a path as text, strings without quotes; null if there is none. Also json ->> path.",

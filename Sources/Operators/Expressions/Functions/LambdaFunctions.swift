@@ -14,7 +14,7 @@ enum LambdaFunctions {
         ("list_reduce array_reduce reduce", .reduce),
     ]
 
-    nonisolated(unsafe) static let all: [ScalarFunction] = [
+    static let all: [ScalarFunction] = [
         described(
             0, "list_transform(list, lambda x, i: …)",
             "The list with each element x, whose place from 1 is i, turned into a value. Also [… for x in list if …].",

@@ -49,7 +49,7 @@ enum LikenessFunctions {
             ])
     }
 
-    nonisolated(unsafe) static let all: [ScalarFunction] = [
+    static let all: [ScalarFunction] = [
         distance(
             "levenshtein editdist3",
             "How many insertions, deletions and replacements of bytes lie between the texts.",

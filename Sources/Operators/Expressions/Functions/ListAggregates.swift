@@ -4,7 +4,7 @@ import StreamRuntime
 enum ListAggregates {
     typealias Argument = ScalarFunction.Argument
 
-    nonisolated(unsafe) static let all: [ScalarFunction] =
+    static let all: [ScalarFunction] =
         statistics + bits + truths + [mode, histogram, quantile(.cont), quantile(.disc), aggregate]
 
     /// A double of a list's values, nulls left out; null where the body has none.
@@ -41,7 +41,7 @@ enum ListAggregates {
         }
     }
 
-    nonisolated(unsafe) private static let statistics: [ScalarFunction] = [
+    private static let statistics: [ScalarFunction] = [
         median,
         double(
             "list_mad", "The median of the distances from the median.",
@@ -85,7 +85,7 @@ enum ListAggregates {
         },
     ]
 
-    nonisolated(unsafe) private static let median = ScalarFunction(
+    private static let median = ScalarFunction(
         "list_median", "list_median(list)",
         "The value in the middle; between two numbers or times their mean.",
         "list_median([1, 2, 3, 4])", "2.5"
@@ -96,7 +96,7 @@ enum ListAggregates {
             list, element: element, isCounted: false, [0.5], .cont, isList: false)
     }
 
-    nonisolated(unsafe) private static let entropy = ListFunctions.ofList(
+    private static let entropy = ListFunctions.ofList(
         "list_entropy", "list_entropy(list)", "How many bits a value tells on average.",
         "list_entropy([1, 1, 2, 2])", "1.0", { _ in .float64 }
     ) { call in
@@ -131,7 +131,7 @@ enum ListAggregates {
         }
     }
 
-    nonisolated(unsafe) private static let bits: [ScalarFunction] = [
+    private static let bits: [ScalarFunction] = [
         bit("list_bit_and", "The bits set in every element.", "5", -1) { $0 & $1 },
         bit("list_bit_or", "The bits set in some element.", "7", 0) { $0 | $1 },
         bit("list_bit_xor", "The bits set in an odd number of elements.", "2", 0) { $0 ^ $1 },
@@ -160,12 +160,12 @@ enum ListAggregates {
         }
     }
 
-    nonisolated(unsafe) private static let truths: [ScalarFunction] = [
+    private static let truths: [ScalarFunction] = [
         truth("list_bool_and", "Whether every element is true.", "false", isAll: true),
         truth("list_bool_or", "Whether some element is true.", "true", isAll: false),
     ]
 
-    nonisolated(unsafe) private static let mode = ListFunctions.ofList(
+    private static let mode = ListFunctions.ofList(
         "list_mode", "list_mode(list)", "The most frequent element, the first of several.",
         "list_mode([3, 1, 1])", "1", { $0 }
     ) { call in
@@ -178,7 +178,7 @@ enum ListAggregates {
         }
     }
 
-    nonisolated(unsafe) private static let histogram = ListFunctions.ofList(
+    private static let histogram = ListFunctions.ofList(
         "list_histogram", "list_histogram(list)",
         "A map from each different element, in order, to how often it comes.",
         "list_histogram([2, 1, 2])", "[{'key': 1, 'value': 1}, {'key': 2, 'value': 2}]",
@@ -208,7 +208,7 @@ enum ListAggregates {
     }
 
     /// `list_aggregate(list, 'sum')` is `list_sum(list)`.
-    nonisolated(unsafe) private static let aggregate = ScalarFunction(
+    private static let aggregate = ScalarFunction(
         "list_aggregate list_aggr array_aggregate array_aggr", "list_aggregate(list, name, …)",
         "The function list_name of the list and what follows the name.",
         "list_aggregate([1, 2, 3], 'sum')", "6"

@@ -49,7 +49,7 @@ extension ListFunctions {
         }
     }
 
-    nonisolated(unsafe) static let finding: [ScalarFunction] = [
+    static let finding: [ScalarFunction] = [
         search(
             "list_contains list_has array_contains array_has", "list_contains(list, x)",
             "Whether x is in the list. Also x in list.", "list_contains([1, 2], 2)", "true", .bool
@@ -180,7 +180,7 @@ extension ListFunctions {
         }
     }
 
-    nonisolated(unsafe) static let changing: [ScalarFunction] = [
+    static let changing: [ScalarFunction] = [
         ListOrder.sort,
         rearranged(
             "list_reverse_sort array_reverse_sort", "list_reverse_sort(list)",

@@ -71,7 +71,7 @@ extension ListFunctions {
         return value > 1 ? 1 : (value < -1 ? -1 : value)
     }
 
-    nonisolated(unsafe) static let vectors: [ScalarFunction] = [
+    static let vectors: [ScalarFunction] = [
         vector(
             "list_inner_product list_dot_product array_inner_product array_dot_product",
             "The sum of the products of elements at one place.",
@@ -168,7 +168,7 @@ extension ListFunctions {
         }
     }
 
-    nonisolated(unsafe) static let picks: [ScalarFunction] = [
+    static let picks: [ScalarFunction] = [
         picking(
             "list_where array_where", "list_where(list, flags)",
             "The elements at whose places the flags are true.",

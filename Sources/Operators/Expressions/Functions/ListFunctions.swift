@@ -2,7 +2,7 @@ import StreamRuntime
 
 /// Functions of lists and structs.
 enum ListFunctions {
-    nonisolated(unsafe) static let all: [ScalarFunction] =
+    static let all: [ScalarFunction] =
         access + making + finding + changing + picks + vectors
 
     typealias Argument = ScalarFunction.Argument
@@ -99,7 +99,7 @@ enum ListFunctions {
         return result
     }
 
-    nonisolated(unsafe) private static let access: [ScalarFunction] = [
+    private static let access: [ScalarFunction] = [
         ScalarFunction(
             "list_extract list_element array_extract", "list_extract(list, n)",
             "Element n, counted from 1 or, if negative, from the end; null if there is none. Also list[n], text[n].",
@@ -402,7 +402,7 @@ enum ListFunctions {
             ])
     }
 
-    nonisolated(unsafe) private static let making: [ScalarFunction] = [
+    private static let making: [ScalarFunction] = [
         ScalarFunction(
             "list_value list_pack", "list_value(x, …)", "A list of the arguments. Also [x, …].",
             "list_value(1, 2)", "[1, 2]"

@@ -55,7 +55,7 @@ enum ListOrder {
         return (descending, nullsFirst)
     }
 
-    nonisolated(unsafe) static let sort = ScalarFunction(
+    static let sort = ScalarFunction(
         "list_sort array_sort", "list_sort(list, order, nulls)",
         "The elements from smallest to largest, or 'desc', nulls last, or 'nulls first'.",
         "list_sort([3, null, 1], 'desc')", "[3, 1, NULL]"
@@ -79,7 +79,7 @@ enum ListOrder {
 
 /// Sums over lists.
 enum ListSums {
-    nonisolated(unsafe) static let sum = ListFunctions.ofList(
+    static let sum = ListFunctions.ofList(
         "list_sum", "list_sum(list)",
         "The sum of the elements, nulls left out; null if there are none.",
         "list_sum([1, 2, null])", "3",
@@ -132,13 +132,13 @@ enum ListSums {
         }
     }
 
-    nonisolated(unsafe) static let average = ListFunctions.ofList(
+    static let average = ListFunctions.ofList(
         "list_avg", "list_avg(list)",
         "The mean of the elements, nulls left out; null if there are none.",
         "list_avg([1, 2, null])", "1.5", { $0.isNumeric ? .float64 : nil }
     ) { call in folded(call, 0, { $0 + $1 }, { $0 / Double($1) }) }
 
-    nonisolated(unsafe) static let product = ListFunctions.ofList(
+    static let product = ListFunctions.ofList(
         "list_product", "list_product(list)",
         "The product of the elements, nulls left out; null if there are none.",
         "list_product([2, 3])", "6.0", { $0.isNumeric ? .float64 : nil }

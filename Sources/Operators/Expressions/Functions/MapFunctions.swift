@@ -110,9 +110,9 @@ enum MapFunctions {
         return result
     }
 
-    nonisolated(unsafe) static let all: [ScalarFunction] = making + reading
+    static let all: [ScalarFunction] = making + reading
 
-    nonisolated(unsafe) private static let making: [ScalarFunction] = [
+    private static let making: [ScalarFunction] = [
         ScalarFunction(
             "map", "map(keys, values)",
             "The map from the keys to the values at the same places: a list of `{key, value}`. Also map {key: value, …}.",
@@ -206,7 +206,7 @@ enum MapFunctions {
         return result
     }
 
-    nonisolated(unsafe) private static let reading: [ScalarFunction] = [
+    private static let reading: [ScalarFunction] = [
         part("map_keys", "The keys.", "map_keys(map(['a', 'b'], [1, 2]))", "[a, b]", 0),
         part("map_values", "The values.", "map_values(map(['a', 'b'], [1, 2]))", "[1, 2]", 1),
         ScalarFunction(

@@ -3,7 +3,7 @@ import StreamRuntime
 
 /// Addresses of the Internet.
 enum NetworkFunctions {
-    nonisolated(unsafe) static let all: [ScalarFunction] = [
+    static let all: [ScalarFunction] = [
         ScalarFunction(
             "ip_prefix", "ip_prefix(address, bits, bits6)",
             "The network that the first bits of an address stand for; of an IPv6 address bits6, twice the bits if not given.",

@@ -3,7 +3,7 @@ import StreamRuntime
 
 /// Functions of numbers.
 enum NumericFunctions {
-    nonisolated(unsafe) static let all: [ScalarFunction] = basic + powers + angles + whole
+    static let all: [ScalarFunction] = basic + powers + angles + whole
 
     /// A function of one double.
     private static func double(
@@ -32,7 +32,7 @@ enum NumericFunctions {
             names, names + "(x)", meaning, example, result, [Overload([.float64], .bool, kernel)])
     }
 
-    nonisolated(unsafe) private static let basic: [ScalarFunction] = [
+    private static let basic: [ScalarFunction] = [
         ScalarFunction(
             "abs", "abs(x)", "The size of a number without its sign.", "abs(-2.5)", "2.5",
             [
@@ -149,7 +149,7 @@ enum NumericFunctions {
         }
     }
 
-    nonisolated(unsafe) private static let powers: [ScalarFunction] = [
+    private static let powers: [ScalarFunction] = [
         double(
             "sqrt", "sqrt(x)", "The square root; a negative number is an error.", "sqrt(2)",
             "1.4142135623730951", canFail: true
@@ -231,7 +231,7 @@ enum NumericFunctions {
         ) { $0.mapDouble2 { Glibc.nextafter($0, $1) } },
     ]
 
-    nonisolated(unsafe) private static let angles: [ScalarFunction] = [
+    private static let angles: [ScalarFunction] = [
         ScalarFunction("pi", "pi()", "The number π.", "pi()", "3.141592653589793") {
             (arguments, range) throws(ExpressionError) in
             try ConditionFunctions.require(arguments, range, 0...0, "pi()")
@@ -319,7 +319,7 @@ enum NumericFunctions {
         return Int64(exactly: x)
     }
 
-    nonisolated(unsafe) private static let whole: [ScalarFunction] = [
+    private static let whole: [ScalarFunction] = [
         whole2(
             "gcd greatest_common_divisor", "gcd(x, y)", "The greatest common divisor.",
             "gcd(12, 18)", "6"

@@ -4,7 +4,7 @@ import StreamRuntime
 enum PathFunctions {
     typealias Bytes = UnsafeBufferPointer<UInt8>
 
-    nonisolated(unsafe) static let all: [ScalarFunction] = paths + urls
+    static let all: [ScalarFunction] = paths + urls
 
     private static let slash = UInt8(ascii: "/")
     private static let backslash = UInt8(ascii: "\\")
@@ -50,7 +50,7 @@ enum PathFunctions {
         }
     }
 
-    nonisolated(unsafe) private static let paths: [ScalarFunction] = [
+    private static let paths: [ScalarFunction] = [
         ScalarFunction(
             "parse_filename", "parse_filename(path, cut, separator)",
             "The last name of a path, without its extension if cut is true.",
@@ -202,7 +202,7 @@ enum PathFunctions {
             ])
     }
 
-    nonisolated(unsafe) private static let urls: [ScalarFunction] = [
+    private static let urls: [ScalarFunction] = [
         url("url_scheme", "The scheme of a URL.", "https") { $0.scheme },
         url("url_host", "The host of a URL.", "shop.example") { $0.host },
         ScalarFunction(

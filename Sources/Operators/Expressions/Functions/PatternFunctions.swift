@@ -4,7 +4,7 @@ import StreamRuntime
 enum PatternFunctions {
     typealias Bytes = UnsafeBufferPointer<UInt8>
 
-    nonisolated(unsafe) static let all: [ScalarFunction] = likes + expressions
+    static let all: [ScalarFunction] = likes + expressions
 
     // MARK: like
 
@@ -44,7 +44,7 @@ enum PatternFunctions {
             ])
     }
 
-    nonisolated(unsafe) private static let likes: [ScalarFunction] = [
+    private static let likes: [ScalarFunction] = [
         like(
             "like", "text like pattern", "Whether the text fits: % is any text, _ any character.",
             "'abc' like 'a%'", "true", ignoringCase: false, hasEscape: false),
@@ -152,7 +152,7 @@ enum PatternFunctions {
         return group >= 0 && group < RegularExpression.groupsMax ? Int(group) : nil
     }
 
-    nonisolated(unsafe) private static let expressions: [ScalarFunction] = [
+    private static let expressions: [ScalarFunction] = [
         test(
             "regexp_matches", "Whether the pattern is found somewhere in the text.",
             "regexp_matches('abc', 'b.')", "true"

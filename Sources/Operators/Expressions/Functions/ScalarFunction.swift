@@ -1,7 +1,10 @@
 import StreamRuntime
 
 /// A function of the language: how it is written, what it means, and how its arguments are checked.
-struct ScalarFunction {
+///
+/// - Note: unchecked, since `bind` is no `@Sendable` closure: those of the catalogue capture names and kernels that
+///   never change, and make nodes that belong to whoever asked.
+struct ScalarFunction: @unchecked Sendable {
     typealias Argument = (node: ExpressionNode, range: Range<Int>)
     typealias Bind = ([Argument], Range<Int>) throws(ExpressionError) -> ExpressionNode
 

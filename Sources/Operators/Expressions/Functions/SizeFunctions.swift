@@ -37,7 +37,7 @@ enum SizeFunctions {
         arena.add("\(size / unit).\(Int(Double(size % unit) * 10 / Double(unit))) \(units[index])")
     }
 
-    nonisolated(unsafe) static let all: [ScalarFunction] = [
+    static let all: [ScalarFunction] = [
         readable(
             "format_bytes formatreadablesize pg_size_pretty",
             "A number of bytes in units of 1024.", "format_bytes(1500)", "1.4 KiB", 1024,

@@ -64,7 +64,7 @@ enum StructFunctions {
         }
     }
 
-    nonisolated(unsafe) static let all: [ScalarFunction] = [
+    static let all: [ScalarFunction] = [
         withNames(
             "struct_insert", "The struct with more fields.", "struct_insert({a: 1}, b := 2)",
             "{'a': 1, 'b': 2}"),

@@ -37,7 +37,7 @@ extension TextFunctions {
             ])
     }
 
-    nonisolated(unsafe) static let searching: [ScalarFunction] = [
+    static let searching: [ScalarFunction] = [
         ScalarFunction(
             "length char_length character_length array_length", "length(text), length(list)",
             "How many characters the text, or elements the list, has.", "length('héllo')", "5",
@@ -111,7 +111,7 @@ extension TextFunctions {
         first("ascii", "0", "ascii('é')", 0), first("unicode ord", "-1", "unicode('é')", -1),
     ]
 
-    nonisolated(unsafe) static let changing: [ScalarFunction] = [
+    static let changing: [ScalarFunction] = [
         mapping("lower lcase", "The text in small letters.", "lower('ÀBC')", "àbc") {
             $0.properties.lowercaseMapping
         },

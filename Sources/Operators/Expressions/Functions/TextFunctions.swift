@@ -2,7 +2,7 @@ import StreamRuntime
 
 /// Functions of text that join, cut and search it.
 enum TextFunctions {
-    nonisolated(unsafe) static let all: [ScalarFunction] = joining + cutting + searching + changing
+    static let all: [ScalarFunction] = joining + cutting + searching + changing
 
     typealias Bytes = UnsafeBufferPointer<UInt8>
 
@@ -16,7 +16,7 @@ enum TextFunctions {
         return CastKernels.node(argument.node, as: .string)
     }
 
-    nonisolated(unsafe) private static let joining: [ScalarFunction] = [
+    private static let joining: [ScalarFunction] = [
         ScalarFunction(
             "||", "x || y", "Two texts, or two lists, one after the other; null if either is.",
             "'a' || 1", "a1"
@@ -159,7 +159,7 @@ enum TextFunctions {
         return Characters.slice(bytes, Int(low)..<Int(high))
     }
 
-    nonisolated(unsafe) private static let cutting: [ScalarFunction] = [
+    private static let cutting: [ScalarFunction] = [
         ScalarFunction(
             "substring substr", "substring(text, start, length)",
             "The part from character start, counted from 1 or, if negative, from the end; to the end without a length.",

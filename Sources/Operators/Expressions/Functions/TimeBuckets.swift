@@ -7,7 +7,7 @@ enum TimeBuckets {
     /// 2000-01-01: where buckets of months begin.
     private static let monthOrigin: Int64 = 10_957 * CivilDate.microsPerDay
 
-    nonisolated(unsafe) static let function = ScalarFunction(
+    static let function = ScalarFunction(
         "time_bucket", "time_bucket(width, t, origin)",
         "The start of the bucket of that width that t lies in; buckets are aligned to an origin, or moved by an interval.",
         "time_bucket(interval 15 minutes, timestamp '2024-01-01 10:20')", "2024-01-01 10:15:00"

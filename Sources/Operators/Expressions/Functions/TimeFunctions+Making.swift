@@ -46,7 +46,7 @@ extension TimeFunctions {
         }
     }
 
-    nonisolated(unsafe) static let texts: [ScalarFunction] = [
+    static let texts: [ScalarFunction] = [
         ScalarFunction(
             "strftime", "strftime(t, format)", "The time as text in a format of % specifiers.",
             "strftime(timestamp '2024-03-05 14:07:09', '%d %b %Y, %I:%M %p')",
@@ -66,7 +66,7 @@ extension TimeFunctions {
         reading("try_strptime", isTry: true),
     ]
 
-    nonisolated(unsafe) static let making: [ScalarFunction] = [
+    static let making: [ScalarFunction] = [
         ScalarFunction(
             "make_date", "make_date(year, month, day)", "The date of these parts.",
             "make_date(2024, 2, 29)",
@@ -170,7 +170,7 @@ extension TimeFunctions {
             ])
     }
 
-    nonisolated(unsafe) static let intervals: [ScalarFunction] = [
+    static let intervals: [ScalarFunction] = [
         interval("to_years", Interval(months: 12), "3 years"),
         interval("to_months", Interval(months: 1), "3 months"),
         interval("to_weeks", Interval(days: 7), "21 days"),

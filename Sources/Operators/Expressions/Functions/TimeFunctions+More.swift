@@ -55,7 +55,7 @@ extension TimeFunctions {
             ])
     }
 
-    nonisolated(unsafe) static let more: [ScalarFunction] = [
+    static let more: [ScalarFunction] = [
         larger("to_quarters", 3, "9 months"), larger("to_decades", 120, "30 years"),
         larger("to_centuries", 1200, "300 years"), larger("to_millennia", 12_000, "3000 years"),
         ScalarFunction(

@@ -2,7 +2,7 @@ import StreamRuntime
 
 /// Functions of dates, timestamps and intervals, all in UTC.
 enum TimeFunctions {
-    nonisolated(unsafe) static let all: [ScalarFunction] =
+    static let all: [ScalarFunction] =
         parts + truncating + texts + making + intervals + more
 
     typealias Argument = ScalarFunction.Argument
@@ -77,7 +77,7 @@ enum TimeFunctions {
         }
     }
 
-    nonisolated(unsafe) private static let parts: [ScalarFunction] = [
+    private static let parts: [ScalarFunction] = [
         ScalarFunction(
             "date_part datepart", "date_part(part, t)",
             "A part of a date, timestamp or interval. Also extract(part from t).",
@@ -204,7 +204,7 @@ enum TimeFunctions {
         }
     }
 
-    nonisolated(unsafe) private static let truncating: [ScalarFunction] = [
+    private static let truncating: [ScalarFunction] = [
         ScalarFunction(
             "date_trunc datetrunc", "date_trunc(unit, t)", "The start of the unit that t lies in.",
             "date_trunc('month', date '2024-02-29')", "2024-02-01 00:00:00"

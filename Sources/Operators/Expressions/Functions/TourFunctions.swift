@@ -8,7 +8,7 @@ enum TourFunctions {
     /// Places a spread is taken of: 128 · 127 / 2 distances a row at most.
     static let spreadMax = 128
 
-    nonisolated(unsafe) static let all: [ScalarFunction] = [
+    static let all: [ScalarFunction] = [
         ScalarFunction(
             "tour_length", "tour_length(distances)",
             "The length of the shortest way from the first place through all others, which ends at the last "

@@ -2,7 +2,7 @@ import StreamRuntime
 
 /// Functions that tell of types and of what must hold.
 enum TypeFunctions {
-    nonisolated(unsafe) static let all: [ScalarFunction] =
+    static let all: [ScalarFunction] =
         [
             ScalarFunction(
                 "typeof pg_typeof get_type", "typeof(x)", "The name of the type of the argument.",
@@ -83,7 +83,7 @@ enum TypeFunctions {
         }
     }
 
-    nonisolated(unsafe) private static let operators: [ScalarFunction] = [
+    private static let operators: [ScalarFunction] = [
         named("add", "+", "x + y.", "add(1, 2)", "3"),
         named("subtract", "-", "x - y.", "subtract(5, 3)", "2"),
         named("multiply", "*", "x * y.", "multiply(2, 3)", "6"),

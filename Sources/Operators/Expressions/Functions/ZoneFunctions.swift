@@ -91,7 +91,7 @@ enum ZoneFunctions {
         return result
     }
 
-    nonisolated(unsafe) static let all: [ScalarFunction] = [
+    static let all: [ScalarFunction] = [
         function(
             "timezone", "timezone(zone, t)",
             "The moment at which clocks of the zone show t; of a t cast to timestamptz what clocks show at t. Also t at time zone zone.",
