@@ -43,7 +43,7 @@ extension Rolling {
                     try self.collect(row, index, order, into: window)
                 }
                 for reject in failed.rejects {
-                    errors.append(
+                    rows.errors.append(
                         row: range.lowerBound + reject.row, column: reject.column,
                         reason: reject.reason)
                 }
@@ -228,7 +228,7 @@ extension Rolling {
     }
 
     func writeSlowly(_ index: Int, _ sum: Int, _ row: Int, _ words: UnsafePointer<Int64>) {
-        widths[index].sums[sum].finishSlowly(words, sums[index][sum], row, errors: &errors)
+        widths[index].sums[sum].finishSlowly(words, sums[index][sum], row, errors: &rows.errors)
     }
 
     /// Forgets all rows of a row's key.

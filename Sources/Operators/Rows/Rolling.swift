@@ -15,8 +15,7 @@ import StreamRuntime
 ///   be taken out (a minimum that leaves its window).
 public final class Rolling: StreamRuntime.Operator {
     /// What comes out.
-    public let outputSchema: Schema
-    private let keys: [Int]
+    public var outputSchema: Schema { rows.schema }
     let widths: [RollingWidth]
     private let arguments: RollingArguments
     let includesSelf: Bool
@@ -33,15 +32,14 @@ public final class Rolling: StreamRuntime.Operator {
     /// Where the results of the sums of all widths are written.
     let results: UnsafeMutablePointer<UnsafeMutableRawPointer>
     let wordCount: Int
-    private var rejection: Rejection
+    var rows: RollingRows
     let buffer = EntryBuffer()
     private var running: KeyedState?
     var log: RollingLog?
     var moved: [MovedRows] = []
     var fates: [[RowFate]] = []
     var sums: [[Column]] = []
-    var errors = RejectedRows()
-    private var nextSweep = Int64.min
+    private var sweep: RollingSweep
 
     // The running words of a key: frontier (newest event time), first and last bucket of its log, rows of
     // the batch at hand, the positions of the widths and of the delay, the sums.
@@ -66,8 +64,7 @@ public final class Rolling: StreamRuntime.Operator {
         includesSelf: Bool = true, delay: Duration = .zero, onError: FailurePolicy = .fail
     ) throws(JobFailure) {
         precondition(!widths.isEmpty, "a rolling step has windows")
-        self.keys = keys
-        outputSchema = Rolling.outputSchema(schema, plans: widths.map(\.plan))
+        rows = RollingRows(schema, keys: keys, plans: widths.map(\.plan), onError: onError)
         var arguments = RollingArguments()
         var made: [RollingWidth] = []
         for (over, plan) in widths {
@@ -101,7 +98,7 @@ public final class Rolling: StreamRuntime.Operator {
         }
         wordCount = firstSumWord + sumCount * RollingSum.words
         results = .allocate(capacity: max(sumCount, 1))
-        rejection = Rejection(policy: onError)
+        sweep = RollingSweep(reach: reach)
         moved = made.map { _ in MovedRows(schema: arguments.schema) }
     }
 
@@ -113,7 +110,7 @@ public final class Rolling: StreamRuntime.Operator {
 
     /// Opens the state: each key's log and running windows.
     public func open(_ context: OperatorContext) throws(JobFailure) {
-        rejection.open(context)
+        rows.open(context)
         let initial = (0..<wordCount).flatMap { word in
             withUnsafeBytes(of: blank(word).littleEndian) { Array($0) }
         }
@@ -141,8 +138,8 @@ public final class Rolling: StreamRuntime.Operator {
     public func process(_ batch: ColumnBatch, into output: any Output) throws(JobFailure) {
         guard let running, let log else { preconditionFailure("a step is opened first") }
         var work = batch
-        var values = arguments.evaluate(work, errors: &errors)
-        if let sound = try settle(work, into: output) {
+        var values = arguments.evaluate(work, errors: &rows.errors)
+        if let sound = try rows.settle(work, into: output) {
             if sound.isEmpty { return }
             work = work.gathered(sound, count: sound.count)
             values = values.gathered(sound, count: sound.count)
@@ -184,15 +181,6 @@ public final class Rolling: StreamRuntime.Operator {
         try finish(work, places, into: output)
     }
 
-    /// Settles what has failed so far; nil when nothing has.
-    private func settle(
-        _ batch: ColumnBatch, into output: any Output
-    ) throws(JobFailure) -> [Int32]? {
-        let failed = errors
-        errors = RejectedRows()
-        return try rejection.settle(failed, of: batch, into: output)
-    }
-
     private func begin(_ count: Int) {
         if hasGroups {
             fates = widths.map { _ in [RowFate](repeating: [], count: count) }
@@ -221,29 +209,15 @@ public final class Rolling: StreamRuntime.Operator {
     private func finish(
         _ work: ColumnBatch, _ places: [Int32]?, into output: any Output
     ) throws(JobFailure) {
-        var columns = work.columns
-        for (index, width) in widths.enumerated() {
+        let results = widths.enumerated().map { (index, width) in
             var results = [Column?](repeating: nil, count: width.plan.calls.count)
             for (call, column) in zip(width.sumCalls, sums[index]) { results[call] = column }
             for group in width.groups {
                 for (call, column) in zip(group.positions, group.columns) { results[call] = column }
             }
-            let batch = ColumnBatch(
-                schema: width.plan.resultSchema,
-                columns: keys.map { work.columns[$0] } + results.compactMap { $0 },
-                order: work.order, count: work.count)
-            for item in width.plan.outputs {
-                columns.append(item.expression.evaluate(batch, errors: &errors))
-            }
+            return results.compactMap { $0 }
         }
-        let result = work.replacingColumns(columns, schema: outputSchema)
-        result.keys = work.keys
-        let kept = try settle(work, into: output)
-        guard kept != nil || places != nil else { return output.emit(result) }
-        var isKept = [Bool](repeating: kept == nil, count: work.count)
-        for row in kept ?? [] { isKept[Int(row)] = true }
-        let rows = (places ?? (0..<Int32(work.count)).map { $0 }).filter { isKept[Int($0)] }
-        if !rows.isEmpty { output.emit(result.gathered(rows, count: rows.count)) }
+        try rows.emit(work, results, places, into: output)
     }
 
     // MARK: forgetting
@@ -254,34 +228,16 @@ public final class Rolling: StreamRuntime.Operator {
     ) throws(JobFailure) -> Progress {
         guard let running, let log, watermark != .endOfTime else { return .done }
         let time = watermark.micros
-        if time < nextSweep { return .done }
-        nextSweep = TimeMath.after(time, reach)
-        let table = try running.table(0)
-        let cursor = try table.cursor()
-        while true {
-            let found = try cursor.next(1024, into: buffer.entries)
-            if found == 0 { break }
-            let bytes = Column(.bytes, capacity: found)
-            let hashes = Column(.int64, capacity: found)
-            var over: [StateEntry] = []
-            for slot in 0..<found {
-                let words = words(slot)
-                if time < TimeMath.after(words[0], reach) { continue }
-                let entry = buffer.entries[slot]
-                over.append(entry)
-                bytes.append(entry.key)
-                hashes.append(entry.hash)
-            }
-            if over.isEmpty { continue }
-            let keys = KeyColumn(bytes: bytes, hashes: hashes)
+        guard sweep.isDue(at: time) else { return .done }
+        try sweep.removeKeys(of: running.table(0), at: time, buffer) {
+            (keys, entries) throws(JobFailure) in
             log.begin(keys)
-            for (slot, entry) in over.enumerated() {
+            for (slot, entry) in entries.enumerated() {
                 log.turn(to: slot)
                 let first = entry.value.load(fromByteOffset: 8, as: Int64.self)
                 _ = try log.removeAll(from: first, before: RollingLog.none)
             }
             for width in widths { for group in width.groups { try group.remove(keys) } }
-            for entry in over { try table.remove(entry) }
         }
         // Keys that are left have rows newer than the reach, and none that is older than twice as much. Before the
         // sweep a bucket may still be in the chain of a key that is to be forgotten.

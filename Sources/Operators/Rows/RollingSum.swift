@@ -82,25 +82,13 @@ struct SumShape: BitwiseCopyable {
         if argumentWord >= 0, record[1] & argumentBit == 0 { return }
         words[0] &+= removes ? -1 : 1
         if isCount { return }
-        let low = UInt64(bitPattern: record[argumentWord])
+        let low = record[argumentWord]
         let sign = record[isWide ? argumentWord &+ 1 : argumentWord] &>> 63
-        let middle = UInt64(bitPattern: isWide ? record[argumentWord &+ 1] : sign)
-        let mine = UInt64(bitPattern: words[1])
-        let half = UInt64(bitPattern: words[2])
+        let middle = isWide ? record[argumentWord &+ 1] : sign
         if removes {
-            let (first, borrow) = mine.subtractingReportingOverflow(low)
-            let (second, borrowHalf) = half.subtractingReportingOverflow(middle)
-            let (third, borrowRest) = second.subtractingReportingOverflow(borrow ? 1 : 0)
-            words[1] = Int64(bitPattern: first)
-            words[2] = Int64(bitPattern: third)
-            words[3] &-= sign &+ (borrowHalf ? 1 : 0) &+ (borrowRest ? 1 : 0)
+            SumWords.subtract(low, middle, sign, from: words)
         } else {
-            let (first, carry) = mine.addingReportingOverflow(low)
-            let (second, carryHalf) = half.addingReportingOverflow(middle)
-            let (third, carryRest) = second.addingReportingOverflow(carry ? 1 : 0)
-            words[1] = Int64(bitPattern: first)
-            words[2] = Int64(bitPattern: third)
-            words[3] &+= sign &+ (carryHalf ? 1 : 0) &+ (carryRest ? 1 : 0)
+            SumWords.add(low, middle, sign, to: words)
         }
     }
 
@@ -113,14 +101,7 @@ struct SumShape: BitwiseCopyable {
             values.assumingMemoryBound(to: Int64.self)[row] = words[0]
             return true
         }
-        if words[0] == 0 || words[3] != words[2] &>> 63 { return false }
-        if isNarrowResult {
-            values.assumingMemoryBound(to: Int64.self)[row] = words[1]
-            return words[2] == words[1] &>> 63
-        }
-        let total = Int128(words[2]) << 64 | Int128(UInt64(bitPattern: words[1]))
-        values.assumingMemoryBound(to: Int128.self)[row] = total
-        return total < RollingSum.limit && total > -RollingSum.limit
+        return SumWords.finish(words, isNarrow: isNarrowResult, values, row)
     }
 }
 

@@ -45,7 +45,7 @@ struct TileSum: BitwiseCopyable {
             low = values[row]
             middle = low &>> 63
         }
-        TileSum.add(low, middle, middle &>> 63, to: words)
+        SumWords.add(low, middle, middle &>> 63, to: words)
     }
 
     /// Adds what `other` holds, or takes it out again.
@@ -58,32 +58,10 @@ struct TileSum: BitwiseCopyable {
         words[0] &+= removes ? 0 &- more[0] : more[0]
         if isCount { return }
         if removes {
-            // What is taken out is added as its complement.
-            var (low, middle, high) = (~more[1], ~more[2], ~more[3])
-            low &+= 1
-            if low == 0 {
-                middle &+= 1
-                if middle == 0 { high &+= 1 }
-            }
-            TileSum.add(low, middle, high, to: words)
+            SumWords.subtract(more[1], more[2], more[3], from: words)
         } else {
-            TileSum.add(more[1], more[2], more[3], to: words)
+            SumWords.add(more[1], more[2], more[3], to: words)
         }
-    }
-
-    /// Adds a number of 192 bits.
-    @inline(__always)
-    private static func add(
-        _ low: Int64, _ middle: Int64, _ high: Int64, to words: UnsafeMutablePointer<Int64>
-    ) {
-        let (first, carry) = UInt64(bitPattern: words[1])
-            .addingReportingOverflow(UInt64(bitPattern: low))
-        let (half, carryHalf) = UInt64(bitPattern: words[2])
-            .addingReportingOverflow(UInt64(bitPattern: middle))
-        let (second, carryRest) = half.addingReportingOverflow(carry ? 1 : 0)
-        words[1] = Int64(bitPattern: first)
-        words[2] = Int64(bitPattern: second)
-        words[3] &+= high &+ (carryHalf ? 1 : 0) &+ (carryRest ? 1 : 0)
     }
 
     /// Writes the result at `row` of `values`; false when it is null or does not fit.
@@ -96,13 +74,6 @@ struct TileSum: BitwiseCopyable {
             values.assumingMemoryBound(to: Int64.self)[row] = words[0]
             return true
         }
-        if words[0] == 0 || words[3] != words[2] &>> 63 { return false }
-        if isNarrowResult {
-            values.assumingMemoryBound(to: Int64.self)[row] = words[1]
-            return words[2] == words[1] &>> 63
-        }
-        let total = Int128(words[2]) << 64 | Int128(UInt64(bitPattern: words[1]))
-        values.assumingMemoryBound(to: Int128.self)[row] = total
-        return total < RollingSum.limit && total > -RollingSum.limit
+        return SumWords.finish(words, isNarrow: isNarrowResult, values, row)
     }
 }

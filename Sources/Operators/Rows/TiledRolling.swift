@@ -13,28 +13,22 @@ import StreamRuntime
 ///   that cannot take rows out are merged anew from the tiles when one leaves.
 public final class TiledRolling: StreamRuntime.Operator {
     /// What comes out.
-    public let outputSchema: Schema
-    private let keys: [Int]
+    public var outputSchema: Schema { rows.schema }
     private let widths: [(micros: Int64, plan: AggregatePlan)]
     private let includesSelf: Bool
-    private let grain: Int64
-    /// How far back from a key's newest event time tiles are kept.
     private let reach: Int64
+    private let tiles: RollingTiles
     private let layout: AggregateLayout
     private let pool: ScratchEntries
-    private var rejection: Rejection
+    private var rows: RollingRows
     private let buffer = EntryBuffer()
     private var places: KeyedState?
-    private var tiles: KeyedState?
     private var windows: [KeyedState] = []
     private var running: [UnsafeMutablePointer<StateEntry>] = []
     private var results: UnsafeMutablePointer<StateEntry>
     private var values: UnsafeMutablePointer<UnsafeMutableRawPointer>
-    private let found = UnsafeMutablePointer<StateEntry>.allocate(capacity: 1)
     private var capacity = 4096
-    private var errors = RejectedRows()
-    private var nextSweep = Int64.min
-    private var droppedTile = Int64.min
+    private var sweep: RollingSweep
 
     // The words of a key: newest event time, rows of the batch at hand, the first tile of each window.
     private static let tilesWord = 2
@@ -51,19 +45,18 @@ public final class TiledRolling: StreamRuntime.Operator {
         grain: Duration, includesSelf: Bool = true, onError: FailurePolicy = .fail
     ) throws(JobFailure) {
         precondition(!widths.isEmpty && grain > .zero, "a rolling step has windows of tiles")
-        self.keys = keys
-        outputSchema = Rolling.outputSchema(schema, plans: widths.map(\.plan))
+        rows = RollingRows(schema, keys: keys, plans: widths.map(\.plan), onError: onError)
         self.widths = widths.map { ($0.over.micros, $0.plan) }
         self.includesSelf = includesSelf
-        self.grain = grain.micros
-        reach = TimeMath.after(self.widths.map(\.micros).max()!, grain.micros)
+        tiles = RollingTiles(grain: grain.micros, longest: self.widths.map(\.micros).max()!)
+        reach = tiles.reach
+        sweep = RollingSweep(reach: reach)
         let calls = widths[0].plan.calls
         precondition(
             widths.allSatisfy { $0.plan.calls.map(\.text) == calls.map(\.text) },
             "the widths differ in their names only")
         layout = try AggregateLayout(calls)
         pool = try ScratchEntries(layout)
-        rejection = Rejection(policy: onError)
         results = .allocate(capacity: capacity)
         values = .allocate(capacity: capacity)
         running = widths.map { _ in .allocate(capacity: 4096) }
@@ -72,13 +65,12 @@ public final class TiledRolling: StreamRuntime.Operator {
     deinit {
         results.deallocate()
         values.deallocate()
-        found.deallocate()
         for entries in running { entries.deallocate() }
     }
 
     /// Opens the state: each key's tiles and running windows.
     public func open(_ context: OperatorContext) throws(JobFailure) {
-        rejection.open(context)
+        rows.open(context)
         let words = TiledRolling.tilesWord + widths.count
         let initial = (0..<words).flatMap { word in
             withUnsafeBytes(of: (word == 1 ? 0 : Int64.min).littleEndian) { Array($0) }
@@ -86,7 +78,7 @@ public final class TiledRolling: StreamRuntime.Operator {
         places = try context.state.state(
             "places", of: context.stepId,
             layout: StateLayout(fixedBytes: words * 8, initial: initial))
-        tiles = try context.state.state("tiles", of: context.stepId, layout: layout.state)
+        try tiles.open(context, layout.state)
         for width in widths {
             windows.append(
                 try context.state.state(
@@ -100,10 +92,10 @@ public final class TiledRolling: StreamRuntime.Operator {
 
     /// Hands on the rows of `batch` with their results.
     public func process(_ batch: ColumnBatch, into output: any Output) throws(JobFailure) {
-        guard let places, let tiles else { preconditionFailure("a step is opened first") }
+        guard let places else { preconditionFailure("a step is opened first") }
         var work = batch
-        _ = layout.arguments(of: work, errors: &errors)
-        if let sound = try settle(work, into: output) {
+        _ = layout.arguments(of: work, errors: &rows.errors)
+        if let sound = try rows.settle(work, into: output) {
             if sound.isEmpty { return }
             work = work.gathered(sound, count: sound.count)
         }
@@ -129,13 +121,13 @@ public final class TiledRolling: StreamRuntime.Operator {
         var columns = widths.map { _ in
             layout.calls.map { Column($0.resultType, capacity: work.count) }
         }
-        let arguments = layout.arguments(of: work, errors: &errors)
+        let arguments = layout.arguments(of: work, errors: &rows.errors)
         var start = 0
         for end in rounds.ends {
-            try run(start..<end, work, arguments, tiles, &columns)
+            try run(start..<end, work, arguments, &columns)
             start = end
         }
-        try finish(work, columns, inverse, into: output)
+        try rows.emit(work, columns, inverse, into: output)
     }
 
     private func reserve(_ count: Int) {
@@ -152,26 +144,18 @@ public final class TiledRolling: StreamRuntime.Operator {
         }
     }
 
-    private func settle(
-        _ batch: ColumnBatch, into output: any Output
-    ) throws(JobFailure) -> [Int32]? {
-        let failed = errors
-        errors = RejectedRows()
-        return try rejection.settle(failed, of: batch, into: output)
-    }
-
     // MARK: one round: every key at most once
 
     private func run(
         _ range: Range<Int>, _ batch: ColumnBatch, _ arguments: [PreparedArguments],
-        _ tiles: KeyedState, _ columns: inout [[Column]]
+        _ columns: inout [[Column]]
     ) throws(JobFailure) {
         let times = UnsafePointer(batch.order.eventTimes.int64s)
         var isLate = [Bool](repeating: false, count: range.count)
         for row in range {
             let words = words(row)
             if words[0] != .min, batch.order.time(row) >= TimeMath.after(words[0], reach) {
-                try forget(row, batch.keys!, tiles)
+                try forget(row, batch.keys!)
             }
             isLate[row - range.lowerBound] = words[0] != .min && times[row] < words[0]
         }
@@ -180,9 +164,9 @@ public final class TiledRolling: StreamRuntime.Operator {
             for row in range {
                 if isLate[row - range.lowerBound] {
                     results[row] = try pool.take()
-                    try collect(row, index, times[row], batch.keys!, tiles, into: results[row])
+                    try collect(row, index, times[row], batch.keys!, into: results[row])
                 } else {
-                    try advance(row, index, times[row], batch.keys!, tiles)
+                    try advance(row, index, times[row], batch.keys!)
                     results[row] = running[index][row]
                 }
             }
@@ -191,7 +175,7 @@ public final class TiledRolling: StreamRuntime.Operator {
             let finished = layout.finish(
                 results + range.lowerBound, count: range.count, errors: &failed)
             for reject in failed.rejects {
-                errors.append(
+                rows.errors.append(
                     row: range.lowerBound + reject.row, column: reject.column,
                     reason: reject.reason)
             }
@@ -204,10 +188,10 @@ public final class TiledRolling: StreamRuntime.Operator {
             }
         }
         for row in range { words(row)[0] = max(words(row)[0], times[row]) }
-        try keep(batch, arguments, range, tiles)
+        try keep(batch, arguments, range)
     }
 
-    private func tile(_ time: Int64) -> Int64 { TimeMath.bucket(time, grain) }
+    private func tile(_ time: Int64) -> Int64 { tiles.number(time) }
 
     /// The first tile of window `index` of a row of event time `time`.
     private func firstTile(_ time: Int64, _ index: Int) -> Int64 {
@@ -220,7 +204,7 @@ public final class TiledRolling: StreamRuntime.Operator {
 
     /// Takes the tiles that window `index` of a row has left out of it.
     private func advance(
-        _ row: Int, _ index: Int, _ time: Int64, _ keys: KeyColumn, _ tiles: KeyedState
+        _ row: Int, _ index: Int, _ time: Int64, _ keys: KeyColumn
     ) throws(JobFailure) {
         let words = words(row)
         let first = firstTile(time, index)
@@ -232,61 +216,51 @@ public final class TiledRolling: StreamRuntime.Operator {
         if first > newest { return layout.reset(target) }
         var isWhole = true
         for left in held..<first where isWhole {
-            if let entry = try entry(left, row, keys, tiles) {
+            if let entry = try tiles.entry(left, row, keys) {
                 isWhole = layout.subtract(entry, from: target)
             }
         }
         if isWhole { return }
         layout.reset(target)
-        try merge(first...newest, row, keys, tiles, into: target)
+        try merge(first...newest, row, keys, into: target)
     }
 
     /// Puts the window of a late row together.
     private func collect(
-        _ row: Int, _ index: Int, _ time: Int64, _ keys: KeyColumn, _ tiles: KeyedState,
+        _ row: Int, _ index: Int, _ time: Int64, _ keys: KeyColumn,
         into target: StateEntry
     ) throws(JobFailure) {
-        let oldest = tile(TimeMath.before(words(row)[0], reach))
+        let oldest = tiles.oldest(words(row)[0])
         let last = tile(time)
         if last < oldest { return }
-        try merge(max(firstTile(time, index), oldest)...last, row, keys, tiles, into: target)
+        try merge(max(firstTile(time, index), oldest)...last, row, keys, into: target)
     }
 
     private func merge(
-        _ range: ClosedRange<Int64>, _ row: Int, _ keys: KeyColumn, _ tiles: KeyedState,
+        _ range: ClosedRange<Int64>, _ row: Int, _ keys: KeyColumn,
         into target: StateEntry
     ) throws(JobFailure) {
         for number in range {
-            if let entry = try entry(number, row, keys, tiles) { layout.merge(entry, into: target) }
+            if let entry = try tiles.entry(number, row, keys) { layout.merge(entry, into: target) }
         }
-    }
-
-    /// The tile `number` of a row's key, to be read.
-    private func entry(
-        _ number: Int64, _ row: Int, _ keys: KeyColumn, _ tiles: KeyedState
-    ) throws(JobFailure) -> StateEntry? {
-        buffer.rows[0] = Int32(truncatingIfNeeded: row)
-        try tiles.table(number).find(keys, rows: buffer.rows, count: 1, into: found)
-        return found.pointee.exists ? found.pointee : nil
     }
 
     /// Adds the rows `range` to their tiles.
     private func keep(
-        _ batch: ColumnBatch, _ arguments: [PreparedArguments], _ range: Range<Int>,
-        _ tiles: KeyedState
+        _ batch: ColumnBatch, _ arguments: [PreparedArguments], _ range: Range<Int>
     ) throws(JobFailure) {
         let times = UnsafePointer(batch.order.eventTimes.int64s)
         var row = range.lowerBound
         while row < range.upperBound {
             let number = tile(times[row])
-            if number < tile(TimeMath.before(words(row)[0], reach)) {
+            if number < tiles.oldest(words(row)[0]) {
                 row += 1
                 continue
             }
             // Rows that follow each other mostly lie in one tile.
             var count = 0
             while row + count < range.upperBound, tile(times[row + count]) == number,
-                number >= tile(TimeMath.before(words(row + count)[0], reach))
+                number >= tiles.oldest(words(row + count)[0])
             {
                 buffer.rows[count] = Int32(truncatingIfNeeded: row + count)
                 count += 1
@@ -309,10 +283,10 @@ public final class TiledRolling: StreamRuntime.Operator {
     }
 
     /// Forgets everything of a row's key.
-    private func forget(_ row: Int, _ keys: KeyColumn, _ tiles: KeyedState) throws(JobFailure) {
+    private func forget(_ row: Int, _ keys: KeyColumn) throws(JobFailure) {
         let words = words(row)
-        for number in tile(TimeMath.before(words[0], reach))...tile(words[0]) {
-            if let entry = try entry(number, row, keys, tiles) {
+        for number in tiles.oldest(words[0])...tile(words[0]) {
+            if let entry = try tiles.entry(number, row, keys) {
                 try tiles.table(number).remove(entry)
             }
         }
@@ -323,74 +297,23 @@ public final class TiledRolling: StreamRuntime.Operator {
         }
     }
 
-    // MARK: rows out
-
-    private func finish(
-        _ work: ColumnBatch, _ results: [[Column]], _ places: [Int32]?, into output: any Output
-    ) throws(JobFailure) {
-        var columns = work.columns
-        for (index, width) in widths.enumerated() {
-            let batch = ColumnBatch(
-                schema: width.plan.resultSchema,
-                columns: keys.map { work.columns[$0] } + results[index], order: work.order,
-                count: work.count)
-            for item in width.plan.outputs {
-                columns.append(item.expression.evaluate(batch, errors: &errors))
-            }
-        }
-        let result = work.replacingColumns(columns, schema: outputSchema)
-        result.keys = work.keys
-        let kept = try settle(work, into: output)
-        guard kept != nil || places != nil else { return output.emit(result) }
-        var isKept = [Bool](repeating: kept == nil, count: work.count)
-        for row in kept ?? [] { isKept[Int(row)] = true }
-        let rows = (places ?? (0..<Int32(work.count)).map { $0 }).filter { isKept[Int($0)] }
-        if !rows.isEmpty { output.emit(result.gathered(rows, count: rows.count)) }
-    }
-
     // MARK: forgetting
 
     /// Forgets the keys and tiles that no row to come can see.
     public func advance(
         to watermark: EventTime, into output: any Output
     ) throws(JobFailure) -> Progress {
-        guard let places, let tiles, watermark != .endOfTime else { return .done }
+        guard let places, watermark != .endOfTime else { return .done }
         let time = watermark.micros
-        let oldest = tile(TimeMath.before(TimeMath.before(time, reach), reach))
-        if oldest > droppedTile {
-            for number in tiles.namespaces where number < oldest { try tiles.drop(number) }
-            droppedTile = oldest
-        }
-        if time < nextSweep { return .done }
-        nextSweep = TimeMath.after(time, reach)
-        let table = try places.table(0)
-        let cursor = try table.cursor()
-        while true {
-            let count = try cursor.next(1024, into: buffer.entries)
-            if count == 0 { return .done }
-            let bytes = Column(.bytes, capacity: count)
-            let hashes = Column(.int64, capacity: count)
-            var over: [StateEntry] = []
-            for slot in 0..<count where time >= TimeMath.after(words(slot)[0], reach) {
-                over.append(buffer.entries[slot])
-                bytes.append(buffer.entries[slot].key)
-                hashes.append(buffer.entries[slot].hash)
+        try tiles.drop(at: time)
+        guard sweep.isDue(at: time) else { return .done }
+        try sweep.removeKeys(of: places.table(0), at: time, buffer) {
+            (keys, _) throws(JobFailure) in
+            for window in windows {
+                try RollingTiles.remove(keys, from: window.table(0), running[0])
             }
-            if over.isEmpty { continue }
-            let keys = KeyColumn(bytes: bytes, hashes: hashes)
-            for window in windows { try remove(keys, from: window.table(0)) }
-            let last = tile(time)
-            for number in tiles.namespaces where number <= last {
-                try remove(keys, from: tiles.table(number))
-            }
-            for entry in over { try table.remove(entry) }
+            try tiles.remove(keys, before: time, running[0])
         }
-    }
-
-    private func remove(_ keys: KeyColumn, from table: StateTable) throws(JobFailure) {
-        try table.find(keys, rows: nil, count: keys.count, into: running[0])
-        for slot in 0..<keys.count where running[0][slot].exists {
-            try table.remove(running[0][slot])
-        }
+        return .done
     }
 }

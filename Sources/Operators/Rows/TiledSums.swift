@@ -8,13 +8,12 @@ import StreamRuntime
 /// - Note: a row costs the entry of its key, that of its tile, and those of the tiles that leave its windows.
 public final class TiledSums: StreamRuntime.Operator {
     /// What comes out.
-    public let outputSchema: Schema
-    private let keys: [Int]
+    public var outputSchema: Schema { rows.schema }
     private let widths: [(micros: Int64, plan: AggregatePlan)]
     private let includesSelf: Bool
     private let grain: Int64
-    /// How far back from a key's newest event time tiles are kept.
     private let reach: Int64
+    private let tiles: RollingTiles
     private let arguments: RollingArguments
     private let sums: [RollingSum]
     private let shapes: UnsafeMutablePointer<TileSum>
@@ -22,19 +21,14 @@ public final class TiledSums: StreamRuntime.Operator {
     /// Words of all calls, in a tile and in each window.
     private let callWords: Int
     private let wordCount: Int
-    private var rejection: Rejection
+    private var rows: RollingRows
     private let buffer = EntryBuffer()
     private var tileEntries: UnsafeMutablePointer<StateEntry>
     private var tileCapacity = 4096
     private var places: KeyedState?
-    private var tiles: KeyedState?
-    private let found = UnsafeMutablePointer<StateEntry>.allocate(capacity: 1)
-    private let one = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
     /// The window of a late row, put together from its tiles.
     private let window: UnsafeMutablePointer<Int64>
-    private var errors = RejectedRows()
-    private var nextSweep = Int64.min
-    private var droppedTile = Int64.min
+    private var sweep: RollingSweep
 
     /// A row sees the rows before it in the order.
     public var needsOrderedInput: Bool { true }
@@ -53,12 +47,13 @@ public final class TiledSums: StreamRuntime.Operator {
         grain: Duration, includesSelf: Bool = true, onError: FailurePolicy = .fail
     ) {
         precondition(!widths.isEmpty && grain > .zero, "a rolling step has windows of tiles")
-        self.keys = keys
-        outputSchema = Rolling.outputSchema(schema, plans: widths.map(\.plan))
+        rows = RollingRows(schema, keys: keys, plans: widths.map(\.plan), onError: onError)
         self.widths = widths.map { ($0.over.micros, $0.plan) }
         self.includesSelf = includesSelf
         self.grain = grain.micros
-        reach = TimeMath.after(self.widths.map(\.micros).max()!, grain.micros)
+        tiles = RollingTiles(grain: grain.micros, longest: self.widths.map(\.micros).max()!)
+        reach = tiles.reach
+        sweep = RollingSweep(reach: reach)
         let calls = widths[0].plan.calls
         precondition(
             widths.allSatisfy { $0.plan.calls.map(\.text) == calls.map(\.text) },
@@ -86,20 +81,17 @@ public final class TiledSums: StreamRuntime.Operator {
         wordCount = 1 + widths.count + widths.count * words
         window = .allocate(capacity: max(words, 1))
         tileEntries = .allocate(capacity: tileCapacity)
-        rejection = Rejection(policy: onError)
     }
 
     deinit {
         shapes.deallocate()
         window.deallocate()
         tileEntries.deallocate()
-        found.deallocate()
-        one.deallocate()
     }
 
     /// Opens the state: each key's windows, and its tiles.
     public func open(_ context: OperatorContext) throws(JobFailure) {
-        rejection.open(context)
+        rows.open(context)
         let times = 1 + widths.count
         let initial = (0..<wordCount).flatMap { word in
             withUnsafeBytes(of: (word < times ? Int64.min : 0).littleEndian) { Array($0) }
@@ -107,8 +99,7 @@ public final class TiledSums: StreamRuntime.Operator {
         places = try context.state.state(
             "windows", of: context.stepId,
             layout: StateLayout(fixedBytes: wordCount * 8, initial: initial))
-        tiles = try context.state.state(
-            "tiles", of: context.stepId, layout: StateLayout(fixedBytes: max(callWords, 1) * 8))
+        try tiles.open(context, StateLayout(fixedBytes: max(callWords, 1) * 8))
     }
 
     @inline(__always)
@@ -118,10 +109,10 @@ public final class TiledSums: StreamRuntime.Operator {
 
     /// Hands on the rows of `batch` with their results.
     public func process(_ batch: ColumnBatch, into output: any Output) throws(JobFailure) {
-        guard let places, let tiles else { preconditionFailure("a step is opened first") }
+        guard let places else { preconditionFailure("a step is opened first") }
         var work = batch
-        var values = arguments.evaluate(work, errors: &errors)
-        if let sound = try settle(work, into: output) {
+        var values = arguments.evaluate(work, errors: &rows.errors)
+        if let sound = try rows.settle(work, into: output) {
             if sound.isEmpty { return }
             work = work.gathered(sound, count: sound.count)
             values = values.gathered(sound, count: sound.count)
@@ -129,7 +120,7 @@ public final class TiledSums: StreamRuntime.Operator {
         let count = work.count
         reserve(count)
         try places.table(0).resolve(work.keys!, rows: nil, count: count, into: buffer.entries)
-        try findTiles(of: work, in: tiles)
+        try findTiles(of: work)
         let columns = widths.map { _ in
             sums.map { sum in
                 let column = Column(sum.resultType, capacity: count)
@@ -142,9 +133,9 @@ public final class TiledSums: StreamRuntime.Operator {
             shapes[index].bind(
                 sum.argument.map { values.columns[$0] }, sum.filter.map { values.columns[$0] })
         }
-        try run(work, columns, tiles)
+        try run(work, columns)
         withExtendedLifetime(values) {}
-        try finish(work, columns, into: output)
+        try rows.emit(work, columns, nil, into: output)
     }
 
     private func reserve(_ count: Int) {
@@ -155,19 +146,11 @@ public final class TiledSums: StreamRuntime.Operator {
         tileEntries = .allocate(capacity: tileCapacity)
     }
 
-    private func settle(
-        _ batch: ColumnBatch, into output: any Output
-    ) throws(JobFailure) -> [Int32]? {
-        let failed = errors
-        errors = RejectedRows()
-        return try rejection.settle(failed, of: batch, into: output)
-    }
-
     @inline(__always)
     private func tile(_ time: Int64) -> Int64 { TimeMath.bucket(time, grain) }
 
     /// Finds or makes the tile of every row that is not too old for one.
-    private func findTiles(of batch: ColumnBatch, in tiles: KeyedState) throws(JobFailure) {
+    private func findTiles(of batch: ColumnBatch) throws(JobFailure) {
         let times = UnsafePointer(batch.order.eventTimes.int64s)
         let marks = UnsafePointer(batch.order.watermarks.int64s)
         let rows = buffer.rows
@@ -205,14 +188,12 @@ public final class TiledSums: StreamRuntime.Operator {
     /// Whether rows of tile `number` are still kept for a key whose newest event time is `newest`.
     @inline(__always)
     private func isKept(_ number: Int64, newest: Int64) -> Bool {
-        newest == .min || number >= tile(TimeMath.before(newest, reach))
+        newest == .min || number >= tiles.oldest(newest)
     }
 
     // MARK: rows
 
-    private func run(
-        _ batch: ColumnBatch, _ columns: [[Column]], _ tiles: KeyedState
-    ) throws(JobFailure) {
+    private func run(_ batch: ColumnBatch, _ columns: [[Column]]) throws(JobFailure) {
         let times = UnsafePointer(batch.order.eventTimes.int64s)
         let marks = UnsafePointer(batch.order.watermarks.int64s)
         let entries = buffer.entries
@@ -231,7 +212,7 @@ public final class TiledSums: StreamRuntime.Operator {
             let time = times[row]
             let number = tile(time)
             if words[0] != .min, max(time, marks[row]) >= TimeMath.after(words[0], reach) {
-                try forget(row, words, keyColumn, tiles)
+                try forget(row, words, keyColumn)
             }
             let isLate = words[0] != .min && time < words[0]
             var index = 0
@@ -239,12 +220,12 @@ public final class TiledSums: StreamRuntime.Operator {
                 let running = words + (sumsWord &+ index &* callWords)
                 var target = running
                 if isLate {
-                    try collect(row, index, time, words, keyColumn, tiles)
+                    try collect(row, index, time, words, keyColumn)
                     target = window
                 } else {
                     let first = tile(TimeMath.before(time, widths[index].micros))
                     if first != words[1 &+ index] {
-                        try advance(row, index, to: first, words, running, keyColumn, tiles)
+                        try advance(row, index, to: first, words, running, keyColumn)
                     }
                 }
                 if includesSelf { add(row, to: target) }
@@ -279,7 +260,7 @@ public final class TiledSums: StreamRuntime.Operator {
         while call < callCount {
             if !shapes[call].finish(words, results[index &* callCount &+ call], row) {
                 sums[call].finishSlowly(
-                    words + shapes[call].at, columns[index][call], row, errors: &errors)
+                    words + shapes[call].at, columns[index][call], row, errors: &rows.errors)
             }
             call &+= 1
         }
@@ -288,7 +269,7 @@ public final class TiledSums: StreamRuntime.Operator {
     /// Takes the tiles that window `index` of a row has left out of it.
     private func advance(
         _ row: Int, _ index: Int, to first: Int64, _ words: UnsafeMutablePointer<Int64>,
-        _ running: UnsafeMutablePointer<Int64>, _ keys: KeyColumn, _ tiles: KeyedState
+        _ running: UnsafeMutablePointer<Int64>, _ keys: KeyColumn
     ) throws(JobFailure) {
         let held = words[1 + index]
         words[1 + index] = first
@@ -298,7 +279,7 @@ public final class TiledSums: StreamRuntime.Operator {
             return
         }
         for left in held..<first {
-            guard let entry = try entry(left, row, keys, tiles) else { continue }
+            guard let entry = try tiles.entry(left, row, keys) else { continue }
             let gone = self.words(entry)
             for call in 0..<callCount { shapes[call].combine(gone, into: running, removes: true) }
         }
@@ -307,61 +288,31 @@ public final class TiledSums: StreamRuntime.Operator {
     /// Puts the window of a late row together.
     private func collect(
         _ row: Int, _ index: Int, _ time: Int64, _ words: UnsafeMutablePointer<Int64>,
-        _ keys: KeyColumn, _ tiles: KeyedState
+        _ keys: KeyColumn
     ) throws(JobFailure) {
         window.update(repeating: 0, count: callWords)
-        let oldest = tile(TimeMath.before(words[0], reach))
+        let oldest = tiles.oldest(words[0])
         let last = tile(time)
         guard last >= oldest else { return }
         let first = max(tile(TimeMath.before(time, widths[index].micros)), oldest)
         for number in first...last {
-            guard let entry = try entry(number, row, keys, tiles) else { continue }
+            guard let entry = try tiles.entry(number, row, keys) else { continue }
             let held = self.words(entry)
             for call in 0..<callCount { shapes[call].combine(held, into: window, removes: false) }
         }
     }
 
-    /// The tile `number` of a row's key, to be read.
-    private func entry(
-        _ number: Int64, _ row: Int, _ keys: KeyColumn, _ tiles: KeyedState
-    ) throws(JobFailure) -> StateEntry? {
-        one.pointee = Int32(truncatingIfNeeded: row)
-        try tiles.table(number).find(keys, rows: one, count: 1, into: found)
-        return found.pointee.exists ? found.pointee : nil
-    }
-
     /// Forgets everything of a row's key; its tiles stay, with nothing in them, until their time is over.
     private func forget(
-        _ row: Int, _ words: UnsafeMutablePointer<Int64>, _ keys: KeyColumn, _ tiles: KeyedState
+        _ row: Int, _ words: UnsafeMutablePointer<Int64>, _ keys: KeyColumn
     ) throws(JobFailure) {
-        for number in tile(TimeMath.before(words[0], reach))...tile(words[0]) {
-            guard let entry = try entry(number, row, keys, tiles) else { continue }
+        for number in tiles.oldest(words[0])...tile(words[0]) {
+            guard let entry = try tiles.entry(number, row, keys) else { continue }
             try tiles.table(number).markChanged(entry)
             self.words(entry).update(repeating: 0, count: callWords)
         }
         for word in 0...widths.count { words[word] = .min }
         (words + 1 + widths.count).update(repeating: 0, count: widths.count * callWords)
-    }
-
-    // MARK: rows out
-
-    private func finish(
-        _ work: ColumnBatch, _ results: [[Column]], into output: any Output
-    ) throws(JobFailure) {
-        var columns = work.columns
-        for (index, width) in widths.enumerated() {
-            let batch = ColumnBatch(
-                schema: width.plan.resultSchema,
-                columns: keys.map { work.columns[$0] } + results[index], order: work.order,
-                count: work.count)
-            for item in width.plan.outputs {
-                columns.append(item.expression.evaluate(batch, errors: &errors))
-            }
-        }
-        let result = work.replacingColumns(columns, schema: outputSchema)
-        result.keys = work.keys
-        guard let kept = try settle(work, into: output) else { return output.emit(result) }
-        if !kept.isEmpty { output.emit(result.gathered(kept, count: kept.count)) }
     }
 
     // MARK: forgetting
@@ -370,42 +321,15 @@ public final class TiledSums: StreamRuntime.Operator {
     public func advance(
         to watermark: EventTime, into output: any Output
     ) throws(JobFailure) -> Progress {
-        guard let places, let tiles, watermark != .endOfTime else { return .done }
+        guard let places, watermark != .endOfTime else { return .done }
         let time = watermark.micros
-        let oldest = tile(TimeMath.before(TimeMath.before(time, reach), reach))
-        if oldest > droppedTile {
-            for number in tiles.namespaces where number < oldest { try tiles.drop(number) }
-            droppedTile = oldest
+        try tiles.drop(at: time)
+        guard sweep.isDue(at: time) else { return .done }
+        try sweep.removeKeys(of: places.table(0), at: time, buffer) {
+            (keys, _) throws(JobFailure) in
+            reserve(keys.count)
+            try tiles.remove(keys, before: time, tileEntries)
         }
-        if time < nextSweep { return .done }
-        nextSweep = TimeMath.after(time, reach)
-        let table = try places.table(0)
-        let cursor = try table.cursor()
-        while true {
-            let count = try cursor.next(1024, into: buffer.entries)
-            if count == 0 { return .done }
-            let bytes = Column(.bytes, capacity: count)
-            let hashes = Column(.int64, capacity: count)
-            var over: [StateEntry] = []
-            for slot in 0..<count {
-                let entry = buffer.entries[slot]
-                guard time >= TimeMath.after(words(entry)[0], reach) else { continue }
-                over.append(entry)
-                bytes.append(entry.key)
-                hashes.append(entry.hash)
-            }
-            if over.isEmpty { continue }
-            let gone = KeyColumn(bytes: bytes, hashes: hashes)
-            let last = tile(time)
-            reserve(over.count)
-            for number in tiles.namespaces where number <= last {
-                let tiles = try tiles.table(number)
-                try tiles.find(gone, rows: nil, count: over.count, into: tileEntries)
-                for slot in 0..<over.count where tileEntries[slot].exists {
-                    try tiles.remove(tileEntries[slot])
-                }
-            }
-            for entry in over { try table.remove(entry) }
-        }
+        return .done
     }
 }
