@@ -15,16 +15,9 @@ public final class WindowTop: StreamRuntime.Operator {
     private let packing: RowPacking
     private let changes: TopChanges
     private let buffer = EntryBuffer()
-    private let chunk = UnsafeMutablePointer<StateEntry>.allocate(capacity: WindowTop.chunkRows)
+    private let windows = EndedWindows(chunkRows: 256)
     private var context: OperatorContext?
     private var kept: KeyedState?
-    private var progress: FiringProgress?
-    private var reached = Int64.min
-    /// Ends of the windows there are, ascending.
-    private var live: [Int64] = []
-    private var firing: StateCursor?
-
-    private static let chunkRows = 256
 
     /// Rows equal by the order are told apart by who came first.
     public var needsOrderedInput: Bool { true }
@@ -39,20 +32,13 @@ public final class WindowTop: StreamRuntime.Operator {
         outputSchema = changes.outputSchema
     }
 
-    deinit { chunk.deallocate() }
-
     /// Opens the rows of windows that have not ended.
     public func open(_ context: OperatorContext) throws(JobFailure) {
         self.context = context
         input.open(context)
-        let state = try context.state.state(
-            "windows", of: context.stepId, layout: TopList.layout())
+        let state = try windows.open(context, TopList.layout())
         try TopInput.check(state, packing.fingerprint, context)
         kept = state
-        live = state.namespaces
-        let progress = try FiringProgress(context)
-        reached = try progress.load()
-        self.progress = progress
     }
 
     /// Brings the rows among the first of their windows.
@@ -63,25 +49,15 @@ public final class WindowTop: StreamRuntime.Operator {
         let count = rows.count
         buffer.reserve(count)
         let picks = buffer.rows
-        let sorted = WindowEnds(rows, column: endColumn, reached: reached)
+        let sorted = WindowEnds(rows, column: endColumn, reached: windows.reached)
         try settle(sorted, rows, into: output)
         if sorted.inTime.isEmpty { return }
         let layout = kept.layout
         let entries = buffer.entries
-        let ends = rows.columns[endColumn].int64s
-        var start = 0
-        while start < sorted.inTime.count {
-            let end = ends[Int(sorted.inTime[start])]
-            var next = start
-            while next < sorted.inTime.count, ends[Int(sorted.inTime[next])] == end {
-                picks[next] = sorted.inTime[next]
-                next += 1
-            }
-            noteLive(end)
-            try kept.table(end).resolve(
-                keys, rows: picks + start, count: next - start, into: entries + start)
-            start = next
-        }
+        for (slot, row) in sorted.inTime.enumerated() { picks[slot] = row }
+        try windows.resolve(
+            keys, rows: picks, count: sorted.inTime.count,
+            ends: rows.columns[endColumn].int64s, into: entries)
         let found = candidates(sorted.inTime.count, sortKeys, layout)
         if found == 0 { return }
         let columns =
@@ -168,41 +144,19 @@ public final class WindowTop: StreamRuntime.Operator {
         }
     }
 
-    private func noteLive(_ end: Int64) {
-        let at = live.partitionPoint { $0 >= end }
-        if at == live.count || live[at] != end { live.insert(end, at: at) }
-    }
-
     /// Hands out the rows of the windows that have ended, in their order.
     public func advance(
         to watermark: EventTime, into output: any Output
     ) throws(JobFailure) -> Progress {
-        guard let kept else { return .done }
-        var emitted = 0
-        while let end = live.first, end <= watermark.micros {
-            let cursor: StateCursor
-            if let firing {
-                cursor = firing
-            } else {
-                cursor = try kept.table(end).cursor()
-                firing = cursor
-            }
-            while true {
-                let found = try cursor.next(WindowTop.chunkRows, into: chunk)
-                if found == 0 { break }
-                emitted += emit(found, end: end, kept.layout, into: output)
-                if emitted >= Limits.firingRows { return .more }
-            }
-            firing = nil
-            try kept.drop(end)
-            live.removeFirst()
+        guard let layout = kept?.layout else { return .done }
+        return try windows.fire(to: watermark) { (chunk, found, end) in
+            emit(chunk, found, end: end, layout, into: output)
         }
-        reached = max(reached, watermark.micros)
-        return .done
     }
 
     private func emit(
-        _ found: Int, end: Int64, _ layout: StateLayout, into output: any Output
+        _ chunk: UnsafeMutablePointer<StateEntry>, _ found: Int, end: Int64, _ layout: StateLayout,
+        into output: any Output
     ) -> Int {
         var hashes: [Int64] = []
         changes.begin()
@@ -237,27 +191,5 @@ public final class WindowTop: StreamRuntime.Operator {
     }
 
     /// Writes down how far windows have been handed out.
-    public func flush() throws(JobFailure) { try progress?.save(reached) }
-}
-
-/// The rows of a batch by whether their windows have ended.
-struct WindowEnds {
-    private(set) var inTime: [Int32] = []
-    private(set) var late: [Int32] = []
-    private(set) var endless: [Int32] = []
-
-    /// The rows of `rows`, whose windows end where `column` says; time has come to `reached`.
-    init(_ rows: ColumnBatch, column: Int, reached: Int64) {
-        let ends = rows.columns[column]
-        inTime.reserveCapacity(rows.count)
-        for row in 0..<rows.count {
-            if !ends.isValid(row) {
-                endless.append(Int32(row))
-            } else if max(rows.order.time(row), reached) >= ends.int64s[row] {
-                late.append(Int32(row))
-            } else {
-                inTime.append(Int32(row))
-            }
-        }
-    }
+    public func flush() throws(JobFailure) { try windows.save() }
 }
