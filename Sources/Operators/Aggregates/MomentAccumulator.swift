@@ -6,20 +6,13 @@ import StreamRuntime
 ///   each sum.
 /// - Note: powers are exact to 106 bits: skewness and kurtosis of values of more than some ten digits whose differences
 ///   are small lose digits, though fewer than DuckDB's, which sums doubles.
-struct MomentAccumulator: Accumulator {
+struct MomentAccumulator: ExactSumsAccumulator {
     private static let powers = 4
     private let moment: Statistics.Moment
 
     init(_ moment: Statistics.Moment) { self.moment = moment }
 
-    var fixedBytes: Int { 8 + MomentAccumulator.powers * FloatSum.fixedBytes }
-    var blobs: Int { MomentAccumulator.powers }
-
-    private func sum(_ entry: StateEntry, _ place: AccumulatorPlace, _ blob: Int) -> FloatSum {
-        FloatSum(
-            words: place.words(entry) + 1 + blob * FloatSum.fixedBytes / 8, entry: entry,
-            place: place, blob: blob)
-    }
+    var sums: Int { MomentAccumulator.powers }
 
     func prepare(_ arguments: [Column], count: Int) -> PreparedArguments {
         PreparedArguments(columns: [WordKernels.doubles(arguments[0])])
@@ -42,19 +35,6 @@ struct MomentAccumulator: Accumulator {
         }
     }
 
-    func merge(_ source: StateEntry, into target: StateEntry, at place: AccumulatorPlace) {
-        place.words(target)[0] &+= place.words(source)[0]
-        for blob in 0..<blobs { sum(target, place, blob).add(sum(source, place, blob)) }
-    }
-
-    func subtract(
-        _ source: StateEntry, from target: StateEntry, at place: AccumulatorPlace
-    ) -> Bool {
-        place.words(target)[0] &-= place.words(source)[0]
-        for blob in 0..<blobs { sum(target, place, blob).add(sum(source, place, blob), sign: -1) }
-        return true
-    }
-
     func finish(
         _ entries: UnsafePointer<StateEntry>, count: Int, into column: Column,
         at place: AccumulatorPlace, errors: inout RejectedRows, text: String
@@ -66,7 +46,7 @@ struct MomentAccumulator: Accumulator {
                 continue
             }
             let n = Double(terms)
-            let sums = (0..<blobs).map { DoublePair(sum(entries[slot], place, $0).parts()) }
+            let sums = (0..<self.sums).map { DoublePair(sum(entries[slot], place, $0).parts()) }
             let mean = sums[0] / n
             let square = mean * mean
             let second = sums[1] - mean * sums[0]

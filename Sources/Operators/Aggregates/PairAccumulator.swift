@@ -4,7 +4,7 @@ import StreamRuntime
 ///
 /// - Shape: count, the sums of y, x, y², x² and xy, each product with the rest that a double leaves; a
 ///   blob for each sum. Rows where either is null are passed over.
-struct PairAccumulator: Accumulator {
+struct PairAccumulator: ExactSumsAccumulator {
     /// What is said of the pairs.
     enum Statistic {
         case covariancePopulation
@@ -25,14 +25,7 @@ struct PairAccumulator: Accumulator {
 
     init(_ statistic: Statistic) { self.statistic = statistic }
 
-    var fixedBytes: Int { 8 + 5 * FloatSum.fixedBytes }
-    var blobs: Int { 5 }
-
-    private func sum(_ entry: StateEntry, _ place: AccumulatorPlace, _ blob: Int) -> FloatSum {
-        FloatSum(
-            words: place.words(entry) + 1 + blob * FloatSum.fixedBytes / 8, entry: entry,
-            place: place, blob: blob)
-    }
+    var sums: Int { 5 }
 
     func prepare(_ arguments: [Column], count: Int) -> PreparedArguments {
         PreparedArguments(columns: arguments.map { WordKernels.doubles($0) })
@@ -58,19 +51,6 @@ struct PairAccumulator: Accumulator {
         if product.isFinite { sum.add((-product).addingProduct(left, right)) }
     }
 
-    func merge(_ source: StateEntry, into target: StateEntry, at place: AccumulatorPlace) {
-        place.words(target)[0] &+= place.words(source)[0]
-        for blob in 0..<blobs { sum(target, place, blob).add(sum(source, place, blob)) }
-    }
-
-    func subtract(
-        _ source: StateEntry, from target: StateEntry, at place: AccumulatorPlace
-    ) -> Bool {
-        place.words(target)[0] &-= place.words(source)[0]
-        for blob in 0..<blobs { sum(target, place, blob).add(sum(source, place, blob), sign: -1) }
-        return true
-    }
-
     func finish(
         _ entries: UnsafePointer<StateEntry>, count: Int, into column: Column,
         at place: AccumulatorPlace, errors: inout RejectedRows, text: String
@@ -81,7 +61,7 @@ struct PairAccumulator: Accumulator {
                 column.append(terms)
                 continue
             }
-            let sums = (0..<blobs).map { DoublePair(sum(entries[slot], place, $0).parts()) }
+            let sums = (0..<self.sums).map { DoublePair(sum(entries[slot], place, $0).parts()) }
             if terms > 0, let value = value(Double(terms), sums) {
                 column.append(value)
             } else {

@@ -6,7 +6,7 @@ import StreamRuntime
 /// - Shape: count, the sum of x, the sum of x² (each square added as its double and the rest of it, so
 ///   that nothing is lost); a blob for each sum.
 /// - Note: integers and decimals are taken as the doubles nearest to them.
-struct VarianceAccumulator: Accumulator {
+struct VarianceAccumulator: ExactSumsAccumulator {
     private let function: AggregateFunction
     private let input: ColumnType
 
@@ -15,14 +15,7 @@ struct VarianceAccumulator: Accumulator {
         self.input = input
     }
 
-    var fixedBytes: Int { 8 + 2 * FloatSum.fixedBytes }
-    var blobs: Int { 2 }
-
-    private func sum(_ entry: StateEntry, _ place: AccumulatorPlace, _ blob: Int) -> FloatSum {
-        FloatSum(
-            words: place.words(entry) + 1 + blob * FloatSum.fixedBytes / 8, entry: entry,
-            place: place, blob: blob)
-    }
+    var sums: Int { 2 }
 
     func prepare(_ arguments: [Column], count: Int) -> PreparedArguments {
         PreparedArguments(columns: [WordKernels.doubles(arguments[0])])
@@ -39,21 +32,6 @@ struct VarianceAccumulator: Accumulator {
             squares.add(square)
             if square.isFinite { squares.add((-square).addingProduct(value, value)) }
         }
-    }
-
-    func merge(_ source: StateEntry, into target: StateEntry, at place: AccumulatorPlace) {
-        place.words(target)[0] &+= place.words(source)[0]
-        sum(target, place, 0).add(sum(source, place, 0))
-        sum(target, place, 1).add(sum(source, place, 1))
-    }
-
-    func subtract(
-        _ source: StateEntry, from target: StateEntry, at place: AccumulatorPlace
-    ) -> Bool {
-        place.words(target)[0] &-= place.words(source)[0]
-        sum(target, place, 0).add(sum(source, place, 0), sign: -1)
-        sum(target, place, 1).add(sum(source, place, 1), sign: -1)
-        return true
     }
 
     func finish(
