@@ -8,16 +8,18 @@ HOUR = 3_600_000_000
 
 
 def valleys(rows):
-    """Prices that fall, row after row, and then rise once; the next match begins behind it."""
+    """Prices that fall at least twice, row after row, and then rise above the last but one of the low ones; the next
+    match may begin with the row that rose."""
     begin = 0
     while begin < len(rows):
         end = begin + 1
         while end < len(rows) and rows[end][1] < rows[end - 1][1]:
             end += 1
-        if end - begin > 1 and end < len(rows) and rows[end][1] > rows[end - 1][1]:
+        # Of the low rows as many as there can be; fewer of them, where the next one is above the last but one: never.
+        if end - begin > 2 and end < len(rows) and rows[end][1] > rows[end - 2][1]:
             if rows[end][0] - rows[begin][0] < HOUR:
                 yield rows[begin][0], rows[end - 1][0], rows[end][0]
-                begin = end + 1
+                begin = end
                 continue
         begin += 1
 

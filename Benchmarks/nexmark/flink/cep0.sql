@@ -8,8 +8,8 @@ FROM bid MATCH_RECOGNIZE (
   MEASURES
     BEGINS.`dateTime` AS start_tstamp, LAST(DOWN.`dateTime`) AS bottom_tstamp, LAST(UP.`dateTime`) AS end_tstamp
   ONE ROW PER MATCH
-  AFTER MATCH SKIP PAST LAST ROW
+  AFTER MATCH SKIP TO LAST UP
   PATTERN (BEGINS DOWN+ UP) WITHIN INTERVAL '1' HOUR
   DEFINE
     DOWN AS (LAST(DOWN.price, 1) IS NULL AND DOWN.price < BEGINS.price) OR DOWN.price < LAST(DOWN.price, 1),
-    UP AS UP.price > LAST(DOWN.price));
+    UP AS UP.price > LAST(DOWN.price, 1));

@@ -208,7 +208,8 @@ public final class Match: StreamRuntime.Operator {
             case .none: rows.head = start + 1
             case .match(let end):
                 add(rows, start, end, now: now, cause)
-                rows.head = program.skipsToNextRow ? start + 1 : end
+                rows.head = program.skip.next(
+                    start, end, machine.called, program.skipName)
             }
         }
     }

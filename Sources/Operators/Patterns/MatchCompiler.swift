@@ -31,6 +31,15 @@ struct MatchCompiler {
                         "\"\(item.name)\" is not in the pattern", at: 0..<0,
                         fix: near.map { "write \"\($0)\"" } ?? "remove it, or name it there")))
         }
+        if let name = spec.skip.name, !pattern.names.contains(name) {
+            let near = Names.nearest(name, among: pattern.names)
+            problems.append(
+                MatchProblem(
+                    place: .skip,
+                    error: ExpressionError(
+                        "\"\(name)\" is not in the pattern", at: 0..<0,
+                        fix: near.map { "write \"\($0)\"" } ?? "skip to a name of the pattern")))
+        }
         let definitions = pattern.names.map { definition($0, pattern) }
         let scope = MatchScope(input: input, names: pattern.names, base: keys.count)
         let result = Schema(keys.map { input.fields[$0] })
@@ -108,7 +117,9 @@ private final class MatchScope {
             throw ExpressionError("\(call.name) of a match takes no distinct or filter", at: range)
         }
         if call.isStar { return try node(function, nil, nil, range) }
-        guard call.arguments.count == 1, let argument = call.arguments.first else {
+        let offset = try offset(of: call, function)
+        guard call.arguments.count == (offset == nil ? 1 : 2), let argument = call.arguments.first
+        else {
             throw ExpressionError("\(call.name) takes one column of the rows", at: range)
         }
         switch argument.kind {
@@ -116,19 +127,36 @@ private final class MatchScope {
             if let position = names.firstIndex(of: name), input.index(of: name) == nil {
                 return try node(function, position, nil, range)
             }
-            return try node(function, nil, try column(name, argument.range), range)
+            return try node(
+                function, nil, try column(name, argument.range), range, offset ?? 0)
         case .field(let owner, let field):
             guard case .name(let name) = owner.kind else { break }
             guard let position = names.firstIndex(of: name) else {
                 throw Names.unknown("name", name, among: names, at: owner.range)
             }
             if field == "*" { return try node(function, position, nil, range) }
-            return try node(function, position, try column(field, argument.range), range)
+            return try node(
+                function, position, try column(field, argument.range), range, offset ?? 0)
         default: break
         }
         throw ExpressionError(
             "\(call.name) of a match takes NAME.COLUMN or COLUMN", at: argument.range,
             fix: "compute it in an extend step before, and name that column here")
+    }
+
+    /// The rows that `first` and `last` pass over: their second argument.
+    private func offset(
+        of call: Syntax.Call, _ function: MatchMeasure.Function
+    ) throws(ExpressionError) -> Int? {
+        guard call.arguments.count == 2, function == .first || function == .last else { return nil }
+        if case .number(let text) = call.arguments[1].kind, let number = Int(text),
+            (0...100_000).contains(number)
+        {
+            return number
+        }
+        throw ExpressionError(
+            "how many rows \(call.name) passes over is a whole number of at most 100,000",
+            at: call.arguments[1].range, fix: "write \(call.name)(NAME.COLUMN, 1)")
     }
 
     private func column(_ name: String, _ range: Range<Int>) throws(ExpressionError) -> Int {
@@ -139,11 +167,12 @@ private final class MatchScope {
     }
 
     private func node(
-        _ function: MatchMeasure.Function, _ name: Int?, _ column: Int?, _ range: Range<Int>
+        _ function: MatchMeasure.Function, _ name: Int?, _ column: Int?, _ range: Range<Int>,
+        _ offset: Int = 0
     ) throws(ExpressionError) -> ExpressionNode {
         let measure = MatchMeasure(
             function: function, name: name, column: column,
-            type: try type(function, column, range))
+            type: try type(function, column, range), offset: offset)
         if let known = measures.firstIndex(of: measure) {
             return ColumnNode(index: base + known, type: measure.type)
         }

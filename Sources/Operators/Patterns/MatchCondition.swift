@@ -42,10 +42,10 @@ final class MatchCondition {
         batch.count = 1
     }
 
-    /// Whether row `start + row` meets it after the rows before it, whose measures are `tallies` from
-    /// `first` on.
+    /// Whether row `start + row` meets it after the rows before it: `tallies` are the measures before each row,
+    /// `width` of them a row.
     func holds(
-        _ rows: MatchRows, _ start: Int, _ row: Int, _ tallies: [MatchTally], _ first: Int
+        _ rows: MatchRows, _ start: Int, _ row: Int, _ tallies: [MatchTally], _ width: Int
     ) -> Bool {
         let place = start + row
         for one in read {
@@ -54,7 +54,9 @@ final class MatchCondition {
         }
         for one in measured {
             one.column.removeAll()
-            tallies[first + one.tally].append(
+            tallies[row * width + one.tally].passing(one.measure) {
+                tallies[$0 * width + one.tally]
+            }.append(
                 to: one.column, one.measure, one.slot.map { rows.batch.columns[$0] }, start)
         }
         batch.order.removeAll()

@@ -130,7 +130,7 @@ final class MatchMachine {
         }
         guard let condition = conditions[name] else { return true }
         return condition.holds(
-            rows, start, search.row, search.tallies, search.row * tallied.count)
+            rows, start, search.row, search.tallies, tallied.count)
     }
 
     /// Calls the row at hand `name` and goes on to the next one.

@@ -12,6 +12,8 @@ struct MatchMeasure: Equatable {
     /// The column of the rows in; nil to count rows.
     let column: Int?
     let type: ColumnType
+    /// How many rows are passed over first, of `first` from the first one on, of `last` from the last one back.
+    var offset = 0
 }
 
 /// A checked pattern, ready to run on rows of the schema it was compiled for.
@@ -48,7 +50,9 @@ public final class MatchProgram: @unchecked Sendable {
     let resultSchema: Schema
     let outputs: [CompiledExpression]
     let within: Int64
-    let skipsToNextRow: Bool
+    let skip: MatchSkip
+    /// The number of the name that `skip` speaks of.
+    let skipName: UInt8?
     let rowsMax: Int
     /// Columns of the rows in that are kept, and their schema with the names a row may have.
     let kept: [Int]
@@ -65,7 +69,8 @@ public final class MatchProgram: @unchecked Sendable {
         self.measures = measures
         self.outputs = outputs
         within = spec.within.micros
-        skipsToNextRow = spec.skipsToNextRow
+        skip = spec.skip
+        skipName = spec.skip.name.flatMap(pattern.names.firstIndex).map { UInt8($0) }
         rowsMax = spec.rowsMax
         let keyFields = keys.map { input.fields[$0] }
         resultSchema = Schema(

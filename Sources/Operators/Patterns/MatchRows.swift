@@ -102,7 +102,8 @@ extension MatchMeasure {
     ) {
         let values = slot.map { rows.batch.columns[$0] }
         var tally = MatchTally()
-        for row in start..<end where name == nil || Int(called[row - start]) == name {
+        let named = (start..<end).filter { name == nil || Int(called[$0 - start]) == name }
+        for row in named.dropLast(function == .last ? offset : 0) {
             tally.add(self, values, start, row - start)
         }
         tally.append(to: target, self, values, start)

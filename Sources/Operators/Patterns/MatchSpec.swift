@@ -11,8 +11,8 @@ public struct MatchSpec: Equatable, Sendable {
     public var definitions: [Item]
     /// How long after its first row a match may go on, in event time.
     public var within: Duration
-    /// Whether the next match may begin with the row after the first one, not only after the last one.
-    public var skipsToNextRow: Bool
+    /// Where the next match may begin.
+    public var skip: MatchSkip
     /// How many rows of a key are kept at most.
     public var rowsMax: Int
     /// What is told of a match.
@@ -20,13 +20,13 @@ public struct MatchSpec: Equatable, Sendable {
 
     /// A pattern of rows.
     public init(
-        pattern: String, definitions: [Item], within: Duration, skipsToNextRow: Bool = false,
+        pattern: String, definitions: [Item], within: Duration, skip: MatchSkip = .pastLast,
         rowsMax: Int = 1000, select: [Item]
     ) {
         self.pattern = pattern
         self.definitions = definitions
         self.within = within
-        self.skipsToNextRow = skipsToNextRow
+        self.skip = skip
         self.rowsMax = rowsMax
         self.select = select
     }
@@ -37,6 +37,7 @@ public struct MatchProblem: Error, Equatable, Sendable {
     /// A part of a `MatchSpec`.
     public enum Place: Hashable, Sendable {
         case pattern
+        case skip
         case definition(Int)
         case select(Int)
     }

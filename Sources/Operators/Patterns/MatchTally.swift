@@ -4,9 +4,26 @@ import StreamRuntime
 struct MatchTally {
     private var count = 0
     /// The row whose value it is, counted from the first one of the match; less than 0 without one.
-    private var row = -1
+    private(set) var row = -1
     private var whole: Int128 = 0
     private var real = 0.0
+
+    /// A tally that has taken nothing.
+    init() {}
+
+    /// The tally of the rows before those that a `last` passes over, of which this is the tally with them.
+    ///
+    /// - Parameter before: what the measure's tally was before a row of the match.
+    func passing(_ measure: MatchMeasure, _ before: (Int) -> MatchTally) -> MatchTally {
+        guard measure.function == .last else { return self }
+        var tally = self
+        var left = measure.offset
+        while left > 0, tally.row >= 0 {
+            tally = before(tally.row)
+            left -= 1
+        }
+        return tally
+    }
 
     /// Takes row `start + row`, which has the measure's name.
     ///
@@ -18,7 +35,9 @@ struct MatchTally {
         }
         let place = start + row
         switch measure.function {
-        case .first: if self.row < 0 { self.row = row }
+        case .first:
+            if count == measure.offset { self.row = row }
+            count += 1
         case .last: self.row = row
         case .count: if values.isValid(place) { count += 1 }
         case .min, .max:

@@ -21,10 +21,22 @@ extension Verb {
                     meaning: "How long after its first row a match may go on, in event time."),
                 KeyShape(
                     name: "skip",
-                    shape: .text(
-                        .words(["past_last", "to_next", "past_last_row", "to_next_row"])),
+                    shape: .either([
+                        .text(.words(["past_last", "to_next", "past_last_row", "to_next_row"])),
+                        .mapping(
+                            MappingShape(
+                                what: "skip",
+                                keys: [
+                                    KeyShape(
+                                        name: "to_first", shape: .text(.name),
+                                        meaning: "Begins at the first row of this name."),
+                                    KeyShape(
+                                        name: "to_last", shape: .text(.name),
+                                        meaning: "Begins at the last row of this name."),
+                                ], oneOf: [["to_first", "to_last"]])),
+                    ]),
                     meaning:
-                        "Where the next match may begin: behind the last row (when not given), or at the second one."
+                        "Where the next match may begin: behind the last row (when not given), at the second one, or at the first or last row of a name."
                 ),
                 KeyShape(
                     name: "max_rows", shape: .text(.integer(2...100_000)),

@@ -278,7 +278,7 @@ extension StepOperation {
         case .top(let shape): shape.text
         case .match(let spec):
             "\(spec.pattern) within \(spec.within.text), "
-                + (spec.skipsToNextRow ? "from every row" : "one after another")
+                + spec.skip.text
         }
     }
 

@@ -17,6 +17,11 @@ extension StepPlanner {
                     at: body.pattern.scalar.position(
                         utf8Offset: problem.error.offset, length: max(problem.error.length, 1)),
                     fix: problem.error.fix ?? "write names with ?, *, +, {n,m}, | and brackets")
+            case .skip:
+                planner.diagnostics.report(
+                    .pattern, problem.error.message,
+                    at: body.skipPosition ?? body.pattern.scalar.position(utf8Offset: 0, length: 1),
+                    fix: problem.error.fix ?? "skip to a name of the pattern")
             case .definition(let index) where problem.error.length == 0:
                 planner.diagnostics.report(
                     .pattern, problem.error.message, at: body.definitions[index].name.position,
@@ -43,7 +48,7 @@ extension MatchBody {
         MatchSpec(
             pattern: pattern.text,
             definitions: definitions.map { .init($0.name.value, $0.expression.text) },
-            within: within, skipsToNextRow: skipsToNextRow, rowsMax: rowsMax,
+            within: within, skip: skip, rowsMax: rowsMax,
             select: items.map { .init($0.name.value, $0.expression.text) })
     }
 }

@@ -1,3 +1,4 @@
+import Operators
 import StreamRuntime
 
 /// The pattern of a match step.
@@ -5,7 +6,9 @@ struct MatchBody: Sendable {
     let pattern: SpecExpression
     let definitions: [SpecItem]
     let within: Duration
-    let skipsToNextRow: Bool
+    let skip: MatchSkip
+    /// Where the name is that it speaks of.
+    let skipPosition: Position?
     let rowsMax: Int
     let items: [SpecItem]
 }
@@ -18,8 +21,15 @@ extension PipelineReader {
         return .match(
             MatchBody(
                 pattern: pattern, definitions: node["define"].map(items) ?? [], within: within,
-                skipsToNextRow: node["skip"]?.text?.hasPrefix("to_next") ?? false,
+                skip: skip(node["skip"]),
+                skipPosition: node["skip"]?.entries.first?.value.position,
                 rowsMax: node["max_rows"]?.integer ?? 1000,
                 items: node["select"].map(items) ?? []))
+    }
+
+    private func skip(_ node: SpecNode?) -> MatchSkip {
+        if let name = node?["to_first"]?.text { return .toFirst(name) }
+        if let name = node?["to_last"]?.text { return .toLast(name) }
+        return node?.text?.hasPrefix("to_next") == true ? .toNext : .pastLast
     }
 }

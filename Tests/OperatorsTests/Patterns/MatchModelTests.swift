@@ -41,7 +41,8 @@ import Testing
         }
 
         /// Every way to take rows from `at` on, in the order of preference: the ends and what rows are called.
-        func ways(_ rows: [Int64], _ at: Int, _ limit: Int, _ called: [String])
+        /// A row is `up` when it is above the `back`-th one of them before it.
+        func ways(_ rows: [Int64], _ at: Int, _ limit: Int, _ called: [String], back: Int)
             -> [(end: Int, called: [String])]
         {
             switch self {
@@ -53,21 +54,22 @@ import Testing
                 case "a": holds = value % 2 == 0
                 case "b": holds = value % 3 != 0
                 default:
-                    let before = called.lastIndex(of: "up").map { rows[at - called.count + $0] }
+                    let before = called.indices.filter { called[$0] == "up" }.dropLast(back).last
+                        .map { rows[at - called.count + $0] }
                     holds = value > before ?? 1
                 }
                 return holds ? [(at + 1, called + [name])] : []
             case .sequence(let parts):
                 return parts.reduce([(at, called)]) { ways, part in
-                    ways.flatMap { part.ways(rows, $0.0, limit, $0.1) }
+                    ways.flatMap { part.ways(rows, $0.0, limit, $0.1, back: back) }
                 }
             case .choice(let parts):
-                return parts.flatMap { $0.ways(rows, at, limit, called) }
+                return parts.flatMap { $0.ways(rows, at, limit, called, back: back) }
             case .repetition(let part, let low, let high, let isReluctant):
                 func rest(_ count: Int, _ at: Int, _ called: [String]) -> [(Int, [String])] {
                     let more =
                         count < high
-                        ? part.ways(rows, at, limit, called).flatMap {
+                        ? part.ways(rows, at, limit, called, back: back).flatMap {
                             rest(count + 1, $0.end, $0.called)
                         } : []
                     if count < low { return more }
@@ -78,10 +80,13 @@ import Testing
         }
     }
 
-    @Test(arguments: (1...16).map { UInt64($0) })
+    @Test(arguments: (1...24).map { UInt64($0) })
     func `random patterns are found as a search of all ways says`(seed: UInt64) throws {
         var random = Seeded(seed)
-        let skips = Bool.random(using: &random)
+        let skip = [
+            MatchSkip.pastLast, .toNext, .toFirst("up"), .toLast("up"), .toLast("a"),
+        ].randomElement(using: &random)!
+        let back = Int.random(in: 0...2, using: &random)
         var form = Form.random(2, &random)
         func spec(_ form: Form) -> MatchSpec {
             let names = ["a", "b", "up"].filter(form.text.contains)
@@ -89,11 +94,13 @@ import Testing
                 pattern: form.text,
                 definitions: [
                     .init("a", "n % 2 = 0"), .init("b", "n % 3 <> 0"),
-                    .init("up", "n > coalesce(last(up.n), 1)"),
+                    .init("up", "n > coalesce(last(up.n, \(back)), 1)"),
                 ].filter { names.contains($0.name) },
-                within: .seconds(12), skipsToNextRow: skips,
+                within: .seconds(12),
+                skip: skip.name.map(names.contains) == false ? .toNext : skip,
                 select: [
                     .init("rows", "count(*)"), .init("start", "first(i)"), .init("end", "last(i)"),
+                    .init("third", "first(i, 2)"), .init("last_but_one", "last(i, 1)"),
                 ]
                     + names.map { .init("n_\($0)", "count(\($0).*)") })
         }
@@ -127,7 +134,9 @@ import Testing
             while start < mine.count {
                 let limit =
                     mine.firstIndex { $0.time > mine[start].time + 12_000_000 } ?? mine.count
-                guard let way = form.ways(numbers, start, limit, []).first, way.end > start else {
+                guard let way = form.ways(numbers, start, limit, [], back: back).first,
+                    way.end > start
+                else {
                     start += 1
                     continue
                 }
@@ -135,17 +144,27 @@ import Testing
                     [
                         shop, "\(way.end - start)", "\(mine[start].index)",
                         "\(mine[way.end - 1].index)",
+                        way.end - start > 2 ? "\(mine[start + 2].index)" : "null",
+                        way.end - start > 1 ? "\(mine[way.end - 2].index)" : "null",
                     ]
                         + names.map { name in "\(way.called.count { $0 == name })" })
-                start = skips ? start + 1 : way.end
+                let next: Int? =
+                    switch skip {
+                    case .pastLast: way.end
+                    case .toNext: start + 1
+                    case .toFirst(let name): way.called.firstIndex(of: name).map { start + $0 }
+                    case .toLast(let name): way.called.lastIndex(of: name).map { start + $0 }
+                    }
+                start = max(next ?? 0, start + 1)
             }
         }
-        let columns = ["shop", "rows", "start", "end"] + names.map { "n_\($0)" }
+        let columns =
+            ["shop", "rows", "start", "end", "third", "last_but_one"] + names.map { "n_\($0)" }
         let found = harness.rows(columns)
         func text(_ rows: [[String]]) -> [String] {
             rows.map { $0.joined(separator: " ") }.sorted()
         }
-        #expect(text(found) == text(expected), "seed \(seed): \(form.text), skips \(skips)")
+        #expect(text(found) == text(expected), "seed \(seed): \(form.text), back \(back), \(skip)")
         try harness.expect(rows: found, of: columns)
     }
 }

@@ -10,13 +10,14 @@ import Testing
         }
     }
 
-    private func spec(_ pattern: String, skips: Bool = false, rows: Int = 1000) -> MatchSpec {
+    private func spec(_ pattern: String, skip: MatchSkip = .pastLast, rows: Int = 1000) -> MatchSpec
+    {
         MatchSpec(
             pattern: pattern,
             definitions: [
                 .init("a", "s = 'a'"), .init("b", "s = 'b'"), .init("c", "s = 'c'"),
                 .init("up", "n > coalesce(last(up.n), 0)"),
-            ], within: .seconds(60), skipsToNextRow: skips, rowsMax: rows,
+            ], within: .seconds(60), skip: skip, rowsMax: rows,
             select: [
                 .init("rows", "count(*)"), .init("from", "first(n)"), .init("to", "last(n)"),
             ])
@@ -106,11 +107,14 @@ import Testing
         }
     }
 
-    @Test func `the next match begins behind the last row, or at the second one`() throws {
-        for (skips, expected) in [
-            (false, ["3 1 4", "2 4 9"]), (true, ["3 1 4", "2 2 4", "2 4 9"]),
+    @Test func `the next match begins behind the last row, at the second one, or at a named one`()
+        throws
+    {
+        for (skip, expected) in [
+            (MatchSkip.pastLast, ["3 1 4", "2 4 9"]), (.toNext, ["3 1 4", "2 2 4", "2 4 9"]),
+            (.toLast("up"), ["3 1 4", "2 4 9"]), (.toFirst("up"), ["3 1 4", "2 2 4", "2 4 9"]),
         ] {
-            let harness = try harness(only(spec("up{2,}", skips: skips), ["up"]))
+            let harness = try harness(only(spec("up{2,}", skip: skip), ["up"]))
             try harness.send(
                 """
                 time      card  s  n
@@ -166,13 +170,20 @@ import Testing
             #expect(problems.map(\.error.message) == [message], "\(pattern)")
             #expect(problems.map(\.error.offset) == [offset], "\(pattern)")
         }
+        let astray = MatchSpec(
+            pattern: "a b", definitions: [], within: .seconds(1), skip: .toLast("bb"), select: [])
+        let problems = MatchProgram.compile(astray, input: schema, keys: [0]).problems
+        #expect(problems.map(\.place) == [.skip])
+        #expect(problems.map(\.error.message) == ["\"bb\" is not in the pattern"])
+        #expect(problems.map(\.error.fix) == ["write \"b\""])
         let spec = MatchSpec(
             pattern: "a b",
             definitions: [.init("bb", "true"), .init("b", "n > last(c.n)"), .init("a", "n")],
             within: .seconds(1),
             select: [
                 .init("k", "count(*)"), .init("x", "n"), .init("y", "sum(a.k)"),
-                .init("z", "last(a.n + 1)"),
+                .init("z", "last(a.n + 1)"), .init("w", "last(a.n, -1)"),
+                .init("v", "sum(a.n, 1)"),
             ])
         #expect(
             MatchProgram.compile(spec, input: schema, keys: [0]).problems.map(\.error.message) == [
@@ -180,6 +191,8 @@ import Testing
                 "unknown name \"c\"", "the rows out have the key column \"k\" already",
                 "unknown column \"n\"", "sum needs a number, this is string",
                 "last of a match takes NAME.COLUMN or COLUMN",
+                "how many rows last passes over is a whole number of at most 100,000",
+                "sum takes one column of the rows",
             ])
     }
 }
