@@ -12,7 +12,9 @@ import org.apache.flink.configuration.ConfigOption;
 import org.apache.flink.table.connector.ChangelogMode;
 import org.apache.flink.table.connector.sink.DynamicTableSink;
 import org.apache.flink.table.connector.sink.SinkV2Provider;
+import org.apache.flink.table.data.ArrayData;
 import org.apache.flink.table.data.DecimalData;
+import org.apache.flink.table.data.GenericRowData;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.factories.DynamicTableSinkFactory;
 import org.apache.flink.table.types.logical.DecimalType;
@@ -80,7 +82,7 @@ public final class ChecksumSinkFactory implements DynamicTableSinkFactory {
     }
   }
 
-  private static final class ChecksumSink implements Sink<RowData>, Serializable {
+  static final class ChecksumSink implements Sink<RowData>, Serializable {
     private final RowType type;
 
     ChecksumSink(RowType type) {
@@ -141,6 +143,26 @@ public final class ChecksumSinkFactory implements DynamicTableSinkFactory {
           double number = row.getDouble(column);
           bytes.putLong(number == 0 ? 0 : Double.doubleToLongBits(number));
           break;
+        case ARRAY:
+          LogicalType element = type.getChildren().get(0);
+          ArrayData array = row.getArray(column);
+          ArrayData.ElementGetter elements = ArrayData.createElementGetter(element);
+          bytes.putInt(array.size());
+          for (int place = 0; place < array.size(); place++) {
+            addNested(elements.getElementOrNull(array, place), element);
+          }
+          break;
+        case ROW:
+          RowData inner = row.getRow(column, type.getChildren().size());
+          for (int place = 0; place < type.getChildren().size(); place++) {
+            if (inner.isNullAt(place)) {
+              reserve(1);
+              bytes.put((byte) 0);
+            } else {
+              add(inner, place, type.getChildren().get(place));
+            }
+          }
+          break;
         case TIMESTAMP_WITHOUT_TIME_ZONE:
           bytes.putLong(row.getTimestamp(column, 3).getMillisecond() * 1000);
           break;
@@ -162,6 +184,15 @@ public final class ChecksumSinkFactory implements DynamicTableSinkFactory {
           break;
         default:
           throw new IllegalArgumentException("the checksum sink does not know " + type);
+      }
+    }
+
+    private void addNested(Object value, LogicalType type) {
+      if (value == null) {
+        reserve(1);
+        bytes.put((byte) 0);
+      } else {
+        add(GenericRowData.of(value), 0, type);
       }
     }
 

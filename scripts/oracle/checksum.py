@@ -1,19 +1,61 @@
 """The checksum of a table: the sum of its rows' hashes, which does not depend on their order.
 
 A row's hash is XXH64 (seed 0) over its columns: 0 for null, otherwise 1 and then 8 bytes for numbers and microseconds,
-16 for decimals (unscaled), one for truth values, a length of 4 bytes and the bytes for texts; all little-endian.
+16 for decimals (unscaled), one for truth values, a length of 4 bytes and the bytes for texts, the same before the
+elements of lists; all little-endian.
 """
 
 import struct
 
+import duckdb
 import xxhash
 
 NUMBERS = {"BIGINT", "INTEGER", "UBIGINT", "HUGEINT"}
 
 
+def nested_encoding(kind):
+    """A function that appends the bytes of a list or struct of simple values to `parts`."""
+    if isinstance(kind, str):
+        kind = duckdb.sqltype(kind)
+    if kind.id == "list":
+        element = nested_encoding(kind.children[0][1])
+
+        def put(value, parts):
+            parts.append(struct.pack("<BI", 1, len(value)))
+            for each in value:
+                parts.append(b"\0") if each is None else element(each, parts)
+    elif kind.id == "struct":
+        fields = [(name, nested_encoding(child)) for name, child in kind.children]
+
+        def put(value, parts):
+            parts.append(b"\1")
+            for name, field in fields:
+                each = value[name]
+                parts.append(b"\0") if each is None else field(each, parts)
+    elif kind.id == "bigint":
+        pack = struct.Struct("<Bq").pack
+
+        def put(value, parts):
+            parts.append(pack(1, value))
+    elif kind.id == "double":
+        pack = struct.Struct("<Bd").pack
+
+        def put(value, parts):
+            parts.append(pack(1, value if value != 0 else 0.0))
+    elif kind.id == "varchar":
+
+        def put(value, parts):
+            text = value.encode()
+            parts.append(struct.pack("<BI", 1, len(text)))
+            parts.append(text)
+    else:
+        raise ValueError(f"no encoding for {kind}")
+    return put
+
+
 def hashing(types):
     """A function that gives a row's hash, made for columns of these DuckDB types."""
-    lines = ["def row_hash(row):", "    parts = []"]
+    lines, scope_of_nested = ["def row_hash(row):", "    parts = []"], {}
     for place, name in enumerate(types):
         lines.append(f"    value = row[{place}]")
         lines.append("    if value is None: parts.append(NULL)")
@@ -28,7 +70,9 @@ def hashing(types):
         elif name.startswith("DECIMAL"):
             put = "parts.append(ONE + value.to_bytes(16, 'little', signed=True))"
         else:
-            raise ValueError(f"no encoding for {name}")
+            nested = nested_encoding(name)
+            scope_of_nested[f"nested{place}"] = nested
+            put = f"nested{place}(value, parts)"
         lines.append(f"    else: {put}")
     lines.append("    return XXH64(b''.join(parts)).intdigest()")
     scope = {
@@ -43,6 +87,7 @@ def hashing(types):
         "TRUE": b"\1\1",
         "FALSE": b"\1\0",
     }
+    scope.update(scope_of_nested)
     exec("\n".join(lines), scope)
     return scope["row_hash"]
 

@@ -7,7 +7,15 @@ import subprocess
 import threading
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-QUERIES = os.path.join(ROOT, "Benchmarks", "nexmark")
+CORE = ["tumble", "latest", "rebatch", "hop"]
+SETTINGS = os.path.join(ROOT, "scripts", "flink", "settings.yaml")
+# The niceness of what is measured; below 0 it goes before other work on its core.
+NICE = 0
+
+
+def folder(query):
+    """Where a query's texts are."""
+    return os.path.join(ROOT, "Benchmarks", "core" if query in CORE else "nexmark")
 
 
 class Failure(Exception):
@@ -72,20 +80,22 @@ def finish(command, environment, limit):
     return output, usage.ru_utime + usage.ru_stime, peak[0] // 1024
 
 
-def pinned(core):
-    return [] if core is None else ["taskset", "-c", str(core)]
+def placed(core):
+    """What begins a command that is held to a core."""
+    return (["nice", "-n", str(NICE)] if NICE else []) + ([] if core is None else ["taskset", "-c", str(core)])
 
 
 def millrace(program, query, events, side, work, core=None, limit=600, options=(), look=None):
-    """Runs a query of Benchmarks/nexmark to the end of the events; `look` is asked what files it has written."""
+    """Runs a query to the end of the events; `look` is asked what files it has written."""
     state = os.path.join(work, f"millrace-{query}")
     shutil.rmtree(state, ignore_errors=True)
     os.makedirs(state)
     environment = dict(
-        os.environ, NEXMARK_EVENTS=events, NEXMARK_SIDE_INPUT=side, NEXMARK_STATE=state)
+        os.environ, NEXMARK_EVENTS=events, NEXMARK_SIDE_INPUT=side, NEXMARK_STATE=state, BENCH_ROWS=events,
+        BENCH_STATE=state)
     options = list(options) or ["--workers", "1"]
     command = [
-        *pinned(core), program, "run", os.path.join(QUERIES, f"{query}.yaml"), "--until-end", "--no-serve", "--json",
+        *placed(core), program, "run", os.path.join(folder(query), f"{query}.yaml"), "--until-end", "--no-serve", "--json",
         *options,
     ]
     try:
@@ -106,13 +116,13 @@ def millrace(program, query, events, side, work, core=None, limit=600, options=(
             result.update(rows=told["rows"], changes=told["rows_in"], checksum=told["checksum"])
     if "checksum" not in result or "seconds" not in result:
         raise Failure(f"the run did not tell its checksum: {output['out'][-500:]}")
-    windows = [step["rows_out"] for step in result["steps"] if step["verb"] in ("aggregate", "top", "join")]
+    windows = [step["rows_out"] for step in result["steps"] if step["verb"] in ("aggregate", "top", "join", "rebatch", "latest")]
     result["windows"] = windows[0] if windows else 0
     return result
 
 
 def flink(home, classes, query, events, side, work, core=None, limit=1800, look=None):
-    """Runs a query of Benchmarks/nexmark/flink in a process of its own, the cluster within it; `look` as above."""
+    """Runs a query by Flink in a process of its own, the cluster within it; `look` as above."""
     place = os.path.join(work, f"flink-{query}")
     shutil.rmtree(place, ignore_errors=True)
     os.makedirs(place + "/tmp")
@@ -121,10 +131,11 @@ def flink(home, classes, query, events, side, work, core=None, limit=1800, look=
         for package in ("java.lang", "java.util", "java.time", "java.net", "java.nio", "java.util.concurrent")
     ]
     command = [
-        *pinned(core), "java", "-Xmx4g", *opens,
+        *placed(core), "java", "-Xmx4g", *opens,
         f"-Dlog4j.configurationFile={ROOT}/scripts/flink/log4j2.properties", f"-DWORK={place}",
         f"-DEVENTS={events}", f"-DSIDE_INPUT={side}", "-cp", f"{classes}:{home}/lib/*", "FlinkQuery",
-        f"{ROOT}/scripts/flink/settings.yaml", f"{QUERIES}/flink/tables.sql", f"{QUERIES}/flink/{query}.sql",
+        SETTINGS, f"{folder(query)}/flink/tables.sql",
+        f"{folder(query)}/flink/{query}.sql",
     ]
     sizes = {"state": 0}
     done = threading.Event()

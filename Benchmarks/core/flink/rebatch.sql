@@ -1,0 +1,4 @@
+-- SQL has no such step: scripts/flink/Rebatch.java is one, with keyed state and timers. Mini-batches would put watermarks of the clock
+-- in the place of those of event time.
+--! java: Rebatch
+--! table.exec.mini-batch.enabled: false
