@@ -90,7 +90,7 @@ struct TestSuite {
     /// How one test went.
     struct Outcome {
         let test: TestSpec
-        let failures: [(shape: String, failure: TestRun.Failure)]
+        let failures: [(shape: String, failure: TestFailure)]
         let millis: Int
     }
 
@@ -120,11 +120,11 @@ struct TestSuite {
         let clock = SystemClock()
         let began = clock.nanos
         let place = ScratchPlace(directory: TestSuite.root + "/\(UUID().uuidString)")
-        var failures: [(String, TestRun.Failure)] = []
+        var failures: [(String, TestFailure)] = []
         if let planned = TestPlan(test, of: spec, file: file, catalog: catalog, place: place) {
             failures = try run(test, planned, in: place)
         } else {
-            let failure = TestRun.Failure(
+            let failure = TestFailure(
                 position: test.name.position,
                 message: "the part of the file that this test needs cannot be planned alone",
                 table: "")
@@ -136,7 +136,7 @@ struct TestSuite {
 
     private func run(
         _ test: TestSpec, _ planned: TestPlan, in place: ScratchPlace
-    ) throws(JobFailure) -> [(String, TestRun.Failure)] {
+    ) throws(JobFailure) -> [(String, TestFailure)] {
         var first: TestRun?
         for shape in shapes {
             defer {
@@ -144,14 +144,14 @@ struct TestSuite {
                 rmdir(TestSuite.root)
             }
             let run = TestRun(test, planned, catalog: catalog, place: place, shape: shape)
-            var failures: [TestRun.Failure]
+            var failures: [TestFailure]
             do throws(JobFailure) {
                 failures = try run.run()
                 // Replay equals live: every row is the same, looked at or not.
                 if failures.isEmpty, let first { failures = run.differences(from: first) }
             } catch {
                 if error.kind == .environment { throw error }
-                let failure = TestRun.Failure(
+                let failure = TestFailure(
                     position: test.name.position, message: "the job stopped: \(error)", table: "")
                 failures = [failure]
             }

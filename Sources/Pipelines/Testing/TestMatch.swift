@@ -19,6 +19,34 @@ struct TestMatch {
         lines.allSatisfy { if case .equal = $0 { true } else { false } }
     }
 
+    /// Where the first row stands that is not as expected.
+    func place(among rows: [SpecNode]) -> Position? {
+        for line in lines {
+            switch line {
+            case .different(let left, _), .missing(let left): return rows[left].position
+            case .equal, .extra: continue
+            }
+        }
+        return nil
+    }
+
+    /// What is not as expected, in a few words.
+    var summary: String {
+        var different = 0
+        var missing = 0
+        var extra = 0
+        for line in lines {
+            switch line {
+            case .equal: continue
+            case .different: different += 1
+            case .missing: missing += 1
+            case .extra: extra += 1
+            }
+        }
+        let parts = [(different, "different"), (missing, "missing"), (extra, "too many")]
+        return parts.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+    }
+
     /// - Parameters:
     ///   - expected: rows with the columns that count.
     ///   - types: of the columns, where they matter for the comparison.

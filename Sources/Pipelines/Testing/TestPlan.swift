@@ -23,6 +23,14 @@ struct TestPlan {
         }
     }
 
+    /// Where an output of the job is: the plan's sink of this number.
+    func output(_ sink: Int) -> (log: EmbeddedLog, topic: String) {
+        guard case .topic(let connection, let topic, _, _) = plan.sinks[sink].target,
+            case .embedded(let root)? = plan.connection(connection)?.kind
+        else { preconditionFailure("outputs of tests are topics in their own place") }
+        return (EmbeddedLog(root: root), topic)
+    }
+
     init?(
         _ test: TestSpec, of whole: PipelinesSpec, file: String, catalog: TestCatalog,
         place: ScratchPlace

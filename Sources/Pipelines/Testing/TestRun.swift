@@ -19,14 +19,6 @@ final class TestRun {
         }
     }
 
-    /// Something that was not as expected.
-    struct Failure: Equatable, Sendable {
-        let position: Position
-        let message: String
-        /// What was expected and what came, as a table; empty when there is none.
-        let table: String
-    }
-
     private let test: TestSpec
     private let planned: TestPlan
     private let catalog: TestCatalog
@@ -39,7 +31,7 @@ final class TestRun {
     private var job: Job?
     private var online: OnlineStore?
     private var pumped: [String: Int64] = [:]
-    private var failures: [Failure] = []
+    private var failures: [TestFailure] = []
     private var cursor: Int64
     private var hasGiven = false
 
@@ -63,7 +55,7 @@ final class TestRun {
     private var plan: JobPlan { planned.plan }
 
     /// Runs the job through all steps and returns what was not as expected.
-    func run() throws(JobFailure) -> [Failure] {
+    func run() throws(JobFailure) -> [TestFailure] {
         try Directories.make(place.state)
         try makeTopics()
         try start()
@@ -98,7 +90,7 @@ final class TestRun {
         if test.ends { try end() } else { try checkpoint() }
         for expectation in test.expect { try check(expectation) }
         for (name, index) in planned.captures.sorted(by: { $0.value < $1.value }) {
-            let (log, topic) = output(index)
+            let (log, topic) = planned.output(index)
             let schema = plan.sinks[index].schema
             results.append(
                 Result(
@@ -119,16 +111,16 @@ final class TestRun {
     private(set) var results: [Result] = []
 
     /// What is different in the results of a run of the same test in another shape.
-    func differences(from other: TestRun) -> [Failure] {
+    func differences(from other: TestRun) -> [TestFailure] {
         zip(other.results, results).compactMap { first, second in
             let match = TestMatch(
                 expected: first.rows, got: second.rows, mode: .exactly, types: [:])
             if match.isEqual { return nil }
-            return Failure(
+            return TestFailure(
                 position: test.name.position,
                 message:
                     "\(first.name): other rows came out than in the run with \(other.shape.text): "
-                    + TestRun.summary(match),
+                    + match.summary,
                 table: match.table(
                     expected: first.rows, got: second.rows,
                     columns: first.schema.fields.map(\.name), types: [:]))
@@ -350,7 +342,7 @@ final class TestRun {
                 let (connection, topic) = TestPlan.topic(of: source),
                 let writer = writers["\(connection)/\(topic)"]
             else { continue }
-            let (log, name) = output(index)
+            let (log, name) = planned.output(index)
             guard log.hasTopic(name) else { continue }
             let reader = try log.source(name, bounded: true).reader(partition: 0)
             let from = pumped[loop.stream] ?? 0
@@ -418,185 +410,10 @@ final class TestRun {
             .write(rows.rows, to: online, at: at, day: test.day)
     }
 
-    // MARK: expectations
-
-    private func output(_ sink: Int) -> (log: EmbeddedLog, topic: String) {
-        guard case .topic(let connection, let topic, _, _) = plan.sinks[sink].target,
-            case .embedded(let root)? = plan.connection(connection)?.kind
-        else { preconditionFailure("outputs of tests are topics in their own place") }
-        return (EmbeddedLog(root: root), topic)
-    }
-
     private func check(_ expectation: TestExpectation) throws(JobFailure) {
-        guard case .success(let target) = catalog.target(expectation.target.value) else { return }
-        switch target {
-        case .rows(let name, let schema): try check(expectation, sink: name, schema)
-        case .output(let name, let schema): try check(expectation, sink: name, schema)
-        case .lookup(_, let asked): try check(expectation, asked)
-        }
-    }
-
-    private func check(
-        _ expectation: TestExpectation, sink name: String, _ schema: Schema
-    ) throws(JobFailure) {
-        guard let index = planned.captures[name] else { return }
-        let (log, topic) = output(index)
-        let got = try TestRow.all(of: topic, in: log, schema: plan.sinks[index].schema)
-        compare(expectation, try expected(expectation, schema), got, schema.fields)
-    }
-
-    /// The expected rows, read as the job's own are.
-    private func expected(
-        _ expectation: TestExpectation, _ schema: Schema
-    ) throws(JobFailure) -> [TestRow] {
-        let reader = TestRowReader(schema)
-        var rows: [TestRow] = []
-        for node in expectation.rows ?? [] {
-            var members: [(String, JSONTree)] = []
-            var cells: [String: String?] = [:]
-            for entry in node.entries {
-                guard let field = schema.fields.first(where: { $0.name == entry.key }) else {
-                    cells[entry.key] = .some(entry.value.text)
-                    continue
-                }
-                members.append((entry.key, json(entry.value, field.type)))
-                cells[entry.key] = .some(nil)
-            }
-            let read = try reader.row(JSONTree.object(members).text)
-            for (name, _) in members { cells[name] = read.cells[name] ?? nil }
-            rows.append(TestRow(cells: cells))
-        }
-        return rows
-    }
-
-    private func json(_ node: SpecNode, _ type: ColumnType) -> JSONTree {
-        (try? TestValue.json(node, type, day: test.day)) ?? .leaf("null")
-    }
-
-    private func check(
-        _ expectation: TestExpectation, _ asked: TestCatalog.Asked
-    ) throws(JobFailure) {
-        guard let online else { return }
-        var expected: [TestRow] = []
-        var got: [TestRow] = []
-        var columns: [Field] = []
-        for node in expectation.rows ?? [] {
-            var inputs: [(name: String, json: String)] = []
-            var wanted: [(name: String, feature: TestCatalog.Asked.Feature, value: SpecNode?)] = []
-            var row = TestRow(cells: [:])
-            var found = TestRow(cells: [:])
-            for entry in node.entries where entry.key != "statuses" {
-                if let input = asked.inputs.first(where: { $0.name == entry.key }) {
-                    inputs.append((input.name, json(entry.value, input.type).text))
-                    found.cells[entry.key] = .some(entry.value.text)
-                    columns.append(Field(entry.key, .string))
-                } else if let feature = asked.feature(entry.key) {
-                    wanted.append((entry.key, feature, entry.value))
-                }
-            }
-            for entry in node["statuses"]?.entries ?? [] {
-                if let feature = asked.feature(entry.key) {
-                    wanted.append(("status of \(entry.key)", feature, nil))
-                    row.cells["status of \(entry.key)"] = .some(entry.value.text)
-                }
-            }
-            var references: [String] = []
-            for want in wanted where !references.contains(want.feature.reference) {
-                references.append(want.feature.reference)
-            }
-            let answers = try Lookup.inStore(
-                online, references: references, inputs: inputs,
-                nowMicros: expectation.at ?? cursor)
-            for want in wanted {
-                guard let place = references.firstIndex(of: want.feature.reference),
-                    place < answers.count
-                else { continue }
-                let answer = answers[place]
-                guard let value = want.value else {
-                    found.cells[want.name] = .some(answer.status)
-                    columns.append(Field(want.name, .string))
-                    continue
-                }
-                let field = Field(want.name, want.feature.field.type)
-                columns.append(field)
-                let reader = TestRowReader(Schema([field]))
-                let isThere = answer.status == "PRESENT"
-                func cell(_ json: String) throws(JobFailure) -> String? {
-                    try reader.row(
-                        JSONTree.object([(field.name, .leaf(json))]).text
-                    ).cells[field.name] ?? nil
-                }
-                row.cells[want.name] = .some(try cell(json(value, field.type).text))
-                found.cells[want.name] = .some(isThere ? try cell(answer.value) : nil)
-            }
-            expected.append(row)
-            got.append(found)
-        }
-        compare(expectation, expected, got, columns)
-    }
-
-    private func compare(
-        _ expectation: TestExpectation, _ expected: [TestRow], _ got: [TestRow], _ fields: [Field]
-    ) {
-        let name = expectation.target
-        if let count = expectation.count, count.value != got.count {
-            failures.append(
-                Failure(
-                    position: count.position,
-                    message:
-                        "\(name.value): \(got.count) rows came out, \(count.value) were expected",
-                    table: ""))
-        }
-        guard let rows = expectation.rows else { return }
-        var types: [String: ColumnType] = [:]
-        for field in fields { types[field.name] = field.type }
-        let match = TestMatch(
-            expected: expected, got: got, mode: expectation.mode, types: types)
-        if match.isEqual { return }
-        var columns: [String] = []
-        let named = Set(expected.flatMap(\.cells.keys))
-        for field in fields
-        where !columns.contains(field.name)
-            && (named.contains(field.name) || named.isEmpty
-                || got.contains { $0.cells.count < fields.count && $0.cells[field.name] != nil })
-        {
-            columns.append(field.name)
-        }
-        columns += named.subtracting(columns).sorted()
-        if got.contains(where: { $0.cells["deleted"] != nil }) {
-            columns += ["deleted", "key"].filter { !columns.contains($0) }
-        }
-        failures.append(
-            Failure(
-                position: TestRun.place(of: match, rows) ?? name.position,
-                message: "\(name.value): " + TestRun.summary(match),
-                table: match.table(expected: expected, got: got, columns: columns, types: types)))
-    }
-
-    /// Where the first row stands that is not as expected.
-    private static func place(of match: TestMatch, _ rows: [SpecNode]) -> Position? {
-        for line in match.lines {
-            switch line {
-            case .different(let left, _), .missing(let left): return rows[left].position
-            case .equal, .extra: continue
-            }
-        }
-        return nil
-    }
-
-    private static func summary(_ match: TestMatch) -> String {
-        var different = 0
-        var missing = 0
-        var extra = 0
-        for line in match.lines {
-            switch line {
-            case .equal: continue
-            case .different: different += 1
-            case .missing: missing += 1
-            case .extra: extra += 1
-            }
-        }
-        let parts = [(different, "different"), (missing, "missing"), (extra, "too many")]
-        return parts.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+        failures += try TestComparison(
+            test: test, planned: planned, catalog: catalog, online: online
+        )
+        .check(expectation, now: expectation.at ?? cursor)
     }
 }
