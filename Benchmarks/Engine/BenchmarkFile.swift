@@ -5,11 +5,15 @@ import Glibc
 /// - Shape: `rows` lines over `stores` × `products` keys and `users` users, `rowsPerSecond` lines in each
 ///   second of event time, each up to two seconds out of order; one in 50 repeats the line before it.
 struct BenchmarkFile {
-    var rows = 5_000_000
+    var rows = asked
     var stores = 250
     var products = 500
     var users = 10_000
     var rowsPerSecond = 20_000
+
+    /// 5 M rows, or as many as MILLRACE_BENCH_ROWS says.
+    private static let asked =
+        getenv("MILLRACE_BENCH_ROWS").flatMap { Int(String(cString: $0)) } ?? 5_000_000
 
     /// Writes the file under `directory`, unless it is there from an earlier run; returns its path.
     func path(under directory: String) throws -> String {
