@@ -5,7 +5,7 @@ import Glibc
 /// - Shape: `rows` lines over `stores` × `products` keys and `users` users, `rowsPerSecond` lines in each
 ///   second of event time, each up to two seconds out of order; one in 50 repeats the line before it.
 struct BenchmarkFile {
-    var rows = asked
+    var rows = BenchmarkFile.asked
     var stores = 250
     var products = 500
     var users = 10_000
