@@ -21,7 +21,7 @@ load: deps
 	scripts/load-marketplace $(LOAD)
 
 bench:
-	scripts/bench
+	scripts/bench $(BENCH)
 
 test: deps
 	scripts/test
@@ -39,7 +39,7 @@ fuzz-oracles: deps
 	scripts/fuzz-oracles
 
 bench-flink: deps
-	scripts/bench-flink
+	scripts/bench-flink $(BENCH)
 
 lint:
 	$(SWIFT) format lint --strict --recursive Sources Tests Benchmarks Package.swift
