@@ -6,6 +6,7 @@ struct Benchmark {
     /// Those of single parts, without a job around them.
     static var kernels: [Benchmark] {
         [
+            Benchmark(name: "cores") { try CoreBenchmarks.run() },
             Benchmark(name: "decode") { DecodeBenchmarks.run() },
             Benchmark(name: "exchange") { ExchangeBenchmarks.run() },
             Benchmark(name: "expressions") { ExpressionBenchmarks.run() },
