@@ -26,7 +26,8 @@ PARAMETERS = {
 }
 # Where the name of a parameter says too little.
 OWN = {
-    "date_part": [["@part"], TIMES + ["interval"]],
+    "date_part": [["@part", "@fraction"], TIMES + ["interval"]],
+    "datepart": [["@part", "@fraction"], TIMES + ["interval"]], "struct_extract": [["@struct"], ["@first"]],
     "translate": [["string"]] * 3, "range": [["@small"]] * 3, "generate_series": [["@small"]] * 3,
     "date_diff": [["@unit"], TIMES, TIMES], "date_sub": [["@unit"], TIMES, TIMES], "age": [TIMES, TIMES],
     "list_slice": [["list<int64>", "list<string>", "string"], ["@small"], ["@small"]],
@@ -60,6 +61,7 @@ for name in ("regexp_replace",):
 
 RAW = ("interval", "raw")
 DOMAINS = {
+    "fraction": ("string", ["epoch", "julian"]), "first": ("string", ["a"]),
     "map": ("raw", ["map(['a', 'b'], [1, 2])", "map(['b', 'x', 'é'], [7, null, -1])", "map([]::varchar[], []::bigint[])"]),
     "struct": ("raw", ["{a: 1, b: 'x'}", "{a: 7, b: 'é'}", "{a: -3, b: null::varchar}"]),
     "structure": ("string", ['{"a": "BIGINT", "b": ["VARCHAR"]}', '["DOUBLE"]', '{"a": {"b": "VARCHAR"}}', '"BOOLEAN"']),
@@ -298,6 +300,14 @@ def render(node, dialect=None):
         if text:
             return text
     return node[0].format(*children)
+
+
+def parts(node):
+    """Every part of an expression, leaves too, a part after what it is made of."""
+    if node[0] != "leaf":
+        for child in node[1]:
+            yield from parts(child)
+    yield node
 
 
 def subtrees(node):

@@ -35,9 +35,9 @@ def tell(kind, results, verbose):
     for result in results:
         for label, told in result["failures"].items():
             labels.setdefault(label, []).extend(told)
-    for label, told in sorted(labels.items(), key=lambda x: -len(x[1])):
+    for label, told in sorted(((k, v) for k, v in labels.items() if v), key=lambda x: -len(x[1])):
         print(f"MISMATCH {label}: {len(told)}")
-        for text in [t for t in told if t][:3]:
+        for text in [t for t in told if t][:6]:
             print("  " + text)
     if verbose:
         for reason, count in total(results, "meant"):

@@ -15,7 +15,7 @@ PATTERNS = ["a", "[a-z]+", "^a", "b$", ".*", "(a)(b)", "[0-9]+", "\\\\d", "a|b",
 LIKES = ["%", "a%", "%a", "%a%", "_", "__%", "%b%c%", "", "100\\%", "%é%", "SQ%", "a_c%"]
 UNITS = ["year", "month", "day", "hour", "minute", "second", "week", "quarter", "decade", "century",
          "millennium", "milliseconds", "microseconds"]
-PARTS = UNITS + ["dow", "isodow", "doy", "epoch", "isoyear", "yearweek", "era", "julian"]
+PARTS = UNITS + ["dow", "isodow", "doy", "isoyear", "yearweek", "era"]
 FORMATS = ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%d/%m/%Y", "%H:%M:%S.%f", "%j", "%A %B", "%a %b %d", "%I:%M %p",
            "%y%m%d", "%-d.%-m.%Y", "%U %W %u %w", "%%", "%G-W%V-%u", "%x %X", "%g", "%L", "%c"]
 INTS = [0, 1, -1, 2, 3, 5, 7, 10, -3, 12, 100, 1000, 255, 2**31 - 1, 2**31, -2**31, 2**53 + 1, 10**18,
@@ -137,6 +137,22 @@ def literal(text, kind):
         items = ["null" if x == "\\N" else literal(x, inner) for x in text.split("\x1f")[1:]]
         return f"cast([{', '.join(items)}] as {duck_type(kind)})" if items else None
     return f"cast({quoted} as {kind})"
+
+
+def written(answer, kind):
+    """An answer as both languages write it; None when it cannot be."""
+    inner = kind[5:-1] if kind.startswith("list<") else None
+    plain = ("int64", "string", "double", "bool", "timestamp", "date")
+    if inner and inner not in plain or not inner and kind not in plain and not kind.startswith("decimal"):
+        return None
+    if answer == "~":
+        return f"cast(null as {duck_type(kind)})"
+    if not inner:
+        return literal(answer[1:], kind)
+    if inner == "string":
+        return None
+    items = answer[2:-1].split(", ") if answer != "=[]" else []
+    return literal("".join("\x1f" + ("\\N" if i == "NULL" else i) for i in items), kind)
 
 
 def duck_type(kind):

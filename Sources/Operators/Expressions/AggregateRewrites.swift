@@ -72,7 +72,15 @@ enum AggregateRewrites {
             }
         }
         switch form {
-        case .entropy: return double { $0.entropy }
+        case .entropy:
+            // Nothing tells nothing.
+            return KernelNode(type: .float64, [node], canFail: false) { call in
+                call.of([]).mapRowsToDouble { row in
+                    guard call.arguments[0].isValid(row) else { return 0 }
+                    let set = sets(call, row)
+                    return set.isEmpty ? 0 : set.entropy
+                }
+            }
         case .product: return double { $0.product }
         case .deviation: return double { $0.medianDeviation }
         case .quantile(let parts, let kind, let isList):

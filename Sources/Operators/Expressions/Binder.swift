@@ -290,8 +290,7 @@ final class Binder {
         if node.type == type, let constant = node as? ConstantNode {
             return ConstantNode(constant.value)
         }
-        let cast = CastKernels.node(node, as: type)
-        return isTry ? TryNode(cast).folded : cast
+        return isTry ? CastKernels.attempt(node, as: type) : CastKernels.node(node, as: type)
     }
 
     private func interval(

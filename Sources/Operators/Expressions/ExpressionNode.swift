@@ -125,6 +125,11 @@ struct KernelCall {
 
     typealias Live = UnsafeMutablePointer<UInt8>
 
+    /// The same call of other arguments: those whose nulls make a null.
+    func of(_ arguments: [Column]) -> KernelCall {
+        KernelCall(arguments: arguments, count: count, type: type, evaluation: evaluation)
+    }
+
     /// Fails the row and makes it null.
     func fail(_ row: Int, _ live: Live, _ reason: @autoclosure () -> String) {
         live[row] = 0

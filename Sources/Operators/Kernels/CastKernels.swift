@@ -44,6 +44,24 @@ enum CastKernels {
         }.folded
     }
 
+    /// A node that gives `node`'s values in `type`, and null where one has none; a row that fails in `node`
+    /// still fails.
+    static func attempt(_ node: ExpressionNode, as type: ColumnType) -> ExpressionNode {
+        guard node.type != type else { return node }
+        return KernelNode(type: type, [node], canFail: false) { call in
+            let failures = RowFailures(count: call.count)
+            let inner = Evaluation(
+                batch: call.evaluation.batch, count: call.count, mask: call.evaluation.mask,
+                failures: failures, parameters: call.evaluation.parameters)
+            return failures.nulling(
+                cast(
+                    call.arguments[0], to: type,
+                    KernelCall(
+                        arguments: call.arguments, count: call.count, type: type, evaluation: inner)
+                ))
+        }.folded
+    }
+
     static func cast(_ source: Column, to type: ColumnType, _ call: KernelCall) -> Column {
         if source.type == type { return source }
         switch (source.type, type) {

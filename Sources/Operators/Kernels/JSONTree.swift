@@ -182,9 +182,10 @@ indirect enum JSONTree {
 
     /// The value with the members of another one put into its objects at every depth; nulls change nothing.
     func merged(_ other: JSONTree) -> JSONTree {
-        guard case .object(let changes) = other else { return other }
-        var mine: [Member] = []
-        if case .object(let members) = self { mine = members }
+        if other.isNull { return self }
+        guard case .object(let changes) = other, case .object(let mine) = self else {
+            return other
+        }
         let changed = changes.filter { !$0.value.isNull }
         var made = mine.filter { member in !changed.contains { $0.key == member.key } }
         for change in changed {
@@ -240,8 +241,10 @@ indirect enum JSONTree {
                 } else {
                     members[place].value = members[place].value.changed(rest, change, to: value)
                 }
-            } else if change == .set || change == .insert {
-                members.append((key, JSONTree.made(rest, value)))
+            } else if change == .set || change == .insert,
+                let made = JSONTree.made(rest, value)
+            {
+                members.append((key, made))
             }
             return .object(members)
         case (.array(var items), .index(let written)):
@@ -253,20 +256,24 @@ indirect enum JSONTree {
                 } else {
                     items[place] = items[place].changed(rest, change, to: value)
                 }
-            } else if place == items.count, change == .set || change == .insert {
-                items.append(JSONTree.made(rest, value))
+            } else if place == items.count, change == .set || change == .insert,
+                let made = JSONTree.made(rest, value)
+            {
+                items.append(made)
             }
             return .array(items)
         default: return self
         }
     }
 
-    private static func made(_ path: ArraySlice<JSONText.Step>, _ value: JSONTree) -> JSONTree {
+    /// What a path leads to where nothing is yet; nil when an array would have to begin with gaps.
+    private static func made(_ path: ArraySlice<JSONText.Step>, _ value: JSONTree) -> JSONTree? {
         guard let step = path.first else { return value }
-        let inner = made(path.dropFirst(), value)
+        guard let inner = made(path.dropFirst(), value) else { return nil }
         switch step {
         case .key(let name): return .object([(quoted(name), inner)])
-        case .index, .every: return .array([inner])
+        case .index(let place): return place == 0 || place == .max ? .array([inner]) : nil
+        case .every: return .array([inner])
         }
     }
 }

@@ -14,6 +14,14 @@ enum TextLimits {
 }
 
 extension Column {
+    /// The column with these rows null.
+    func nulling(_ rows: [Int]) -> Column {
+        guard !rows.isEmpty else { return self }
+        let live = ensureValidity()
+        for row in rows { live[row] = 0 }
+        return self
+    }
+
     /// Appends a view into the column's arena.
     func appendView(start: Int, length: Int) {
         reserve(1)

@@ -15,8 +15,33 @@ enum NumberText {
 
     /// A whole number; a fraction is rounded half away from zero.
     static func int64(_ text: Bytes) -> Int64? {
-        guard let value = decimal(text, scale: 0) else { return nil }
+        guard let value = decimal(text, scale: 0) else { return digits(text) }
         return Int64(exactly: value)
+    }
+
+    /// Hexadecimal and binary digits behind 0x and 0b, with underscores between some of them.
+    private static func digits(_ text: Bytes) -> Int64? {
+        guard text.count > 2, text[0] == UInt8(ascii: "0"), text[2] != UInt8(ascii: "_"),
+            text[text.count - 1] != UInt8(ascii: "_")
+        else { return nil }
+        let radix: Int64
+        switch text[1] | 32 {
+        case UInt8(ascii: "x"): radix = 16
+        case UInt8(ascii: "b"): radix = 2
+        default: return nil
+        }
+        var value: Int64 = 0
+        for (index, byte) in text.enumerated().dropFirst(2) {
+            if byte == UInt8(ascii: "_") {
+                guard text[index - 1] != byte else { return nil }
+                continue
+            }
+            guard let digit = CastKernels.hexDigit(byte), Int64(digit) < radix else { return nil }
+            let (shifted, overflow) = value.multipliedReportingOverflow(by: radix)
+            guard !overflow else { return nil }
+            value = shifted | Int64(digit)
+        }
+        return value
     }
 
     /// The unscaled value of a decimal with `scale` digits after the point, rounded half away from
@@ -34,6 +59,8 @@ enum NumberText {
                 digits.append(byte - 48)
             } else if byte == UInt8(ascii: "."), point == nil {
                 point = digits.count
+            } else if byte == UInt8(ascii: "_"), isBetweenDigits(bytes, at) {
+                // 1_000 is 1000.
             } else {
                 break
             }
@@ -69,6 +96,11 @@ enum NumberText {
         if wanted >= 0, wanted < digits.count, digits[wanted] >= 5 { value += 1 }
         guard value < Decimals.limit else { return nil }
         return isNegative ? -value : value
+    }
+
+    private static func isBetweenDigits(_ bytes: Bytes, _ at: Int) -> Bool {
+        at > 0 && at + 1 < bytes.count && Lexer.isDigit(bytes[at - 1])
+            && Lexer.isDigit(bytes[at + 1])
     }
 
     static func double(_ text: Bytes) -> Double? {

@@ -9,15 +9,19 @@ struct TimeText {
 
     /// Days since 1970-01-01; a time of day after the date is dropped.
     static func date(_ bytes: UnsafeBufferPointer<UInt8>) -> Int64? {
-        guard let micros = timestamp(bytes) else { return nil }
-        return CivilDate.day(ofMicros: micros)
+        var reader = TimeText(bytes)
+        guard let (days, micros) = reader.parts() else { return nil }
+        return days + CivilDate.day(ofMicros: micros)
     }
 
     /// Microseconds since 1970 in UTC: "2024-01-31", "2024-01-31 10:00[:00[.123456]]", a "T" for the blank,
     /// and "Z", "+02", "+02:30" or " UTC" after it. Digits beyond microseconds are dropped.
     static func timestamp(_ bytes: UnsafeBufferPointer<UInt8>) -> Int64? {
         var reader = TimeText(bytes)
-        return reader.timestamp()
+        guard let (days, clock) = reader.parts() else { return nil }
+        let (start, overflow) = days.multipliedReportingOverflow(by: CivilDate.microsPerDay)
+        let (micros, tooLarge) = start.addingReportingOverflow(clock)
+        return overflow || tooLarge ? nil : micros
     }
 
     private func peek(_ ahead: Int = 0) -> UInt8 {
@@ -41,9 +45,10 @@ struct TimeText {
         return true
     }
 
-    private mutating func timestamp() -> Int64? {
+    /// The date in days since 1970-01-01, and the microseconds after its start.
+    private mutating func parts() -> (days: Int64, micros: Int64)? {
         let isNegative = accept("-")
-        guard let year = number(6) else { return nil }
+        guard let year = number(7) else { return nil }
         let separator = peek()
         guard separator == UInt8(ascii: "-") || separator == UInt8(ascii: "/") else { return nil }
         at += 1
@@ -53,6 +58,8 @@ struct TimeText {
         var date = CivilDate(year: isNegative ? -year : year, month: month, day: day)
         var clock: Int64 = 0
         var zone: Int64 = 0
+        // The year's era stands behind the date, or behind everything.
+        var isBefore = acceptBefore()
         if peek() == UInt8(ascii: "T") || (peek() == 32 && Lexer.isDigit(peek(1))) {
             at += 1
             guard let micros = self.clock() else { return nil }
@@ -60,18 +67,21 @@ struct TimeText {
             guard let offset = self.zone() else { return nil }
             zone = offset
         }
-        if bytes.count - at == 5, peek() == 32, peek(1) == UInt8(ascii: "("),
-            peek(2) | 32 == UInt8(ascii: "b"), peek(3) | 32 == UInt8(ascii: "c")
-        {
-            at += 5
-            date.year = 1 - date.year
-        }
+        isBefore = acceptBefore() || isBefore
+        if isBefore { date.year = 1 - date.year }
         guard at == bytes.count,
             date.day <= CivilDate.length(ofMonth: date.month, year: date.year)
         else { return nil }
-        let (start, overflow) = date.days.multipliedReportingOverflow(by: CivilDate.microsPerDay)
-        let (micros, tooLarge) = start.addingReportingOverflow(clock - zone)
-        return overflow || tooLarge ? nil : micros
+        return (date.days, clock - zone)
+    }
+
+    /// Takes " (BC)".
+    private mutating func acceptBefore() -> Bool {
+        guard peek() == 32, peek(1) == UInt8(ascii: "("), peek(2) | 32 == UInt8(ascii: "b"),
+            peek(3) | 32 == UInt8(ascii: "c"), peek(4) == UInt8(ascii: ")")
+        else { return false }
+        at += 5
+        return true
     }
 
     private mutating func clock() -> Int64? {

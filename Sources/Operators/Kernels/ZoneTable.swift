@@ -1,10 +1,11 @@
 import Foundation
+import StreamRuntime
 import Synchronization
 
 /// How far the clocks of a place are ahead of UTC, at every moment.
 ///
-/// - Source: the IANA time zone database as Foundation has it, from 1880 to 2200; before and after that
-///   the first and the last offset hold on.
+/// - Source: the IANA time zone database as Foundation has it, from 1800 to 2200; before that the first
+///   offset holds, after it the rules of the last years go on.
 final class ZoneTable: Sendable {
     /// The moments, in microseconds since 1970, at which an offset ends; ascending.
     private let changes: [Int64]
@@ -37,11 +38,11 @@ final class ZoneTable: Sendable {
         func offset(_ second: Int) -> Int {
             zone.secondsFromGMT(for: Date(timeIntervalSince1970: Double(second)))
         }
-        var second = -2_840_140_800
+        var second = -5_364_662_400
         var current = offset(second)
         var changes: [Int64] = []
         var offsets = [Int64(current) * 1_000_000]
-        // No place has changed its clocks twice within twelve days and back since 1880.
+        // No place has changed its clocks twice within twelve days and back.
         let step = 12 * 86_400
         while second < 7_258_118_400 {
             let next = offset(second + step)
@@ -76,16 +77,42 @@ final class ZoneTable: Sendable {
 
     /// What clocks show at a moment; nil outside the times there are.
     func local(_ micros: Int64) -> Int64? {
-        let (sum, overflow) = micros.addingReportingOverflow(offsets[period(micros)])
+        let (sum, overflow) = micros.addingReportingOverflow(offset(micros))
         return overflow ? nil : sum
     }
 
     /// How far clocks are ahead of UTC at a moment, in microseconds.
-    func offset(_ micros: Int64) -> Int64 { offsets[period(micros)] }
+    func offset(_ micros: Int64) -> Int64 { offsets[period(micros - Self.lead(micros))] }
+
+    /// How much later a moment is than the one in a year of the table with the same calendar, in
+    /// microseconds; 0 for moments in the table.
+    @inline(__always)
+    private static func lead(_ micros: Int64) -> Int64 {
+        micros < 7_226_582_400_000_000 ? 0 : leadAfter(micros)
+    }
+
+    /// - Precondition: the moment is in 2199 or later.
+    private static func leadAfter(_ micros: Int64) -> Int64 {
+        let date = CivilDate(days: CivilDate.day(ofMicros: micros))
+        let first = CivilDate(year: date.year, month: 1, day: 1).days
+        let length = CivilDate(year: date.year + 1, month: 1, day: 1).days - first
+        // Of any 28 years without a century's end each calendar there is is one.
+        for year in Int64(2168)..<2196 {
+            let other = CivilDate(year: year, month: 1, day: 1).days
+            let isSame = CivilDate(year: year + 1, month: 1, day: 1).days - other == length
+            if isSame, (first - other) % 7 == 0 { return (first - other) * CivilDate.microsPerDay }
+        }
+        return 0
+    }
 
     /// The moment at which clocks show a time: the later one of two, and of a time they skip the moment
     /// as long after the change as it lies in the gap.
     func moment(_ local: Int64) -> Int64? {
+        let lead = Self.lead(local)
+        return within(local - lead).map { $0 + lead }
+    }
+
+    private func within(_ local: Int64) -> Int64? {
         // The offset before the change a time is skipped by, else the latest that shows it.
         let (guess, overflow) = local.subtractingReportingOverflow(offsets[0])
         guard !overflow, local.magnitude < 1 << 62 else { return nil }

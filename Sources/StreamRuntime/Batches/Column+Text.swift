@@ -48,7 +48,7 @@ extension Column {
         let start = text.count
         appendValueText(row, to: &text)
         switch type {
-        case .string, .timestamp, .bytes:
+        case .string, .timestamp, .date, .interval, .bytes:
             guard isValid(row) else { return }
             let element = Array(text[start...])
             guard ValueText.needsQuotes(element) else { return }
@@ -127,11 +127,8 @@ public enum ValueText {
     public static func append(timestamp micros: Int64, to text: inout [UInt8]) {
         let day = CivilDate.day(ofMicros: micros)
         append(date: day, to: &text)
-        let isBefore = text.last == UInt8(ascii: ")")
-        if isBefore { text.removeLast(5) }
         text.append(UInt8(ascii: " "))
         append(clock: micros &- day &* CivilDate.microsPerDay, to: &text)
-        if isBefore { text.append(contentsOf: " (BC)".utf8) }
     }
 
     /// Appends hours, minutes, seconds and the fraction without trailing zeros.
@@ -184,13 +181,16 @@ public enum ValueText {
 
     static func needsQuotes(_ text: [UInt8]) -> Bool {
         guard let first = text.first, let last = text.last else { return true }
-        if first == 0x20 || last == 0x20 { return true }
+        if isBlank(first) || isBlank(last) { return true }
         if text.count == 4, String(decoding: text, as: UTF8.self).lowercased() == "null" {
             return true
         }
         let special = Array(",[]{}()'\":=\\".utf8)
         return text.contains { special.contains($0) }
     }
+
+    /// Whether the byte is a space, a tab or another of C's white space.
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || (byte >= 9 && byte <= 13) }
 
     static func append(quoted bytes: [UInt8], to text: inout [UInt8]) {
         text.append(UInt8(ascii: "'"))

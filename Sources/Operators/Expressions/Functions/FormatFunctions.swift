@@ -95,6 +95,8 @@ struct TextFormat {
         var plus: UInt8 = 0
         var isAlternate = false
         var isZeroFilled = false
+        /// Whether the bits of a whole number are shown, not its sign.
+        var isUnsigned = false
         var width = 0
         var precision = -1
         /// The mark between groups of three digits; 0 for none.
@@ -262,6 +264,7 @@ private struct ShapeReader {
 
     mutating func readPercents(_ shape: inout TextFormat.Shape) {
         shape.align = UInt8(ascii: ">")
+        shape.isUnsigned = true
         while true {
             switch peek() {
             case UInt8(ascii: "-"): shape.align = UInt8(ascii: "<")
@@ -345,9 +348,11 @@ extension TextFormat.Shape {
         default: throw misfit("a whole number")
         }
         let isCapital = letter == UInt8(ascii: "X")
-        var digits = Array(String(value.magnitude, radix: radix, uppercase: isCapital).utf8)
+        let showsBits = isUnsigned && (radix != 10 || letter == UInt8(ascii: "u"))
+        let magnitude = showsBits ? UInt64(bitPattern: value) : value.magnitude
+        var digits = Array(String(magnitude, radix: radix, uppercase: isCapital).utf8)
         if thousands != 0 { digits = grouped(digits) }
-        return signed(value < 0, prefix, digits)
+        return signed(value < 0 && !showsBits, prefix, digits)
     }
 
     private func double(_ value: Double) throws(TextFormat.Misfit) -> [UInt8] {

@@ -177,8 +177,7 @@ enum GraphemeFunctions {
             let values = call.arguments.map { $0.float64s[row] }
             let width = values.count == 4 ? values[3] : 80
             guard width >= 1, width <= 1000 else { return "a bar is from 1 to 1000 wide" }
-            guard values.allSatisfy(\.isFinite) else { return "a bar needs finite numbers" }
-            let share: Double
+            var share: Double
             if values[0] < values[1] {
                 share = 0
             } else if values[0] > values[2] {
@@ -187,6 +186,8 @@ enum GraphemeFunctions {
                 share =
                     values[2] == values[1] ? 1 : (values[0] - values[1]) / (values[2] - values[1])
             }
+            // What is not a number, or endlessly far from the end, fills nothing.
+            if share.isNaN { share = 0 }
             // Eighths of a character are the finest there is.
             let eighths = Int(share * width * 8)
             for _ in 0..<(eighths / 8) { arena.add(scalar: 0x2588) }

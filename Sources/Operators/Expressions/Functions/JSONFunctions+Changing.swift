@@ -156,7 +156,8 @@ enum JSONChanging {
             "json_replace", "The JSON with x at the path if something is there.",
             #"json_replace('{"a": 1}', '$.a', [1, 2])"#, #"{"a":[1,2]}"#, .replace),
         ScalarFunction(
-            "json_remove", "json_remove(json, path)", "The JSON without what is at the path.",
+            "json_remove", "json_remove(json, path)",
+            "The JSON without what is at the path; null if that is all of it.",
             #"json_remove('{"a": 1, "b": 2}', '$.a')"#, #"{"b":2}"#
         ) { (arguments, range) throws(ExpressionError) in
             try ConditionFunctions.require(arguments, range, 2...2, "json_remove(json, path)")
@@ -164,13 +165,14 @@ enum JSONChanging {
                 arguments[0].node, as: .string, at: arguments[0].range)
             let path = try JSONFunctions.path(arguments[1])
             return KernelNode(type: .string, [text]) { call in
-                call.buildText { row, arena in
+                let result = call.buildText { row, arena in
                     guard let tree = JSONTree(text: call.arguments[0].bytes(row)) else {
                         return malformed
                     }
                     tree.changed(path[...], .remove, to: .null).append(to: arena)
                     return nil
                 }
+                return path.isEmpty ? result.nulling(Array(0..<call.count)) : result
             }.folded
         },
         ScalarFunction(

@@ -214,15 +214,20 @@ enum JSONFunctions {
             return result
         },
         function(
-            "json_keys", "json_keys(json, path)", "The keys of the object, in order.",
+            "json_keys", "json_keys(json, path)",
+            "The keys of the object, in order; null if nothing is at the path.",
             #"json_keys('{"a": 1, "b": 2}')"#, "[a, b]", .list(.string), pathCount: 0...1
         ) { call, path in
             let keys = Column(.string, capacity: call.count * 4)
-            return call.buildLists(keys) { row in
+            var missing: [Int] = []
+            let result = call.buildLists(keys) { row in
                 let json = JSONText(call.arguments[0].bytes(row))
                 guard let root = json.root() else { return malformed }
-                guard let range = json.find(path, in: root), let arena = keys.arena,
-                    json.bytes[range.lowerBound] == UInt8(ascii: "{")
+                guard let range = json.find(path, in: root) else {
+                    missing.append(row)
+                    return nil
+                }
+                guard let arena = keys.arena, json.bytes[range.lowerBound] == UInt8(ascii: "{")
                 else { return nil }
                 json.forEachMember(range) { name, _ in
                     let start = arena.count
@@ -231,6 +236,7 @@ enum JSONFunctions {
                 }
                 return nil
             }
+            return result.nulling(missing)
         },
     ]
 

@@ -112,7 +112,15 @@ enum JSONReading {
         case .plain(let type):
             let words = Column(.string, capacity: 1)
             text(json, range, isQuoted: false, to: words)
-            let made = CastKernels.node(ConstantNode(words), as: type)
+            // Words and numbers become each other as casts make them; a text is read.
+            let isWord = first == UInt8(ascii: "t") || first == UInt8(ascii: "f")
+            var value: ExpressionNode = ConstantNode(words)
+            if isWord, type.isNumeric {
+                value = CastKernels.node(value, as: .bool)
+            } else if type == .bool, !isWord, first != UInt8(ascii: "\"") {
+                value = CastKernels.node(value, as: .float64)
+            }
+            let made = CastKernels.node(value, as: type)
             if let constant = made as? ConstantNode, !constant.isNull {
                 column.append(from: constant.value, row: 0)
                 return nil

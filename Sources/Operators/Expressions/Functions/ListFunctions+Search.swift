@@ -61,10 +61,7 @@ extension ListFunctions {
             .int64
         ) { call in
             // A null may be looked for, so only the list need be there.
-            let list = KernelCall(
-                arguments: [call.arguments[0]], count: call.count, type: .int64,
-                evaluation: call.evaluation)
-            let (result, live) = list.result()
+            let (result, live) = call.of([call.arguments[0]]).result()
             for row in 0..<call.count where live[row] != 0 {
                 if let place = position(call, row) {
                     result.int64s[row] = Int64(place)
@@ -106,7 +103,9 @@ extension ListFunctions {
         ) { call in
             let (list, other) = (call.arguments[0], call.arguments[1])
             let values = Column(list.children[0].type, capacity: call.count * 4)
-            return call.buildLists(values) { row in
+            // Nothing is in a null list.
+            return call.of([list]).buildLists(values) { row in
+                guard other.isValid(row) else { return nil }
                 let start = values.count
                 for index in elements(list, row)
                 where list.children[0].isValid(index) && has(other, row, list.children[0], index) {
@@ -196,14 +195,24 @@ extension ListFunctions {
             "Each different element once, in the order they first come, nulls left out.",
             "list_distinct([2, 1, 2, null])", "[2, 1]"
         ) { ListOrder.distinct($0, $1) },
-        ScalarFunction(
-            "array_to_string list_string_agg list_group_concat list_listagg array_to_string_comma_default",
-            "array_to_string(list, separator)",
-            "The texts of the elements with a separator between them, nulls left out.",
-            "array_to_string([1, null, 3], '-')", "1-3"
+        joined(
+            "array_to_string array_to_string_comma_default",
+            "The texts of the elements with a separator between them, nulls left out; null if all are.",
+            isAggregate: false),
+        joined(
+            "list_string_agg list_group_concat list_listagg",
+            "Like array_to_string, and null of an empty list.", isAggregate: true),
+    ]
+
+    private static func joined(
+        _ names: String, _ meaning: String, isAggregate: Bool
+    ) -> ScalarFunction {
+        let name = names.prefix { $0 != " " }
+        let signature = "\(name)(list, separator)"
+        return ScalarFunction(
+            names, signature, meaning, "\(name)([1, null, 3], '-')", "1-3"
         ) { (arguments, range) throws(ExpressionError) in
-            try ConditionFunctions.require(
-                arguments, range, 1...2, "array_to_string(list, separator)")
+            try ConditionFunctions.require(arguments, range, 1...2, signature)
             let (list, _) = try list(arguments[0])
             var separator: ExpressionNode = Constants.text(",")
             if arguments.count == 2 {
@@ -212,17 +221,21 @@ extension ListFunctions {
             }
             let texts = CastKernels.node(list, as: .list(.string))
             return KernelNode(type: .string, [texts, separator], canFail: false) { call in
-                call.buildText { row, arena in
+                let values = call.arguments[0].children[0]
+                var empty: [Int] = []
+                let result = call.buildText { row, arena in
                     var isFirst = true
-                    let values = call.arguments[0].children[0]
-                    for index in elements(call.arguments[0], row) where values.isValid(index) {
+                    let range = elements(call.arguments[0], row)
+                    for index in range where values.isValid(index) {
                         if !isFirst { arena.add(call.arguments[1].bytes(row)) }
                         isFirst = false
                         arena.add(values.bytes(index))
                     }
+                    if isFirst, isAggregate || !range.isEmpty { empty.append(row) }
                     return nil
                 }
+                return result.nulling(empty)
             }.folded
-        },
-    ]
+        }
+    }
 }

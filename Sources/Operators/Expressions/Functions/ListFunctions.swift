@@ -270,15 +270,19 @@ enum ListFunctions {
         return result
     }
 
-    /// `||` and `list_concat`: a null list counts as an empty one.
+    /// `||`, and `list_concat`, for which a null list counts as an empty one.
     static func concatenation(
-        _ arguments: [Argument], _ range: Range<Int>
+        _ arguments: [Argument], _ range: Range<Int>, nullsMakeNull: Bool = false
     ) throws(ExpressionError) -> ExpressionNode {
         var nodes: [ExpressionNode] = []
         var element: ColumnType?
+        var isNull = false
         for argument in arguments {
             let literal = (argument.node as? ConstantNode)?.literal
-            if literal == .null || literal == .emptyList { continue }
+            if literal == .null || literal == .emptyList {
+                isNull = isNull || literal == .null
+                continue
+            }
             let (node, type) = try list(argument)
             nodes.append(node)
             guard let soFar = element else {
@@ -292,10 +296,15 @@ enum ListFunctions {
             element = joined
         }
         let type = ColumnType.list(element ?? .int64)
+        if nullsMakeNull, isNull { return ConstantNode.null(type) }
         nodes = nodes.map { CastKernels.node($0, as: type) }
         return KernelNode(type: type, nodes, canFail: false) { call in
             let result = Column(type, capacity: call.count)
             for row in 0..<call.count {
+                if nullsMakeNull, call.arguments.contains(where: { !$0.isValid(row) }) {
+                    result.appendNull()
+                    continue
+                }
                 let start = result.children[0].count
                 for list in call.arguments where list.isValid(row) {
                     for index in elements(list, row) {
@@ -413,7 +422,7 @@ enum ListFunctions {
         },
         ScalarFunction(
             "list_concat list_cat array_concat array_cat", "list_concat(list, …)",
-            "The elements of all lists, null lists left out. Also list || list.",
+            "The elements of all lists, null lists left out; list || list is null if either is.",
             "list_concat([1], [2, 3])",
             "[1, 2, 3]"
         ) { (arguments, range) throws(ExpressionError) in

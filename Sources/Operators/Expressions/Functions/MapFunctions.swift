@@ -218,14 +218,15 @@ enum MapFunctions {
         },
         ScalarFunction(
             "map_extract element_at", "map_extract(map, key)",
-            "A list of the key's value; empty if the map has no such key.",
+            "A list of the key's value; empty if the map has no such key, or it is null.",
             "map_extract(map(['a', 'b'], [1, 2]), 'b')", "[2]"
         ) { (arguments, range) throws(ExpressionError) in
             try ConditionFunctions.require(arguments, range, 2...2, "map_extract(map, key)")
             let (nodes, value) = try mapAndKey(arguments)
             return KernelNode(type: .list(value), nodes, canFail: false) { call in
+                // No map has a null key: only a null map makes null.
                 let found = Column(value, capacity: call.count)
-                return call.buildLists(found) { row in
+                return call.of([call.arguments[0]]).buildLists(found) { row in
                     if let entry = entry(call, row) {
                         found.append(from: values(call.arguments[0]), row: entry)
                     }
@@ -282,7 +283,7 @@ enum MapFunctions {
         },
         ScalarFunction(
             "map_contains_entry", "map_contains_entry(map, key, x)",
-            "Whether the key has the value.", "map_contains_entry(map(['a'], [1]), 'a', 2)", "false"
+            "Whether the key has the value; nulls are equal.", "map_contains_entry(map(['a'], [1]), 'a', 2)", "false"
         ) { (arguments, range) throws(ExpressionError) in
             try ConditionFunctions.require(
                 arguments, range, 3...3, "map_contains_entry(map, key, x)")
@@ -291,7 +292,7 @@ enum MapFunctions {
                 arguments[2].node, as: value, at: arguments[2].range)
             return KernelNode(type: .bool, nodes + [wanted], canFail: false) { call in
                 let all = values(call.arguments[0])
-                return call.mapRowsToBool { row in
+                return call.of([call.arguments[0]]).mapRowsToBool { row in
                     guard let entry = entry(call, row) else { return false }
                     return RowComparison.compare(all, entry, call.arguments[2], row) == 0
                 }

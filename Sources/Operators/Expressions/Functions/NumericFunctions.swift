@@ -295,11 +295,11 @@ enum NumericFunctions {
             }
         },
         double("degrees", "degrees(x)", "Radians as degrees.", "degrees(pi())", "180.0") {
-            $0.mapDouble { $0 * 180 / Double.pi }
+            $0.mapDouble { $0 * (180 / Double.pi) }
         },
         double("radians", "radians(x)", "Degrees as radians.", "radians(180)", "3.141592653589793")
         {
-            $0.mapDouble { $0 * Double.pi / 180 }
+            $0.mapDouble { $0 * (Double.pi / 180) }
         },
     ]
 
@@ -374,15 +374,18 @@ enum NumericFunctions {
             "1024"
         ) {
             $0.tryInteger2("bits are lost in left shift of") { value, bits in
-                guard value >= 0, bits >= 0, bits < 63, (value << bits) >> bits == value else {
-                    return nil
-                }
+                guard value >= 0, bits >= 0 else { return nil }
+                guard value > 0 else { return 0 }
+                guard bits < 63, (value << bits) >> bits == value else { return nil }
                 return value << bits
             }
         },
-        whole2("right_shift", "x >> n", "The bits moved down.", "1024 >> 3", "128") {
+        whole2(
+            "right_shift", "x >> n", "The bits moved down; 0 if n is below 0 or above 63.",
+            "1024 >> 3", "128"
+        ) {
             $0.tryInteger2("no right shift of") { value, bits in
-                bits < 0 ? nil : (bits > 63 ? 0 : value >> bits)
+                bits < 0 || bits > 63 ? 0 : value >> bits
             }
         },
         ScalarFunction(

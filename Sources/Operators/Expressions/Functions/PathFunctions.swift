@@ -64,7 +64,12 @@ enum PathFunctions {
             var rest = Array(arguments.dropFirst())
             let isText = rest.first.map { $0.node.type == .string } ?? true
             if let cut = rest.first, !isText || rest.count == 2 {
-                nodes.append(try Coercion.implicit(cut.node, as: .bool, at: cut.range))
+                // A null is no wish to cut.
+                let wish = try Coercion.implicit(cut.node, as: .bool, at: cut.range)
+                nodes.append(
+                    ChoiceNode(
+                        conditions: [wish], results: [Constants.bool(true), Constants.bool(false)]
+                    ).folded)
                 rest.removeFirst()
             }
             let isSeparator = try separator(rest.first)

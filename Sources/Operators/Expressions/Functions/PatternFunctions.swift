@@ -204,14 +204,20 @@ enum PatternFunctions {
                     guard let group = group(call, row, pattern) else {
                         return "a group is a number from 0 to 15"
                     }
+                    var misses = false
                     forEachMatch(pattern, text) { spans in
-                        let start = group <= pattern.groups ? Int(spans[group * 2]) : -1
-                        let end = group <= pattern.groups ? Int(spans[group * 2 + 1]) : -1
+                        guard group <= pattern.groups else {
+                            misses = true
+                            return
+                        }
+                        let start = Int(spans[group * 2])
+                        let end = Int(spans[group * 2 + 1])
                         elements.appendView(
                             start: start < 0 ? 0 : base + start, length: start < 0 ? 0 : end - start
                         )
                     }
-                    return nil
+                    return misses
+                        ? "the pattern has no group \(group), only \(pattern.groups)" : nil
                 } catch {
                     return "the pattern is wrong: \(error.reason)"
                 }

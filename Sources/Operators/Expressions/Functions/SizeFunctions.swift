@@ -34,7 +34,9 @@ enum SizeFunctions {
             index += 1
         }
         guard index >= 0 else { return arena.add(size == 1 ? "1 byte" : "\(size) bytes") }
-        arena.add("\(size / unit).\(Int(Double(size % unit) * 10 / Double(unit))) \(units[index])")
+        // Tenths of whole parts of the next smaller unit.
+        let parts = size % unit / (unit / base)
+        arena.add("\(size / unit).\(parts * 10 / base) \(units[index])")
     }
 
     static let all: [ScalarFunction] = [

@@ -127,8 +127,11 @@ enum StructFunctions {
         ) { (arguments, range) throws(ExpressionError) in
             let place = try position(arguments, range, "struct_contains(struct, x)")
             return ChoiceNode(
-                conditions: [IsNullNode(arguments[0].node).folded],
-                results: [ConstantNode.null(.bool), NotNode(IsNullNode(place).folded).folded]
+                conditions: arguments.map { IsNullNode($0.node).folded },
+                results: [
+                    ConstantNode.null(.bool), ConstantNode.null(.bool),
+                    NotNode(IsNullNode(place).folded).folded,
+                ]
             ).folded
         },
         ScalarFunction(

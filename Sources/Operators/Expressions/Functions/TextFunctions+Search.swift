@@ -225,7 +225,9 @@ extension TextFunctions {
             let (value, length) = Characters.scalar(bytes, at)
             if let scalar = Unicode.Scalar(value) {
                 let mapped = map(scalar).unicodeScalars
-                arena.add(scalar: mapped.count == 1 ? mapped.first?.value ?? value : value)
+                // The sharp s has a capital letter of its own, which Unicode's mapping does not use.
+                let plain: UInt32 = isUpper && value == 0xDF ? 0x1E9E : value
+                arena.add(scalar: mapped.count == 1 ? mapped.first?.value ?? value : plain)
             } else {
                 arena.add(Bytes(rebasing: bytes[at..<(at + length)]))
             }

@@ -22,7 +22,7 @@ enum TextFunctions {
             "'a' || 1", "a1"
         ) { (arguments, range) throws(ExpressionError) in
             if arguments.contains(where: { $0.node.type.isList }) {
-                return try ListFunctions.concatenation(arguments, range)
+                return try ListFunctions.concatenation(arguments, range, nullsMakeNull: true)
             }
             if arguments.allSatisfy({ $0.node.type == .bytes }) {
                 return joined(arguments.map(\.node), .bytes)
@@ -59,24 +59,37 @@ enum TextFunctions {
         },
         ScalarFunction(
             "concat_ws", "concat_ws(separator, x, …)",
-            "The texts of all arguments with a separator between them, nulls left out.",
+            "The texts of all arguments, and of the elements of lists, with a separator between them, nulls left out.",
             "concat_ws('-', 'a', null, 'b')", "a-b"
         ) { (arguments, range) throws(ExpressionError) in
             try ConditionFunctions.require(
                 arguments, range, 2...RowChoice.branchesMax, "concat_ws(separator, x, …)")
             var nodes: [ExpressionNode] = []
-            for argument in arguments { nodes.append(try asText(argument)) }
+            for (index, argument) in arguments.enumerated() {
+                if index > 0, argument.node.type.isList {
+                    nodes.append(CastKernels.node(argument.node, as: .list(.string)))
+                } else {
+                    nodes.append(try asText(argument))
+                }
+            }
             return KernelNode(type: .string, nodes, canFail: false) { call in
                 let separator = call.arguments[0]
-                let alone = KernelCall(
-                    arguments: [separator], count: call.count, type: .string,
-                    evaluation: call.evaluation)
-                return alone.buildText { row, arena in
+                return call.of([separator]).buildText { row, arena in
                     var isFirst = true
-                    for argument in call.arguments.dropFirst() where argument.isValid(row) {
+                    func add(_ texts: Column, _ index: Int) {
+                        guard texts.isValid(index) else { return }
                         if !isFirst { arena.add(separator.bytes(row)) }
                         isFirst = false
-                        arena.add(argument.bytes(row))
+                        arena.add(texts.bytes(index))
+                    }
+                    for argument in call.arguments.dropFirst() where argument.isValid(row) {
+                        if argument.type.isList {
+                            for index in ListFunctions.elements(argument, row) {
+                                add(argument.children[0], index)
+                            }
+                        } else {
+                            add(argument, row)
+                        }
                     }
                     return nil
                 }

@@ -14,7 +14,10 @@ enum TimeBuckets {
     ) { (arguments, range) throws(ExpressionError) in
         try ConditionFunctions.require(
             arguments, range, 2...3, "time_bucket(width, t, origin)")
-        let isDate = arguments[1].node.type == .date
+        // A day whose buckets begin at a time of day is a timestamp.
+        let isDate =
+            arguments[1].node.type == .date
+            && (arguments.count < 3 || arguments[2].node.type != .timestamp)
         var nodes = [
             try Coercion.implicit(arguments[0].node, as: .interval, at: arguments[0].range),
             try Coercion.implicit(arguments[1].node, as: .timestamp, at: arguments[1].range),
