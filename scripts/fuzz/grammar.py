@@ -52,6 +52,9 @@ for unit in ("years", "months", "weeks", "days", "hours", "minutes", "millisecon
 
 for name in ("list_has_any", "list_has_all", "list_intersect", "array_has_any", "array_has_all", "array_intersect"):
     OWN[name] = [["list<int64>", "list<string>", "list<double>"]] * 2
+for name in ("damerau_levenshtein", "hamming", "mismatches", "jaccard", "jaro_similarity", "jaro_winkler_similarity",
+             "levenshtein", "editdist3"):
+    OWN[name] = [["string"], ["string"]]
 OWN["printf"] = [["@printf"], ["string", "int64", "double"], ["string", "int64"]]
 OWN["format"] = [["@braces"], ["string", "int64", "double"], ["string", "int64"]]
 for name in ("json_merge_patch", "json_deep_merge", "json_merge_patch_diff", "json_contains"):
@@ -123,7 +126,26 @@ FORMS = [("({0} + {1})", [NUMBERS + TIMES + ["interval"]] * 2), ("({0} - {1})", 
          ("[e * 2 for e in {0} if e > 1]", [["list<int64>", "list<double>"]]),
          ("struct_insert({0}, z := {1})", [["@struct"], ["int64", "string"]]),
          ("json_object('a', {0}, 'b', {1})", [["int64", "string", "bool"], ["string", "date"]]),
+         ("list_where({0}, [{1}, {2}])", [["list<int64>", "list<string>"], ["bool"], ["bool"]]),
+         ("list_zip({0}, {1})", [["list<int64>", "list<string>", "list<double>"]] * 2),
+         ("list_bool_and([{0}, {1}])", [["bool"]] * 2), ("list_bool_or([{0}, {1}])", [["bool"]] * 2),
+         ("list_quantile_cont({0}, 0.25)", [["list<int64>", "list<double>"]]),
+         ("list_quantile_disc({0}, 0.75)", [["list<int64>", "list<double>"]]),
+         ("struct_extract_at({{a: {0}, b: {1}}}, 1)", [["int64", "string"], ["date", "double"]]),
+         ("struct_update({{a: {0}, b: {1}}}, a := {2})", [["int64"], ["string", "date"], ["int64"]]),
+         ("map_from_entries([{{k: {0}, v: {1}}}])", [["int64", "string"], ["date", "double", "string"]]),
+         ("apply({0}, lambda e: e - {1})", [["list<int64>", "list<double>"], ["int64"]]),
+         ("filter({0}, lambda e: e <= {1})", [["list<int64>", "list<double>"], ["double", "int64"]]),
+         ("list_filter({0}, lambda e: length(e) > {1})", [["list<string>"], ["@small"]]),
+         ("list_transform({0}, lambda e: upper(e))", [["list<string>"]]),
+         ("reduce({0}, lambda a, e: greatest(a, e))", [["list<double>", "list<int64>"]]),
          ("flatten([{0}, {1}])", [["list<int64>"]] * 2), ("flatten([{0}, {1}])", [["list<string>"]] * 2)]
+for name in ("list_distance", "list_cosine_distance", "list_cosine_similarity", "list_dot_product", "list_inner_product",
+             "list_negative_dot_product", "list_negative_inner_product"):
+    FORMS.append((name + "([{0}, {1}], [{2}, 2.5::double])", [["double"]] * 3))
+for name in ("sum", "avg", "min", "max", "count", "stddev_pop", "var_samp", "median", "product", "bit_xor"):
+    kinds = ["list<int64>"] if name == "bit_xor" else ["list<int64>", "list<double>"]
+    FORMS.append(("list_aggregate({0}, '" + name + "')", [kinds]))
 SAME = ["case when {b} then {0} else {1} end", "coalesce({0}, {1})", "nullif({0}, {1})", "if({b}, {0}, {1})",
         "case when {b} then {0} end", "greatest({0}, {1})", "least({0}, {1})"]
 CASTS = {"int64": ["bool", "double", "decimal", "string"], "double": ["int64", "decimal", "string"],
@@ -191,7 +213,7 @@ def functions(page):
 
 LEFT_OUT = {"typeof", "pg_typeof", "get_type", "now", "today", "get_current_timestamp", "transaction_timestamp", "current_date", "hash", "hash_bucket",
             "experiment_variant", "distinct_error", "flatten", "tour_length", "tour_km", "tour_miles", "spread_km",
-            "spread_miles", "pi"}
+            "spread_miles", "pi", "list_approx_count_distinct"}
 
 
 class Grammar:
@@ -238,6 +260,12 @@ class Grammar:
             self.by_result.setdefault(result, {}).setdefault(label, []).append((template, option))
         self.refused = sorted(k for k, n in self.labels.items() if n == 0)
 
+    def leave_out(self, names):
+        """Forgets the functions of these names."""
+        for rules in self.by_result.values():
+            for label in names:
+                rules.pop(label, None)
+
     def domain_text(self, domain, text):
         kind = DOMAINS[domain][0]
         return text if kind in RAW else values.literal(text, kind)
@@ -261,7 +289,7 @@ class Grammar:
     def make(self, kind, depth, table):
         """A random expression of a category: (template, children, category), or a leaf."""
         random = self.random
-        rules = self.by_result.get(kind)
+        rules = self.by_result.get(kind) or None
         if depth == 0 or not rules or (depth < 3 and random.random() < 0.25):
             return self.leaf(kind, table)
         template, option = random.choice(rules[random.choice(list(rules))])

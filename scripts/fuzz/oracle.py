@@ -16,6 +16,11 @@ class Oracle:
         # What an expression means, not what may be left out: statistics refuse values of other rows.
         self.cursor.execute("set disabled_optimizers = 'expression_rewriter,statistics_propagation'")
 
+        self.functions = {r[0].lower() for r in self.cursor.execute("select function_name from duckdb_functions()").fetchall()}
+
+    def has(self, name):
+        return name in self.functions or dialect.known(name)
+
     def load(self, table):
         columns = ", ".join(f"{n} {values.duck_type(k)}" for n, k in table["columns"])
         kinds = [k for _, k in table["columns"]]
@@ -35,30 +40,45 @@ class Oracle:
         except (duckdb.Error, UnicodeDecodeError) as error:
             return error
 
-    def answer(self, text, count):
-        """For each row "=text", "~" or "!message"; an error if it does not even bind."""
-        got = self.column(text)
-        if not isinstance(got, Exception):
-            return ["~" if v is None else "=" + v for v in got]
-        kind = type(got).__name__
-        if kind in ("BinderException", "CatalogException", "ParserException"):
-            return got
-        tried = self.column(f"try({text})")
-        if isinstance(tried, Exception) or len(tried) != count:
-            tried = [None] * count
-        found = []
-        for row in range(count):
-            if tried[row] is not None:
-                found.append("=" + tried[row])
-                continue
-            one = self.column(text, f"where row_number = {row}")
-            if isinstance(one, Exception) or len(one) != 1:
-                found.append("!" + str(one).split("\n")[0])
-            else:
-                found.append("~" if one[0] is None else "=" + one[0])
-        return found
+    def answers(self, texts):
+        """For each text, what `answer` returns; asked together as long as that works."""
+        try:
+            got = self.select([f"cast(try({text}) as varchar)" for text in texts])
+            open_ones = [i for i in range(len(texts)) if any(row[i] is None for row in got)]
+            nulls = self.select([f"try(({texts[i]}) is null)" for i in open_ones]) if open_ones else []
+        except (duckdb.Error, UnicodeDecodeError) as error:
+            if len(texts) == 1:
+                return [error if type(error).__name__ in UNKNOWN else self.slowly(texts[0])]
+            half = len(texts) // 2
+            return self.answers(texts[:half]) + self.answers(texts[half:])
+        made = []
+        for i in range(len(texts)):
+            place = open_ones.index(i) if i in open_ones else None
+            made.append(["=" + row[i] if row[i] is not None else "~" if nulls[at][place] else "!"
+                         for at, row in enumerate(got)])
+        return made
+
+    def select(self, columns):
+        return self.cursor.execute(f"select {', '.join(columns)} from t order by row_number").fetchall()
+
+    def answer(self, text):
+        """For each row "=text", "~" or "!"; an error if it does not even bind."""
+        return self.answers([text])[0]
+
+    def reason(self, text, row):
+        """The answer for one row, with DuckDB's message when it failed."""
+        one = self.column(text, f"where row_number = {row}")
+        if isinstance(one, Exception):
+            return "!" + str(one).split("\n")[0]
+        return "~" if one[0] is None else "=" + one[0]
+
+    def slowly(self, text):
+        """What `answer` returns, row by row."""
+        count = self.cursor.execute("select count(*) from t").fetchone()[0]
+        return [self.reason(text, row) for row in range(count)]
 
 
+UNKNOWN = ("BinderException", "CatalogException", "ParserException")
 NUMBER = re.compile(r"(?<![\w.])-?(?:inf|nan|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?![\w.])", re.IGNORECASE)
 
 

@@ -67,16 +67,21 @@ def ways(random, killed):
 
 
 def normal(text, kind):
-    """A value as it is compared: doubles to ten digits, decimals without zeros at the end."""
+    """A value as it is compared: doubles to ten digits and from 1e-9 on, decimals without zeros at the end."""
     if text is None:
         return None
     if kind == "double" or kind.startswith("decimal"):
         if kind == "double" or "e" in text.lower():
-            return format(float(text), ".9e")
+            return rounded(text)
         return oracle.trimmed(text)
     if "double" in kind:
-        return oracle.NUMBER.sub(lambda m: format(float(m.group()), ".9e"), text)
+        return oracle.NUMBER.sub(lambda m: rounded(m.group()), text)
     return text
+
+
+def rounded(text):
+    number = float(text)
+    return format(0.0 if abs(number) < 1e-9 else number, ".9e")
 
 
 class Fuzzer:

@@ -60,7 +60,7 @@ enum DatePart: String, CaseIterable {
         case .isoyear: return DatePart.isoWeek(day).year
         case .yearweek:
             let (year, week) = DatePart.isoWeek(day)
-            return year * 100 + (year < 0 ? -week : week)
+            return year * 100 + (year <= 0 ? -week : week)
         case .decade: return date.year / 10
         case .century: return date.year > 0 ? (date.year - 1) / 100 + 1 : date.year / 100 - 1
         case .millennium: return date.year > 0 ? (date.year - 1) / 1000 + 1 : date.year / 1000 - 1
@@ -176,7 +176,13 @@ enum DatePart: String, CaseIterable {
             return DatePart.isoWeek(toDay).year - DatePart.isoWeek(fromDay).year
         }
         guard let months else { return toDay - fromDay }
-        return monthNumber(toDay) / months - monthNumber(fromDay) / months
+        // Decades and longer parts are whole ones of the year's number, also before Christ.
+        if months > 12 {
+            let years = months / 12
+            return floored(monthNumber(toDay), 12) / years
+                - floored(monthNumber(fromDay), 12) / years
+        }
+        return floored(monthNumber(toDay), months) - floored(monthNumber(fromDay), months)
     }
 
     private func floored(_ value: Int64, _ unit: Int64) -> Int64 {

@@ -116,9 +116,13 @@ enum NumberText {
         case "-inf", "-infinity": return -.infinity
         case "nan": return .nan
         default:
-            guard let value = Double(string.hasSuffix(".") ? string + "0" : string),
-                value.isFinite
-            else { return nil }
+            var digits = string.hasSuffix(".") ? string + "0" : string
+            if bytes.contains(UInt8(ascii: "_")) {
+                let places = bytes.indices.filter { bytes[$0] == UInt8(ascii: "_") }
+                guard places.allSatisfy({ isBetweenDigits(bytes, $0) }) else { return nil }
+                digits.removeAll { $0 == "_" }
+            }
+            guard let value = Double(digits), value.isFinite else { return nil }
             return value
         }
     }

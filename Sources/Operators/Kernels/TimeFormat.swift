@@ -139,6 +139,10 @@ struct TimeFormat {
     func read(_ bytes: UnsafeBufferPointer<UInt8>) -> Int64? {
         var at = 0
         var reading = Reading()
+        // Blanks around the whole are no part of it.
+        if case .field = items.first {
+            while at < bytes.count, Lexer.isBlank(bytes[at]) { at += 1 }
+        }
         for item in items {
             switch item {
             case .literal(let byte):
@@ -150,6 +154,7 @@ struct TimeFormat {
                 }
             }
         }
+        while at < bytes.count, Lexer.isBlank(bytes[at]) { at += 1 }
         guard at == bytes.count else { return nil }
         return TimeFormat.micros(of: reading)
     }

@@ -53,7 +53,7 @@ import Testing
         ("mode(t)", "apple"),
         ("mode(i)", "3"),
         ("mode(i) filter (where false)", "null"),
-        ("round(entropy(t), 9)", "1.5"),
+        ("round(entropy(t), 9)", "1.5"), ("entropy(t) filter (where false)", "0.0"),
         ("round(entropy(i), 9)", "1.5"),
         ("round(product(i), 9)", "-720.0"),
         ("round(product(d), 9)", "6.0"),

@@ -4,8 +4,6 @@ enum DuckDBDifferences {
     static let reasons: [String: String] = [
         "ambiguous":
             "DuckDB has several functions of one name and does not know which one is meant; here there is one.",
-        "before-christ":
-            "The text of a timestamp before the year 1 ends in (BC); DuckDB puts it in the middle.",
         "bounds": "Whole numbers are 64 bits wide; DuckDB has wider ones.",
         "bytes":
             "The bytes of a text are its UTF-8; DuckDB takes only ASCII where bytes are wanted.",

@@ -178,13 +178,12 @@ enum GraphemeFunctions {
             let width = values.count == 4 ? values[3] : 80
             guard width >= 1, width <= 1000 else { return "a bar is from 1 to 1000 wide" }
             var share: Double
-            if values[0] < values[1] {
+            if values[0] <= values[1] {
                 share = 0
             } else if values[0] > values[2] {
                 share = 1
             } else {
-                share =
-                    values[2] == values[1] ? 1 : (values[0] - values[1]) / (values[2] - values[1])
+                share = (values[0] - values[1]) / (values[2] - values[1])
             }
             // What is not a number, or endlessly far from the end, fills nothing.
             if share.isNaN { share = 0 }

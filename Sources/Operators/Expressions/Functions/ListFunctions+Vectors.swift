@@ -65,10 +65,24 @@ extension ListFunctions {
     private static func cosine(
         _ left: UnsafePointer<Double>, _ right: UnsafePointer<Double>, _ count: Int
     ) -> Double {
-        let size =
-            product(left, left, count).squareRoot() * product(right, right, count).squareRoot()
-        let value = product(left, right, count) / size
+        let squares = (product(left, left, count), product(right, right, count))
+        let size = squares.0.squareRoot() * squares.1.squareRoot()
+        let isExact = size.isFinite && squares.0 > 1e-200 && squares.1 > 1e-200
+        let value = isExact ? product(left, right, count) / size : scaled(left, right, count)
         return value > 1 ? 1 : (value < -1 ? -1 : value)
+    }
+
+    /// The cosine of lists whose squares are too large or too small for doubles.
+    private static func scaled(
+        _ left: UnsafePointer<Double>, _ right: UnsafePointer<Double>, _ count: Int
+    ) -> Double {
+        func direction(_ values: UnsafePointer<Double>) -> [Double] {
+            let most = (0..<count).reduce(0) { max($0, Swift.abs(values[$1])) }
+            return (0..<count).map { most > 0 && most.isFinite ? values[$0] / most : values[$0] }
+        }
+        let (mine, other) = (direction(left), direction(right))
+        let size = product(mine, mine, count).squareRoot() * product(other, other, count).squareRoot()
+        return product(mine, other, count) / size
     }
 
     static let vectors: [ScalarFunction] = [

@@ -242,11 +242,18 @@ enum PatternFunctions {
                 }
                 do throws(RegularExpression.Invalid) {
                     let pattern = try cache.pattern(call.arguments[1].bytes(row))
+                    var spans = [Int64](repeating: -1, count: 2 * RegularExpression.groupsMax)
                     var start = 0
-                    forEachMatch(pattern, text) { spans in
-                        guard spans[1] > spans[0] else { return }
-                        elements.appendView(start: base + start, length: Int(spans[0]) - start)
-                        start = Int(spans[1])
+                    while start < text.count, pattern.find(in: text, from: start, spans: &spans) {
+                        var (end, next) = (Int(spans[0]), Int(spans[1]))
+                        // An empty match where a part begins cuts behind the part's first character.
+                        if next == start {
+                            next += Characters.scalar(text, start).length
+                            end = next
+                            if end == text.count { break }
+                        }
+                        elements.appendView(start: base + start, length: end - start)
+                        start = next
                     }
                     elements.appendView(start: base + start, length: text.count - start)
                     return nil

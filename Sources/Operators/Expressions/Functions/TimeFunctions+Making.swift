@@ -184,8 +184,9 @@ extension TimeFunctions {
                 Overload([.float64], canFail: true, .interval) { call in
                     let (result, live) = call.result()
                     for row in 0..<call.count where live[row] != 0 {
-                        let micros = (call.arguments[0].float64s[row] * 1_000_000).rounded()
-                        if micros.magnitude < 0x1p62 {
+                        let micros = (call.arguments[0].float64s[row] * 1_000_000)
+                            .rounded(.toNearestOrEven)
+                        if micros.magnitude < 0x1p63 {
                             result.intervals[row] = Interval(micros: Int64(micros))
                         } else {
                             call.fail(row, live, "overflow in to_seconds")
