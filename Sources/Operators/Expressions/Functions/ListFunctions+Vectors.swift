@@ -81,7 +81,8 @@ extension ListFunctions {
             return (0..<count).map { most > 0 && most.isFinite ? values[$0] / most : values[$0] }
         }
         let (mine, other) = (direction(left), direction(right))
-        let size = product(mine, mine, count).squareRoot() * product(other, other, count).squareRoot()
+        let size =
+            product(mine, mine, count).squareRoot() * product(other, other, count).squareRoot()
         return product(mine, other, count) / size
     }
 

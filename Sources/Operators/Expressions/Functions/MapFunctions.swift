@@ -283,7 +283,8 @@ enum MapFunctions {
         },
         ScalarFunction(
             "map_contains_entry", "map_contains_entry(map, key, x)",
-            "Whether the key has the value; nulls are equal.", "map_contains_entry(map(['a'], [1]), 'a', 2)", "false"
+            "Whether the key has the value; nulls are equal.",
+            "map_contains_entry(map(['a'], [1]), 'a', 2)", "false"
         ) { (arguments, range) throws(ExpressionError) in
             try ConditionFunctions.require(
                 arguments, range, 3...3, "map_contains_entry(map, key, x)")

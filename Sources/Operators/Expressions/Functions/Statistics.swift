@@ -166,7 +166,8 @@ enum Statistics {
             let n = Double(count)
             switch self {
             // One value is no distance from itself, also an infinite one.
-            case .variancePopulation where count == 1, .deviationPopulation where count == 1: return 0
+            case .variancePopulation where count == 1, .deviationPopulation where count == 1:
+                return 0
             case .variancePopulation: return n > 0 ? second / n : nil
             case .varianceSample: return n > 1 ? second / (n - 1) : nil
             case .deviationPopulation: return n > 0 ? (second / n).squareRoot() : nil
