@@ -96,22 +96,25 @@ final class RegularExpression {
         var spans = [Int64](repeating: -1, count: 2 * RegularExpression.groupsMax)
         var at = 0
         var copied = 0
+        var last = -1
         while at <= text.count, find(in: text, from: at, spans: &spans) {
             let start = Int(spans[0])
             let end = Int(spans[1])
             arena.add(Bytes(rebasing: text[copied..<start]))
-            appendReplacement(replacement, text, spans, to: arena)
             copied = end
-            guard global else { break }
             at = end
-            if start == end {
-                // An empty match: go on after the next character, which is kept.
+            if start == end, end == last {
+                // An empty match where one ended: go on after the next character, which is kept.
                 guard end < text.count else { break }
                 let length = Characters.scalar(text, end).length
                 arena.add(Bytes(rebasing: text[end..<(end + length)]))
                 copied = end + length
                 at = copied
+                continue
             }
+            appendReplacement(replacement, text, spans, to: arena)
+            last = end
+            guard global else { break }
         }
         if copied < text.count { arena.add(Bytes(rebasing: text[copied...])) }
     }

@@ -136,7 +136,28 @@ enum ListSums {
         "list_avg", "list_avg(list)",
         "The mean of the elements, nulls left out; null if there are none.",
         "list_avg([1, 2, null])", "1.5", { $0.isNumeric ? .float64 : nil }
-    ) { call in folded(call, 0, { $0 + $1 }, { $0 / Double($1) }) }
+    ) { call in
+        let values = call.arguments[0].children[0]
+        guard values.type == .int64 else {
+            return folded(call, 0, { $0 + $1 }, { $0 / Double($1) })
+        }
+        let (result, live) = call.result()
+        for row in 0..<call.count where live[row] != 0 {
+            var total: Int128 = 0
+            var seen = 0
+            for index in ListFunctions.elements(call.arguments[0], row) where values.isValid(index)
+            {
+                total += Int128(values.int64s[index])
+                seen += 1
+            }
+            if seen == 0 {
+                live[row] = 0
+            } else {
+                result.float64s[row] = Double(total) / Double(seen)
+            }
+        }
+        return result
+    }
 
     static let product = ListFunctions.ofList(
         "list_product", "list_product(list)",

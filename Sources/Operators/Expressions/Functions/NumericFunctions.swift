@@ -94,7 +94,8 @@ enum NumericFunctions {
         ),
         double("even", "even(x)", "The next even number away from zero.", "even(2.3)", "4.0") {
             $0.mapDouble { value in
-                let up = (Swift.abs(value) / 2).rounded(.up) * 2
+                var up = Swift.abs(value).rounded(.up)
+                if up.truncatingRemainder(dividingBy: 2) != 0 { up += 1 }
                 return value < 0 ? -up : up
             }
         },

@@ -123,6 +123,13 @@ struct Multiset {
         var mean = 0.0
         for place in rows.indices { mean += double(place) * Double(counts[place]) }
         mean /= Double(total)
+        if mean.isInfinite {
+            // The sum alone may be too large for a double.
+            mean = 0
+            for place in rows.indices {
+                mean += double(place) / Double(total) * Double(counts[place])
+            }
+        }
         var sums = (second: 0.0, third: 0.0, fourth: 0.0)
         for place in rows.indices {
             let distance = double(place) - mean

@@ -104,18 +104,19 @@ extension TimeFunctions {
                         let hour = parts[3][row]
                         let minute = parts[4][row]
                         let seconds = call.arguments[5].float64s[row]
+                        let micros = (seconds * 1_000_000).rounded()
                         // 24:00:00 is the midnight that ends the day.
-                        let isEnd = hour == 24 && minute == 0 && seconds == 0
+                        let isEnd = hour == 24 && minute == 0 && micros == 0
                         guard let day = day(parts[0][row], parts[1][row], parts[2][row]),
                             (0..<24).contains(hour) || isEnd,
-                            (0..<60).contains(minute), seconds >= 0, seconds < 60
+                            (0..<60).contains(minute), micros >= 0, seconds < 60
                         else {
                             call.fail(row, live, "these parts make no timestamp")
                             continue
                         }
                         result.int64s[row] =
                             day * CivilDate.microsPerDay + (hour * 60 + minute) * 60_000_000
-                            + Int64((seconds * 1_000_000).rounded())
+                            + Int64(micros)
                     }
                     return result
                 },

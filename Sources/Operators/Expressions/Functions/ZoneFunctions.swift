@@ -24,7 +24,12 @@ enum ZoneFunctions {
         case .cast(_, let type, _):
             return types.contains(type.text.lowercased().filter { $0 != " " })
                 ? "timezone_local" : call.name
-        case .call(let inner): return moments.contains(inner.name) ? "timezone_local" : call.name
+        case .call(let inner):
+            // Of what clocks show a zone makes a moment.
+            let isMoment =
+                moments.contains(inner.name)
+                || (inner.name == "timezone" && name(of: inner) == "timezone")
+            return isMoment ? "timezone_local" : call.name
         default: return call.name
         }
     }
