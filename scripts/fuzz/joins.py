@@ -122,4 +122,31 @@ def bags(random, left, right):
     return case
 
 
-TWO += [window, bags]
+def keyed(random, left, right):
+    """Two tables whose rows have keys finer than what joins them."""
+    kind = random.choice(TYPES)
+    steps = [f"- join: {{id: ID, with: {right.name}, as: p, on: k, type: {kind}, tables: {{key: [k, g], with_key: [k, g]}}}}"]
+    columns = ["k", "v", "ts"]
+    tail(steps, columns, kind not in ("semi", "anti"))
+
+    def newest(stream):
+        return f"""(select * from {stream.name} qualify row_number() over
+          (partition by k, g order by tm desc, origin desc, off desc) = 1)"""
+    case = Case("join keyed " + kind, steps, asked(kind, newest(left), newest(right), "p.k = l.k", columns))
+    case.output = columns + ([f"p_{n}" for n in RIGHT] if kind not in ("semi", "anti") else [])
+    return case
+
+
+def as_of_each(random, left, right):
+    """As of a table whose key is finer than what joins: a row for each of its rows."""
+    steps, query = chain(random, left.name, most=2)
+    kind = random.choice(["inner", "left"])
+    steps.append(f"- join: {{id: ID, with: {right.name}, as: p, on: k, type: {kind}, as_of: {{key: g}}}}")
+    tail(steps, LEFT)
+    result = f"""select {", ".join("l." + n for n in LEFT)}, {right_columns()} from {query} l {kind} join lateral (
+        select * from {right.name} p where p.k = l.k and (p.tm, p.origin, p.off) < (l.tm, l.origin, l.off)
+        qualify row_number() over (partition by p.g order by p.tm desc, p.origin desc, p.off desc) = 1) p on true"""
+    return Case("join as_of each " + kind, steps, result)
+
+
+TWO += [window, bags, keyed, as_of_each]

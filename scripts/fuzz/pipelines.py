@@ -101,6 +101,8 @@ class Fuzzer:
         self.cursor = duckdb.connect(config={"threads": 1}).cursor()
         self.cases, self.rows = collections.Counter(), 0
         self.failures = {}
+        # What the cases ran on: ways, and rows that came behind others.
+        self.occurs = collections.Counter()
         self.number = 0
         self.kinds = kinds
 
@@ -137,6 +139,16 @@ class Fuzzer:
 
     def check(self, world, killed):
         shaped = ways(self.random, killed)
+        for way in shaped:
+            self.occurs[f"runs on {way[1]} worker{'s' if way[1] > '1' else ''}"] += 1
+            self.occurs[f"runs in batches of {way[2]}"] += 1
+            self.occurs["kills"] += len(way) - 3
+        for stream in world.streams:
+            for partition in stream.partitions:
+                self.occurs["partitions"] += 1
+                self.occurs["rows"] += len(partition)
+                self.occurs["rows in disorder"] += sum(a["ts"] < b["ts"] for b, a in zip(partition, partition[1:]))
+                self.occurs["rows behind the watermark"] += stream.late(partition)
         try:
             found = self.answers(world, None, shaped)
         except EOFError as error:

@@ -15,7 +15,7 @@ def work(arguments):
         fuzzer = pipelines.Fuzzer(tool, seed)
         fuzzer.run(cases, deadline)
         return {"cases": sum(fuzzer.cases.values()), "failures": fuzzer.failures, "asked": fuzzer.cases,
-                "rows": fuzzer.rows}
+                "rows": fuzzer.rows, "occurs": fuzzer.occurs}
     fuzzer = expressions.Fuzzer(tool, root, seed)
     fuzzer.run(cases, deadline)
     return {"cases": fuzzer.cases, "failures": fuzzer.failures, "asked": fuzzer.asked, "meant": fuzzer.meant,
@@ -47,8 +47,11 @@ def tell(kind, results, verbose):
             print(f"not asked {count:7}  {reason}")
         if "missing" in results[0]:
             print("not in DuckDB:", " ".join(results[0]["missing"]))
+    if verbose or kind == "pipelines":
         for label, count in total(results, "asked"):
             print(f"asked {count:7}  {label}")
+        for label, count in sorted(total(results, "occurs")):
+            print(f"      {count:7}  {label}")
     failed = sum(len(told) for told in labels.values())
     cases, rows, refused, refusals = (sum(r.get(n, 0) for r in results) for n in ("cases", "rows", "refused", "refusals"))
     print(f"{kind}: {cases} cases of {len(total(results, 'asked'))} forms; {rows} rows compared"

@@ -77,6 +77,13 @@ class Case:
         self.source = source
 
 
+HAVINGS = [None, None, None, "count(*) > 1", "max(v) > 0 or count(s) = 2", "sum(v) is not null"]
+
+
+def having_yaml(condition):
+    return f'having: "{condition}", ' if condition else ""
+
+
 def windowed(random, source):
     steps, query = chain(random, source)
     keys = by(random)
@@ -87,8 +94,9 @@ def windowed(random, source):
     ours, theirs = aggregates(random)
     window = f"{shape}: {size}s" + ("" if shape == "tumble" else f", every: {step}s")
     late = "drop" if allow is None else f"{{allow: {allow}s, then: drop}}"
+    having = random.choice(HAVINGS)
     steps.append(f"- aggregate: {{id: ID, by: [{', '.join(keys)}], window: {{{window}}}, "
-                 f"select: {{{ours}}}, late: {late}}}")
+                 f"select: {{{ours}}}, {having_yaml(having)}late: {late}}}")
     micros = "epoch_us(et)"
     unit, width = step * 10**6, size * 10**6
     floor = f"({micros} - (({micros} % {unit}) + {unit}) % {unit})"
@@ -100,8 +108,14 @@ def windowed(random, source):
         places = f"select *, {floor} - n * {unit} as ws, {floor} - n * {unit} + {width} as we from {query} q, range({size // step}) r(n)"
     group = ", ".join(keys + ["ws", "we"])
     result = (f"select {''.join(k + ', ' for k in keys)}make_timestamp(ws) as window_start, make_timestamp(we) as window_end, {theirs} "
-              f"from ({places}) p where w is null or epoch_us(w) < we + {(allow or 0) * 10**6} group by {group}")
-    return Case(shape, steps, result, keys + ["window_start", "window_end"])
+              f"from ({places}) p where w is null or epoch_us(w) < we + {(allow or 0) * 10**6} group by {group}"
+              + (f" having {having}" if having else ""))
+    # A correction that does not pass leaves what came out before.
+    if having and allow:
+        steps[-1] = steps[-1].replace(having_yaml(having), "")
+        result = result.removesuffix(f" having {having}")
+        having = None
+    return Case(shape + (" having" if having else ""), steps, result, keys + ["window_start", "window_end"])
 
 
 def updating(random, source):
@@ -271,4 +285,50 @@ def table_of_table(random, source):
     return Case("table of a table", steps, result, ["k"])
 
 
-ONE += [top, top, two_levels, table_of_table]
+def left_table(random, source):
+    """A table whose rows come and go with a condition over their results."""
+    steps, query = chain(random, source)
+    ours, theirs = aggregates(random, ordered=False)
+    having = random.choice(HAVINGS[3:])
+    steps.append(f"- aggregate: {{id: ID, by: [k, g], window: none, changelog: full, select: {{{ours}}}, having: \"{having}\"}}")
+    return Case("window none having", steps, f"select k, g, {theirs} from {query} q group by k, g having {having}", ["k", "g"])
+
+
+def top_of_windows(random, source):
+    """The first results of each window of an aggregate."""
+    steps, query = chain(random, source)
+    step = seconds(random)
+    size = step * random.choice([1, 1, 2, 3])
+    form = f"tumble: {size}s" if size == step else f"hop: {size}s, every: {step}s"
+    steps.append(f"- aggregate: {{id: ID, by: [k, g], window: {{{form}}}, select: {{c: count(*), t: sum(v)}}, late: drop}}")
+    keys, ties = random.choice([[], ["g"]]), random.choice(["row_number", "rank", "dense_rank"])
+    order = random.choice(["c desc, k, g", "t desc, g, k", "k, g"] if ties == "row_number" else ["c desc", "t", "c, t desc"])
+    count = random.choice([1, 2, 3])
+    steps.append(f"- top: {{id: ID, by: [{', '.join(keys)}], window: {{of: window_end}}, order: \"{order}\", n: {count}, "
+                 f"ties: {ties}, rank: place}}")
+    unit = step * 10**6
+    floor = f"(epoch_us(et) - ((epoch_us(et) % {unit}) + {unit}) % {unit})"
+    sorting = ", ".join(o + " nulls last" for o in order.split(", "))
+    result = f"""select k, g, c, t, make_timestamp(ws) as window_start, make_timestamp(ws + {size * 10**6}) as window_end, place from (
+      select *, {ties}() over (partition by {', '.join(keys + ['ws'])} order by {sorting}) as place from (
+        select k, g, ws, count(*) as c, sum(v) as t from (
+          select *, {floor} - n * {unit} as ws from {query} q, range({size // step}) r(n)) p
+        where w is null or epoch_us(w) < ws + {size * 10**6} group by k, g, ws) a) where place <= {count}"""
+    return Case("top of windows", steps, result)
+
+
+def top_of_table(random, source):
+    """The first rows of a table that changes."""
+    steps, query = chain(random, source)
+    steps.append("- aggregate: {id: ID, by: [k, g], window: none, changelog: full, select: {c: count(*), t: sum(v)}}")
+    keys, count = random.choice([[], ["k"], ["g"]]), random.choice([1, 2, 3])
+    order = random.choice(["c desc, k, g", "t desc, g, k", "t, c desc, g, k"])
+    steps.append(f"- top: {{id: ID, by: [{', '.join(keys)}], order: \"{order}\", n: {count}}}")
+    part = f"partition by {', '.join(keys)} " if keys else ""
+    sorting = ", ".join(o + " nulls last" for o in order.split(", "))
+    result = f"""select k, g, c, t from (select k, g, count(*) as c, sum(v) as t from {query} q group by k, g)
+      qualify row_number() over ({part}order by {sorting}) <= {count}"""
+    return Case("top of a table", steps, result, ["k", "g"])
+
+
+ONE += [top, top, two_levels, table_of_table, left_table, top_of_windows, top_of_table]

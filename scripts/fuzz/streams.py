@@ -45,6 +45,16 @@ class Stream:
                     "ts": str(at)})
             self.partitions.append(made)
 
+    def late(self, rows):
+        """How many of a partition's rows come when time has passed them."""
+        behind, newest = 0, None
+        for row in rows:
+            at = datetime.datetime.fromisoformat(row["ts"])
+            if newest is not None:
+                behind += at < newest - datetime.timedelta(seconds=self.bound)
+            newest = at if newest is None else max(newest, at)
+        return behind
+
     def yaml(self):
         fields = ", ".join(f'{n}: "{t}"' for n, t in FIELDS)
         return [f"  {self.name}:", f"    from: {{topic: {self.name}, connection: events}}", "    format: json",
