@@ -73,7 +73,8 @@ let package = Package(
         .target(
             name: "Connectors",
             dependencies: [
-                "StreamRuntime", "FeatureServe", "RocksDB", "Codecs", "HTTP", "CRdKafka", "CExpat",
+                "StreamRuntime", "FeatureServe", "RocksDB", "Codecs", "HTTP", "Redis", "CRdKafka",
+                "CExpat",
             ],
             swiftSettings: strict),
         .target(

@@ -34,6 +34,11 @@ public final class Database: @unchecked Sendable {
         let list = CStringList(names)
         let database = try checked(path) { slot -> OpaquePointer? in
             var each = [OpaquePointer?](repeating: options.handle, count: names.count)
+            if settings.isReadOnly {
+                return rocksdb_open_for_read_only_column_families(
+                    options.handle, path, Int32(names.count), list.pointers, &each, &opened, 0,
+                    slot)
+            }
             return rocksdb_open_column_families(
                 options.handle, path, Int32(names.count), list.pointers, &each, &opened, slot)
         }

@@ -10,6 +10,8 @@ public struct DatabaseOptions: Sendable {
     public var writeAheadLog = true
     /// Whether a missing database is made; otherwise it is an error.
     public var createIfMissing = true
+    /// Whether it is only read, as it is when it is opened: another process may have it open and write.
+    public var isReadOnly = false
     /// Bits a key takes in the Bloom filters; 0 for none.
     public var bloomBits = 10
     /// Whether filters and indexes share the block cache; otherwise they stay in memory beside it, about

@@ -335,9 +335,11 @@ enum Catalog {
                             meaning: "A Kafka cluster."),
                         KeyShape(name: "http", shape: http, meaning: "An HTTP service."),
                         KeyShape(
-                            name: "redis", shape: .text(.any), isLater: true,
-                            meaning: "A Redis server."),
-                    ], oneOf: [["embedded", "files", "kafka", "http"]]))))
+                            name: "redis", shape: .text(.place),
+                            meaning:
+                                "A Redis or Valkey server for lookups, redis://HOST:PORT, or redis+cluster://HOST:PORT,…"
+                        ),
+                    ], oneOf: [["embedded", "files", "kafka", "http", "redis"]]))))
 
     static let onError = Shape.either([
         .text(.words(["fail", "drop"])),

@@ -13,12 +13,12 @@ extension Verb {
                         name: "was", shape: .text(.name),
                         meaning: "The id it had before, to take over that state."),
                     KeyShape(
-                        name: "with", shape: .text(.reference), isRequired: true,
+                        name: "with", shape: .text(.reference),
                         meaning: "The right side: a stream, a pipeline or a pipeline's route."),
                     KeyShape(
                         name: "as", shape: .text(.name),
                         meaning:
-                            "What the right row is called: a struct column, NAME.FIELD. The last part of `with` when not given."
+                            "What the right row is called: a struct column, NAME.FIELD. The last part of `with`, or the connection or view of a lookup, when not given."
                     ),
                     KeyShape(
                         name: "on",
@@ -27,7 +27,7 @@ extension Verb {
                             .table(TableShape(what: "column", key: .name, value: .text(.name))),
                         ]), isRequired: true,
                         meaning:
-                            "The columns that must be equal: names both sides have, or LEFT: RIGHT."
+                            "The columns that must be equal: names both sides have, or LEFT: RIGHT; for a lookup COLUMN: NAME."
                     ),
                     KeyShape(
                         name: "type",
@@ -140,14 +140,22 @@ extension Verb {
                             "Both sides are streams: rows join that lie in the same window, when it ends."
                     ),
                     KeyShape(
-                        name: "where", shape: .text(.expression),
+                        name: "lookup", shape: .mapping(Verb.lookup),
+                        meaning:
+                            "A table elsewhere is asked for each row by key: an HTTP service, Redis, or the online store. Answers are journalled."
+                    ),
+                    KeyShape(
+                        name: "where", shape: .text(.expression), with: ["with"],
                         meaning:
                             "What must hold for a pair besides, over the left columns and the right row."
                     ),
                     KeyShape(
                         name: "ttl", shape: .text(.duration), with: ["as_of", "tables"],
                         meaning: "How long after it came a table row is forgotten, in event time."),
-                ], oneOf: [["as_of", "side", "within", "tables", "window"]])), isStateful: true,
+                ],
+                oneOf: [
+                    ["with", "lookup"], ["as_of", "side", "within", "tables", "window", "lookup"],
+                ])), isStateful: true,
         meaning:
             "Puts each row together with the rows of another stream or pipeline that have the same key.",
         example:

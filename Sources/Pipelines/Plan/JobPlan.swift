@@ -79,6 +79,8 @@ struct JobSettings: Equatable, Sendable {
     var redis: PlannedRedis?
     /// Whether the file says that something is served.
     var isServed = false
+    /// State directories of other runs whose journalled answers count, besides those of the own one.
+    var answersFrom: [String] = []
     /// When the job is started again in its process after a failure.
     var restart = RestartPolicy.Settings()
 }
@@ -111,6 +113,8 @@ struct PlannedConnection: Equatable, Sendable {
         case kafka(bootstrap: String, properties: [Property])
         /// An HTTP service.
         case http(PlannedHTTP)
+        /// A Redis server or cluster.
+        case redis(RedisAddress)
     }
 
     /// A client property.
@@ -330,6 +334,8 @@ enum StepOperation: Equatable, Sendable {
     /// Brings the rows of one side into the form both sides of a join share.
     case joinSide(JoinSideShape)
     case join(JoinShape)
+    /// Asks a table elsewhere for each row.
+    case lookup(LookupShape)
     /// A row for each occurrence of a pattern of rows.
     case match(MatchSpec)
     /// The first rows of each key by an order.

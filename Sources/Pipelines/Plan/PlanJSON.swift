@@ -275,6 +275,7 @@ extension StepOperation {
         case .process(let spec): spec.text
         case .joinSide(let shape): shape.text
         case .join(let shape): shape.text
+        case .lookup(let shape): shape.text
         case .top(let shape): shape.text
         case .match(let spec):
             "\(spec.pattern) within \(spec.within.text), "

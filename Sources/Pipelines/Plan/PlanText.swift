@@ -84,6 +84,11 @@ extension JobPlan {
             lines.append(
                 "      through topic \(repartitions[index].topic): \(repartitions[index].reason)")
         }
+        if case .lookup = step.operation {
+            lines.append(
+                "      asks outside of the job; a row goes on when its answer is written to "
+                    + LookupShape.journal(of: step.id, in: settings.stateDirectory))
+        }
         let sides = step.outputs.dropFirst().map(\.name)
         if !sides.isEmpty { lines.append("      besides \(sides.joined(separator: ", "))") }
         return lines

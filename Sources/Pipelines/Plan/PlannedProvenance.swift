@@ -74,7 +74,7 @@ struct PlannedProvenance {
                 before = item.text
             }
         case .process, .match: return nil
-        case .filter, .unnest, .route, .deduplicate, .latest, .rebatch, .joinSide, .join,
+        case .filter, .unnest, .route, .deduplicate, .latest, .rebatch, .joinSide, .join, .lookup,
             .top:
             break
         }

@@ -11,6 +11,7 @@ extension Planner {
                 case .files(let root): .files(root: Planner.resolve(root, in: directory))
                 case .kafka: connection.kind
                 case .http(let http): .http(http.resolved(in: directory))
+                case .redis: connection.kind
                 }
             return PlannedConnection(
                 name: connection.name.value, kind: kind,
@@ -249,10 +250,15 @@ extension PlannedConnection {
     var holdsTopics: Bool {
         switch kind {
         case .embedded, .kafka: true
-        case .files, .http: false
+        case .files, .http, .redis: false
         }
     }
 
     /// What it holds instead of topics, in words.
-    var holding: String { if case .http = kind { "no topics" } else { "files, not topics" } }
+    var holding: String {
+        switch kind {
+        case .http, .redis: "no topics"
+        default: "files, not topics"
+        }
+    }
 }

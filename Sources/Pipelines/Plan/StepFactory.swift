@@ -44,6 +44,7 @@ enum StepFactory {
             return KeyedProcess(program: program, onError: onError)
         case .joinSide(let shape): return makeSide(shape, schema)
         case .join(let shape): return try makeJoin(shape, step)
+        case .lookup: throw refused(step, "a lookup is made with what it asks")
         case .match(let spec):
             let (program, problems) = MatchProgram.compile(spec, input: schema, keys: step.keys)
             guard let program else {

@@ -38,6 +38,10 @@ extension StepPlanner {
             problem = "a join cannot take back left rows that changes delete"
             fix =
                 "put the table on the right side, or read the stream without changelog"
+        case .lookup:
+            problem = "a lookup answers rows that stay, and these are changed and deleted later"
+            fix =
+                "join with the stream as_of, or read it without changelog, which makes each change a row of its own that stays"
         case .top(let body):
             if body.windowEnd != nil {
                 problem = "the rows of a window cannot be taken back once they came out"

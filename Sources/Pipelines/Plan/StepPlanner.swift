@@ -45,6 +45,10 @@ struct StepPlanner {
         if case .join(let body) = step.action {
             return join(body, step, position: position, left: rows)
         }
+        if case .lookup(let body) = step.action {
+            return rows.changelog == nil
+                ? lookup(body, step, position: position, rows: rows) : .broken
+        }
         let keys = planner.keyColumns(
             keyNames(of: step, rows), of: rows,
             what: "\"by\" of step \"\(step.id?.value ?? step.verb.value)\"")
@@ -192,7 +196,7 @@ struct StepPlanner {
         case .rebatch(let size, let linger):
             return rebatch(size: size, linger: linger, rows, keys, by, step)
         case .process(let body): return process(body, rows, keys, by)
-        case .join: return nil
+        case .join, .lookup: return nil
         case .match(let body): return match(body, rows, keys, by)
         case .top(let body): return top(body, rows, keys, by)
         }

@@ -25,7 +25,7 @@ enum ReplaySources {
             try KafkaSource(
                 KafkaConnection(bootstrap: bootstrap, planned: properties), topic: name,
                 bounded: true)
-        case .files, .http: preconditionFailure("this connection has no topics")
+        case .files, .http, .redis: preconditionFailure("this connection has no topics")
         }
     }
 

@@ -43,6 +43,7 @@ extension JobPlan {
         partitions: (PlannedSink) -> Int? = { _ in nil }
     ) -> JobPlan {
         var plan = self
+        plan.settings.answersFrom.append(settings.stateDirectory)
         plan.settings.stateDirectory = place.state
         // One process reads everything again, however many the live job has.
         plan.settings.shares = nil

@@ -203,7 +203,7 @@ struct FeatureLogs {
         switch connection?.kind {
         case .embedded(let root): root
         case .kafka(let bootstrap, _): "Kafka at \(bootstrap)"
-        case .files, .http, nil: directory
+        case .files, .http, .redis, nil: directory
         }
     }
 }

@@ -204,7 +204,7 @@ struct SinkFactory {
                     bootstrap: bootstrap, planned: properties, outage: connection.outageLimit),
                 topic: topic,
                 encoder: encoder, schema: schema, key: keys, policy: sink.onError)
-        case .files, .http:
+        case .files, .http, .redis:
             preconditionFailure("the planner refuses topics on such a connection")
         }
     }
@@ -232,7 +232,7 @@ struct SinkFactory {
                 KafkaConnection(
                     bootstrap: bootstrap, planned: properties, outage: connection.outageLimit),
                 topic: topic.topic)
-        case .files, .http:
+        case .files, .http, .redis:
             preconditionFailure("the planner refuses topics on such a connection")
         }
     }

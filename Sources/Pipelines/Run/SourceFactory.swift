@@ -46,7 +46,7 @@ struct SourceFactory {
                     KafkaConnection(
                         bootstrap: bootstrap, planned: properties, outage: connection.outageLimit),
                     topic: topic, bounded: isBounded, growth: growth)
-            case .files, .http:
+            case .files, .http, .redis:
                 preconditionFailure("the planner refuses topics on such a connection")
             }
         case .files(let path):
@@ -155,7 +155,7 @@ enum DecoderFactory {
         return layout
     }
 
-    private static func fields(_ fields: [PlannedField]) -> [RecordField] {
+    static func fields(_ fields: [PlannedField]) -> [RecordField] {
         fields.map { field in
             RecordField(
                 field.name, field.type, members: field.path, from: origin(field.from),

@@ -169,7 +169,7 @@ public struct TopicsCommand {
         case .embedded(let root): return EmbeddedLog(root: root)
         case .kafka(let bootstrap, let properties):
             return try KafkaTopics(KafkaConnection(bootstrap: bootstrap, planned: properties))
-        case .files, .http: preconditionFailure("this connection has no topics")
+        case .files, .http, .redis: preconditionFailure("this connection has no topics")
         }
     }
 }

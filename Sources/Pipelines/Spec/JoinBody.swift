@@ -58,7 +58,6 @@ extension PipelineSpec {
 extension PipelineReader {
     /// Reads a join step.
     func join(_ node: SpecNode) -> StepSpec.Action? {
-        guard let with = node["with"]?.located else { return nil }
         let on: [(left: Located<String>, right: Located<String>)]
         if case .mapping? = node["on"]?.content {
             on = node["on"]!.entries.compactMap { entry in
@@ -67,6 +66,8 @@ extension PipelineReader {
         } else {
             on = (node["on"]?.oneOrMore ?? []).compactMap(\.located).map { (left: $0, right: $0) }
         }
+        if let asked = node["lookup"] { return lookup(node, asked, on: on) }
+        guard let with = node["with"]?.located else { return nil }
         let kind: JoinBody.Kind
         if let within = node["within"] {
             kind = .within(

@@ -189,6 +189,7 @@ struct StepSpec: Sendable {
         case rebatch(size: Int, linger: Duration?)
         case process(ProcessBody)
         case join(JoinBody)
+        case lookup(LookupBody)
         case match(MatchBody)
         case top(TopBody)
     }
@@ -280,6 +281,9 @@ extension PipelinesSpec {
                 let pipeline = pipelines.first(where: { $0.name.value == name })
             else { continue }
             open += pipeline.inputs.map { PipelinesSpec.base($0.value) }
+            // A store that is asked has to be filled.
+            open += featureViews.filter { pipeline.viewsAsked.contains($0.name.value) }
+                .compactMap { $0.from.map { PipelinesSpec.base($0.value) } }
         }
         var result = self
         result.pipelines = pipelines.filter { kept.contains($0.name.value) }

@@ -107,13 +107,8 @@ struct SpecReader {
     }
 
     private func online(_ node: SpecNode) -> OnlineSpec? {
-        guard let redis = node["redis"], let text = redis.text else { return nil }
-        do throws(RedisError) {
-            return OnlineSpec(redis: try RedisAddress(text), project: node["project"]?.text)
-        } catch {
-            guard case .address(let problem, let remedy) = error else { return nil }
-            diagnostics.report(.badValue, problem, at: redis.position, fix: remedy)
-            return nil
+        node["redis"].flatMap(redis).map {
+            OnlineSpec(redis: $0, project: node["project"]?.text)
         }
     }
 
@@ -157,6 +152,8 @@ struct SpecReader {
                 bootstrap: bootstrap, properties: properties.sorted { $0.name < $1.name })
         } else if let http = node["http"].flatMap(http) {
             kind = .http(http)
+        } else if let redis = node["redis"].flatMap(redis) {
+            kind = .redis(redis)
         } else {
             return nil
         }
@@ -166,6 +163,17 @@ struct SpecReader {
             name: entry.name, kind: kind,
             registry: node["kafka"]?["registry"].flatMap(SpecReader.registry),
             outageLimit: limit?.duration)
+    }
+
+    private func redis(_ node: SpecNode) -> RedisAddress? {
+        guard let text = node.text else { return nil }
+        do throws(RedisError) {
+            return try RedisAddress(text)
+        } catch {
+            guard case .address(let problem, let remedy) = error else { return nil }
+            diagnostics.report(.badValue, problem, at: node.position, fix: remedy)
+            return nil
+        }
     }
 
     private func http(_ node: SpecNode) -> PlannedHTTP? {
@@ -268,7 +276,7 @@ struct SpecReader {
         return PlannedFormat(kind: kind, options: options.sorted { $0.name < $1.name })
     }
 
-    private func field(_ entry: SpecNode.Entry, hasOwnPaths: Bool) -> FieldSpec? {
+    func field(_ entry: SpecNode.Entry, hasOwnPaths: Bool) -> FieldSpec? {
         let node = entry.value
         let written = node.text ?? node["type"]?.text
         guard let written, let type = try? TypeText.parse(written) else { return nil }

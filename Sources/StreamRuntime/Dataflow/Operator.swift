@@ -78,12 +78,16 @@ public struct OperatorContext {
     public let counters: StepCounters
     /// The name of each source of the plan, by its ordinal.
     public let sources: [Int64: String]
+    /// Has the instance's worker look at it again, from any thread.
+    public let wake: @Sendable () -> Void
 
     /// The place of one instance of a step.
     public init(
         stepId: String, ordinal: Int64, worker: Int, workers: Int, state: StateStore,
-        counters: StepCounters, sources: [Int64: String] = [:]
+        counters: StepCounters, sources: [Int64: String] = [:],
+        wake: @escaping @Sendable () -> Void = {}
     ) {
+        self.wake = wake
         self.stepId = stepId
         self.ordinal = ordinal
         self.worker = worker

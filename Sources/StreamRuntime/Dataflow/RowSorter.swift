@@ -74,6 +74,11 @@ public final class RowSorter: Operator {
         release(before: watermark, into: output)
     }
 
+    /// Shows the rows a checkpoint held, before any of them leaves.
+    func showHeld(_ look: (ColumnBatch) throws(JobFailure) -> Void) throws(JobFailure) {
+        for run in runs { try look(run.batch) }
+    }
+
     /// Writes the rows held back into the state.
     public func flush() throws(JobFailure) {
         guard let state else { return }

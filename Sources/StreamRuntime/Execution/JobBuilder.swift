@@ -172,9 +172,11 @@ final class JobBuilder {
     }
 
     private func context(_ id: String, _ ordinal: Int64, _ worker: Int) -> OperatorContext {
-        OperatorContext(
+        let signal = workers[worker].signal
+        return OperatorContext(
             stepId: id, ordinal: ordinal, worker: worker, workers: settings.workers,
-            state: stores[worker], counters: figures(id, worker), sources: sourceNames)
+            state: stores[worker], counters: figures(id, worker), sources: sourceNames,
+            wake: { signal.notify() })
     }
 
     /// The figures of a node on a worker; steps that run in place several times share them.

@@ -3,6 +3,8 @@
 final class StepTask: TaskLoop {
     let name: String
     private let operation: any Operator
+    /// The step, when it asks outside for its rows.
+    private let asking: (any AskingOperator)?
     private let inputSchema: Schema
     private let context: OperatorContext
     private var inputs: TaskInputs
@@ -17,6 +19,8 @@ final class StepTask: TaskLoop {
 
     /// Event time that `step` has still to be told, or to finish.
     private var due: OrderPlace?
+    /// Whether the rows before `due` that are left wait for answers.
+    private var isHeld = false
     private var forwarded = EventTime.earliest
     private var hasEnded = false
     private var held = HeldMarks()
@@ -29,6 +33,7 @@ final class StepTask: TaskLoop {
     ) {
         self.name = name
         operation = step
+        asking = step as? any AskingOperator
         self.inputSchema = inputSchema
         self.context = context
         self.inputs = TaskInputs(rings: inputs, ways: ways)
@@ -50,13 +55,22 @@ final class StepTask: TaskLoop {
         if operation.needsOrderedInput {
             let sorter = RowSorter(schema: inputSchema)
             try sorter.open(context)
+            if let asking {
+                try sorter.showHeld { (batch) throws(JobFailure) in try asking.prepare(batch) }
+            }
             self.sorter = sorter
         }
     }
 
     func step() throws(JobFailure) -> Bool {
         guard drain() else { return false }
-        if due != nil {
+        if let asking {
+            if try asking.takeAnswers() { isHeld = false }
+            if isHeld || due == nil, asking.isFull { return false }
+            // The last barrier is behind the end: it has to find every row gone.
+            if isHeld, inputs.tracker.isEnded { return false }
+        }
+        if due != nil, !isHeld {
             let began = clock.nanos
             try advance()
             context.counters.add(.busyNanos, Int(clock.nanos - began))
@@ -68,8 +82,11 @@ final class StepTask: TaskLoop {
         case .nothing: break
         case .batch(let batch): try take(batch)
         case .time(let advanced):
-            if advanced { due = inputs.reached }
-            try advance()
+            if advanced {
+                due = inputs.reached
+                isHeld = false
+            }
+            if !isHeld { try advance() }
         case .snapshot(let checkpoint): try snapshot(checkpoint)
         case .mark(let mark):
             // What a sorter holds of its records has to go first.
@@ -83,7 +100,7 @@ final class StepTask: TaskLoop {
         return true
     }
 
-    func close() {}
+    func close() { asking?.close() }
 
     private func drain() -> Bool {
         guard output.outlets.blocked > 0 else { return true }
@@ -99,17 +116,21 @@ final class StepTask: TaskLoop {
             try operation.process(batch, into: output)
             return try failure.rethrow()
         }
+        try asking?.prepare(batch)
         sorter.push(batch)
         // After an idle partition was overtaken, its rows are due as soon as they are here.
         if forwarded > .earliest, batch.order.hasRow(before: forwarded) {
-            due = OrderPlace(forwarded)
+            due = max(due ?? OrderPlace(forwarded), OrderPlace(forwarded))
+            isHeld = false
             try advance()
         }
     }
 
     /// Brings the step to `due`, a bounded piece at a time, then passes event time on.
     private func advance() throws(JobFailure) {
-        if let place = due {
+        if let wanted = due {
+            // Rows go on as far as they are answered.
+            let place = asking.map { min(wanted, OrderPlace($0.answered)) } ?? wanted
             let reached = EventTime(micros: place.time)
             if let sorter {
                 let progress = sorter.release(before: place, into: ordered)
@@ -119,7 +140,8 @@ final class StepTask: TaskLoop {
             let progress = try operation.advance(to: reached, into: output)
             try failure.rethrow()
             if case .more = progress { return }
-            due = nil
+            isHeld = place < wanted
+            if !isHeld { due = nil }
             if reached > forwarded {
                 forwarded = reached
                 context.counters.set(.watermarkMicros, reached.micros)
@@ -127,6 +149,7 @@ final class StepTask: TaskLoop {
                 for mark in held.release(before: reached) { broadcast(.mark(mark)) }
             }
         }
+        if due != nil { return }
         if inputs.tracker.isEnded, !hasEnded {
             hasEnded = true
             broadcast(.end)
