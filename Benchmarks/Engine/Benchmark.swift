@@ -12,6 +12,7 @@ struct Benchmark {
             Benchmark(name: "expressions") { ExpressionBenchmarks.run() },
             Benchmark(name: "rows") { RowBenchmarks.run() },
             Benchmark(name: "joins") { try JoinBenchmarks.run() },
+            Benchmark(name: "lookups") { try LookupBenchmarks.run() },
             Benchmark(name: "tables") { try TableBenchmarks.run() },
             Benchmark(name: "log") { LogBenchmarks.run() },
             Benchmark(name: "windows") { WindowBenchmarks.run() },

@@ -95,6 +95,31 @@ public final class LookupJournal: Sendable {
         }
     }
 
+    /// Adds to the journal in `target` what that in `directory` has and it has not; both are closed. Doing it again is
+    /// harmless.
+    public static func merge(_ directory: String, into target: String) throws(JobFailure) {
+        try makeDirectory(target)
+        do throws(RocksDBError) {
+            let from = try Database(path: directory)
+            let into = try Database(path: target)
+            let batch = WriteBatch(into)
+            let cursor = from.cursor()
+            while cursor.isValid {
+                let key = [UInt8](cursor.key)
+                if try into.get(key) == nil { batch.put(key, [UInt8](cursor.value)) }
+                if batch.count >= 1024 {
+                    try into.write(batch)
+                    batch.clear()
+                }
+                cursor.next()
+            }
+            try cursor.check()
+            try into.write(batch, durable: true)
+        } catch {
+            throw failure(error)
+        }
+    }
+
     private func key(_ question: LookupQuestion, _ kind: LookupTerms.Kind) -> [UInt8] {
         let cell = terms.cell(kind, hash: question.hash, time: question.time)
         return definition + LookupJournal.bytes(cell ^ .min) + [kind.rawValue]

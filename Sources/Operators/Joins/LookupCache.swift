@@ -47,7 +47,8 @@ struct LookupCache {
 
         @inline(__always)
         private static func start(_ hash: Int64, _ cell: Int64, _ kind: UInt8) -> Int {
-            var mixed = UInt64(bitPattern: hash) &+ UInt64(bitPattern: cell) &* 0x9E37_79B9_7F4A_7C15
+            var mixed =
+                UInt64(bitPattern: hash) &+ UInt64(bitPattern: cell) &* 0x9E37_79B9_7F4A_7C15
             mixed = (mixed ^ (mixed &>> 29)) &* 0xBF58_476D_1CE4_E5B9
             return Int(truncatingIfNeeded: (mixed &+ UInt64(kind)) &>> 8)
         }

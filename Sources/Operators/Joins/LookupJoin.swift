@@ -219,7 +219,9 @@ public final class LookupJoin: StreamRuntime.Operator, AskingOperator {
                                     $0, hash: group.hash, time: group.asked, columns: columns,
                                     row: row, needed: needed)
                             }
-                        } isFor: { _, _ in true }
+                        } isFor: { _, _ in
+                            true
+                        }
                     } else {
                         again = fail(answer.number, refused[place] ?? "the answer cannot be read")
                     }
@@ -251,7 +253,9 @@ public final class LookupJoin: StreamRuntime.Operator, AskingOperator {
                 cache.addFailed(
                     $0, hash: group.hash, time: group.asked, reason: reason, needed: needed)
             }
-        } isFor: { group, event in event == group.asked }
+        } isFor: { group, event in
+            event == group.asked
+        }
     }
 
     /// Notes an answer for the rows it is for.

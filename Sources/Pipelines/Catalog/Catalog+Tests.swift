@@ -14,6 +14,18 @@ extension Catalog {
                             "The day of times that are given without one; 2026-01-01 when not given."
                     ),
                     KeyShape(
+                        name: "answers",
+                        shape: .table(
+                            TableShape(
+                                what: "lookup", key: .any,
+                                value: .list(
+                                    of: .table(
+                                        TableShape(what: "answer", key: .name, value: .anything)),
+                                    min: 0))),
+                        meaning:
+                            "What lookups are answered, by the step's id: the names of the key with the fields of the answer, or fails: REASON. Of other keys nothing is known; nobody is asked."
+                    ),
+                    KeyShape(
                         name: "given",
                         shape: .list(
                             of: .either([

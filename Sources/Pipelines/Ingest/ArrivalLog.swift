@@ -57,7 +57,8 @@ enum ArrivalLogs {
                 _ = try topics.create(topic, partitions: partitions, settings: [:])
             }
             return KafkaArrivalLog(try KafkaAppender(kafka, topic: topic))
-        case .files, .http, .redis: preconditionFailure("the planner refuses topics on a files connection")
+        case .files, .http, .redis:
+            preconditionFailure("the planner refuses topics on a files connection")
         }
     }
 
@@ -74,7 +75,8 @@ enum ArrivalLogs {
                 KafkaConnection(
                     bootstrap: bootstrap, planned: properties, outage: connection.outageLimit),
                 topic: topic, bounded: true)
-        case .files, .http, .redis: preconditionFailure("the planner refuses topics on a files connection")
+        case .files, .http, .redis:
+            preconditionFailure("the planner refuses topics on a files connection")
         }
         for partition in try source.partitions() {
             guard let start = try source.offset(partition: partition, atOrAfter: micros) else {

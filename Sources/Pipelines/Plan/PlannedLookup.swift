@@ -66,6 +66,13 @@ struct LookupShape: Equatable, Sendable {
         return text.withUnsafeBufferPointer { Hash.xxh3($0.baseAddress!, $0.count) }
     }
 
+    /// Adds what lookups were answered in the state directory `from` to what is journalled in `state`.
+    static func keepAnswers(of from: String, in state: String) throws(JobFailure) {
+        for id in ReplayFiles.names(from + "/lookups") {
+            try LookupJournal.merge(journal(of: id, in: from), into: journal(of: id, in: state))
+        }
+    }
+
     /// Where the answers of step `id` are written in a state directory.
     static func journal(of id: String, in state: String) -> String { state + "/lookups/" + id }
 }

@@ -32,6 +32,8 @@ final class Planner {
     var readNames: Set<String> = []
     /// The right sides of joins, by the name they are read by.
     var joinedNames: [String: PlannedName] = [:]
+    /// The rows that fill the views which lookups ask, by the view's name; those behind the lookup have none.
+    var viewRows: [String: PlannedRows] = [:]
     var beingPlanned: [String] = []
     var stepIds: [String: Position] = [:]
     /// What becomes of rows a step of a pipeline fails on, by the pipeline's name.
@@ -221,6 +223,10 @@ final class Planner {
         beingPlanned.append(name)
         let inputs = pipeline.from.map { ($0, resolveInput($0, of: name)) }
         for other in pipeline.joined { joinedNames[other.value] = resolveInput(other, of: name) }
+        for view in spec.featureViews where pipeline.viewsAsked.contains(view.name.value) {
+            guard let from = view.from, !isBeingPlanned(from.value) else { continue }
+            viewRows[view.name.value] = resolveInput(from, of: name)?.rows ?? .broken
+        }
         beingPlanned.removeLast()
         var connections: [String] = []
         for connection in inputs.flatMap({ $0.1?.connections ?? [] })
@@ -266,6 +272,11 @@ final class Planner {
                 name: name, steps: Array(first..<steps.count), outputs: rows.edges(.forward),
                 schema: rows.schema))
         return planned
+    }
+
+    /// Whether `reference` names a pipeline that is being planned, or a route of one.
+    private func isBeingPlanned(_ reference: String) -> Bool {
+        beingPlanned.contains { reference == $0 || reference.hasPrefix($0 + ".") }
     }
 
     /// Puts the inputs of a pipeline together by column name.

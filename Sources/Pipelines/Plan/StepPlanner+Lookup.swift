@@ -19,7 +19,8 @@ extension StepPlanner {
             let type = rows.schema.fields[column].type
             if type == .string || type == .int64 { continue }
             diagnostics.report(
-                .notAKey, "\"\(pair.left.value)\" is \(type), and keys are asked for as text or numbers",
+                .notAKey,
+                "\"\(pair.left.value)\" is \(type), and keys are asked for as text or numbers",
                 at: pair.left.position,
                 fix: "bring it there in an extend before: cast(\(pair.left.value) as string)")
             return .broken
@@ -193,7 +194,8 @@ extension StepPlanner {
         if let batch = http.batch {
             guard names.count == 1 else {
                 diagnostics.report(
-                    .conflictingKeys, "a batch asks for keys of one column, and \"on\" has \(names.count)",
+                    .conflictingKeys,
+                    "a batch asks for keys of one column, and \"on\" has \(names.count)",
                     at: batch.position, fix: "leave batch out, or make one column of them before")
                 return nil
             }
@@ -272,14 +274,17 @@ extension StepPlanner {
                     .entityType,
                     "\"\(key.name)\" of entity \"\(entity.name.value)\" is \(key.type), \"\(pair.left.value)\" is \(type)",
                     at: pair.left.position,
-                    fix: "bring it there in an extend before: cast(\(pair.left.value) as \(key.type))")
+                    fix:
+                        "bring it there in an extend before: cast(\(pair.left.value) as \(key.type))"
+                )
                 return nil
             }
         }
         let named = Set(body.on.map(\.right.value))
         if let left = entityKeys.first(where: { !named.contains($0.name) }) {
             diagnostics.report(
-                .missingKey, "\"on\" has no \"\(left.name)\", a key of entity \"\(entity.name.value)\"",
+                .missingKey,
+                "\"on\" has no \"\(left.name)\", a key of entity \"\(entity.name.value)\"",
                 at: body.position, fix: "add COLUMN: \(left.name) to on")
             return nil
         }
@@ -325,17 +330,15 @@ extension StepPlanner {
                 feature.type.map { Field(feature.name.value, $0.value) }
             }
         }
-        if planner.beingPlanned.contains(where: {
-            from.value == $0 || from.value.hasPrefix($0 + ".")
-        }) {
+        guard let rows = planner.viewRows[view.name.value] else {
             diagnostics.report(
                 .cycle, "the view \"\(view.name.value)\" is made of rows behind this lookup",
                 at: body.position,
+                notes: ["it is filled from \(from.value)"],
                 fix: "fill the view from another pipeline, or join with its pipeline as_of")
             return nil
         }
-        guard let rows = planner.resolveInput(from, of: pipeline.name.value)?.rows, !rows.isBroken
-        else { return nil }
+        if rows.isBroken { return nil }
         let fields = rows.schema.fields.filter { !keys.contains($0.name) }
         guard let features = view.features else { return fields }
         return features.compactMap { feature in

@@ -104,6 +104,7 @@ struct Promotion {
             try ReplayFiles.write(spec, to: replay.specPath)
         }
         try after(4)
+        try LookupShape.keepAnswers(of: replay.place.state, in: state)
         try ReplayFiles.remove(replay.place.state)
         try after(5)
         try ReplayFiles.remove(journalPath)

@@ -9,6 +9,8 @@ struct WorkerOrder: Codable {
     /// The scratch place.
     let directory: String
     let ranges: SourceRanges
+    /// State directories of runs before, whose answers to lookups count.
+    var earlier: [String] = []
     var workers: Int
     var batchRows: Int
     var batchBytes: Int
@@ -58,10 +60,13 @@ public enum ReplayWorker {
         let account =
             order.dieAfter.map { RangeAccount(limit: $0) { ReplayWorker.die(after: delay) } }
             ?? RangeAccount()
+        var moved = plan.redirected(
+            to: ScratchPlace(directory: order.directory), partitions: plan.livePartitions)
+        // What no run of the live job has asked is asked once, by the first of these.
+        moved.settings.answersFrom += order.earlier
         let run = BoundedRun(
-            plan: plan.redirected(
-                to: ScratchPlace(directory: order.directory), partitions: plan.livePartitions),
-            ranges: order.ranges, rules: RangedSource.Rules(finish: .end), account: account,
+            plan: moved, ranges: order.ranges, rules: RangedSource.Rules(finish: .end),
+            account: account,
             settings: settings)
         let summary = try run.run()
         if case .failed(let failure) = summary.outcome { throw failure }

@@ -103,11 +103,14 @@ public struct VerifyReplay {
             let place = ScratchPlace(directory: "\(root)/run-\(number)")
             try Directories.make(place.directory)
             var run = shape(number, rows: total)
-            let order = WorkerOrder(
+            var order = WorkerOrder(
                 file: path, only: only, fingerprint: plan.fingerprint, directory: place.directory,
                 ranges: ranges, workers: run.workers, batchRows: run.batchRows,
                 batchBytes: run.batchBytes, checkpointMillis: number == 1 ? 1000 : 50,
                 dieAfter: nil, dieDelayMicros: 0)
+            order.earlier = (1..<number).map {
+                ScratchPlace(directory: "\(root)/run-\($0)").state
+            }
             let began = SystemClock().nanos
             try live(order, place, &run, rows: total, isStopping: isStopping)
             run.seconds = Double(SystemClock().nanos - began) / 1e9

@@ -37,8 +37,9 @@ struct TestReader {
             }
         }
         let expect = node["expect"].map { expectations($0, day: day) } ?? []
-        let test = TestSpec(
+        var test = TestSpec(
             name: name, day: day, given: given, expect: expect, ends: node["ends"]?.text != "false")
+        test.answers = (node["answers"]?.entries ?? []).map { ($0.name, $0.value.items) }
         if test.expectations.isEmpty, isWhole, node["expect"] == nil {
             wrong(
                 "the test \"\(name.value)\" expects nothing", at: name.position,

@@ -10,6 +10,8 @@ struct TestSpec: Sendable {
     let expect: [TestExpectation]
     /// Whether the inputs end after the last step.
     let ends: Bool
+    /// What lookups are answered, by the step's id.
+    var answers: [(step: Located<String>, rows: [SpecNode])] = []
 
     /// Every expectation, those on the way first.
     var expectations: [TestExpectation] {

@@ -200,7 +200,10 @@ struct TestPlan {
             captures.append(capture.name.value)
         }
         spec = spec.restricted(to: captures + pipelines)
-        spec.featureViews = spec.featureViews.filter { views.contains($0.name.value) }
+        let asked = Set(spec.pipelines.flatMap(\.viewsAsked))
+        spec.featureViews = spec.featureViews.filter {
+            views.contains($0.name.value) || asked.contains($0.name.value)
+        }
         spec.onDemand = spec.onDemand.filter { views.contains($0.name.value) }
         let kept = Set(spec.featureViews.map(\.name.value))
         spec.pushSources = spec.pushSources.filter { kept.contains($0.view.value) }

@@ -227,7 +227,8 @@ final class TestRun {
 
     private func graph() -> JobGraph {
         var graph = GraphBuilder(
-            plan: plan, isBounded: false, online: online, keepsVersions: false
+            plan: plan, isBounded: false, online: online, keepsVersions: false,
+            given: TestAnswers.given(test, plan)
         ).graph()
         let gate = gate
         for (index, node) in graph.sources.enumerated() {

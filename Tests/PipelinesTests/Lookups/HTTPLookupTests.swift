@@ -12,7 +12,8 @@ import Testing
         private let count = Mutex(0)
         private let plan: @Sendable (_ sku: String, _ ask: Int) -> TestHTTPServer.Answer?
 
-        init(_ plan: @escaping @Sendable (String, Int) -> TestHTTPServer.Answer? = { _, _ in nil }) {
+        init(_ plan: @escaping @Sendable (String, Int) -> TestHTTPServer.Answer? = { _, _ in nil })
+        {
             self.plan = plan
         }
 
@@ -89,7 +90,9 @@ import Testing
         #expect(rows.count == 7)
         #expect(Set(server.requests.map(\.target)).count == 3)
         #expect(server.requests.count == 3)
-        let prices = rows.filter { $0.contains(#""sku":"p1""#) }.map { $0.split(separator: ":").last }
+        let prices = rows.filter { $0.contains(#""sku":"p1""#) }.map {
+            $0.split(separator: ":").last
+        }
         #expect(Set(prices).count == 1 && prices.count == 3)
     }
 
@@ -98,7 +101,8 @@ import Testing
         defer { server.stop() }
         // o1 and o3 may lie in one cell of ten seconds or in two; o6 lies in another one.
         let rows = try LookupPlace().run(
-            LookupPlace.file(Self.join("left", ", cache: {ttl: 10s, missing_ttl: 1s}"), url: server.url))
+            LookupPlace.file(
+                Self.join("left", ", cache: {ttl: 10s, missing_ttl: 1s}"), url: server.url))
         let asked = server.requests.filter { $0.target.hasSuffix("p1") }.count
         #expect(asked == 2 || asked == 3)
         #expect(rows.first != rows.last)
@@ -205,9 +209,10 @@ import Testing
                 batch: {size: 10, keys: skus, answers: $.items, key: sku}}, answer: {price: int64}, cache: {ttl: 10000d}, in_flight: 1}}
                 """, url: server.url))
         #expect(
-            rows == [1, 2, 1, nil, nil, 1].enumerated().map { index, price in
-                #"{"id":"o\#(index + 1)","price":\#(price.map { "\($0)" } ?? "null")}"#
-            })
+            rows
+                == [1, 2, 1, nil, nil, 1].enumerated().map { index, price in
+                    #"{"id":"o\#(index + 1)","price":\#(price.map { "\($0)" } ?? "null")}"#
+                })
         #expect(server.requests.count == 1)
         let asked = server.requests[0]
         if method == "GET" {

@@ -93,13 +93,17 @@ final class LookupPlace {
     }
 
     /// Forgets all but what was answered, as if the job had never been.
-    func forgetAllButAnswers() throws {
+    ///
+    /// - Parameter topics: those that are forgotten; nil for all.
+    func forgetAllButAnswers(topics: [String]? = nil) throws {
         let state = directory + "/state"
         for name in try FileManager.default.contentsOfDirectory(atPath: state)
         where name != "lookups" {
             try FileManager.default.removeItem(atPath: state + "/" + name)
         }
-        try FileManager.default.removeItem(atPath: directory + "/topics")
+        for topic in topics ?? [""] {
+            try? FileManager.default.removeItem(atPath: directory + "/topics/" + topic)
+        }
     }
 
     func forgetAll() throws {

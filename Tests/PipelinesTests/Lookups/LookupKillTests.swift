@@ -1,0 +1,128 @@
+import Foundation
+import StreamRuntime
+import Synchronization
+import TestHTTP
+import Testing
+
+@testable import Pipelines
+
+/// Kills processes between answers and checkpoints, and replays with the service gone.
+@Suite(.serialized) struct LookupKillTests {
+    private static let rows = 2000
+
+    private func file(_ url: String) -> String {
+        """
+        version: 1
+        job: {name: lookups, state: ./state, checkpoints: {every: 30ms}}
+        connections:
+          local: {embedded: ./topics}
+          prices: {http: {url: "\(url)"}}
+        streams:
+          orders:
+            from: {topic: orders, connection: local}
+            format: json
+            fields: {id: string, sku: string, ts: timestamp}
+            time: {field: ts, out_of_orderness: 1s}
+            on_error: fail
+        pipelines:
+          priced:
+            from: orders
+            steps:
+              - join:
+                  id: enrich
+                  on: sku
+                  as: p
+                  type: left
+                  lookup:
+                    http: {connection: prices, path: "/{sku}"}
+                    answer: {price: int64}
+                    cache: {ttl: 2s, missing_ttl: 1s, size: 50}
+                    retries: 10
+              - select: {id: id, sku: sku, price: p.price}
+            to: {topic: priced, connection: local}
+        """
+    }
+
+    private static var program: String {
+        let binary =
+            Bundle.allBundles.map(\.bundlePath).first { $0.hasSuffix(".xctest") }
+            .map { URL(fileURLWithPath: $0).deletingLastPathComponent() }
+            ?? URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        return binary.appendingPathComponent("millrace").path
+    }
+
+    @Test
+    func `kills lose and double nothing, and replays say what was said though nobody answers`()
+        throws
+    {
+        let seed: UInt64 = 20_261_121
+        var random = Seeded(seed)
+        let count = Mutex(0)
+        // No two answers are equal, so that a question asked twice shows.
+        let server = TestHTTPServer { request in
+            let ask = count.withLock { count in
+                count += 1
+                return count
+            }
+            if request.target.hasSuffix("7") { return .whole(status: 404) }
+            if ask % 50 == 0 { return .whole(status: 500) }
+            return .whole(status: 200, body: Array(#"{"price": \#(ask)}"#.utf8))
+        }
+        let place = try LookupPlace()
+        let path = place.directory + "/p.yaml"
+        try file(server.url).write(toFile: path, atomically: true, encoding: .utf8)
+        let log = EmbeddedLog(root: place.directory + "/topics")
+        try log.createTopic("orders", TopicSettings(partitions: 2))
+        let writer = try log.writer("orders")
+        for index in 0..<Self.rows {
+            let micros = Int64(1_767_225_600_000_000) + Int64(index) * 10_000
+            let text =
+                #"{"id":"o\#(index)","sku":"p\#(random.next(40))","ts":"\#(TestTime.iso(micros))"}"#
+            try writer.append(
+                key: nil, value: Array(text.utf8), timestamp: 0, partition: index % 2, fallback: 0)
+        }
+        try writer.commit()
+        writer.close()
+
+        var kills = 0
+        while true {
+            let process = try ChildProcess(
+                (
+                    [
+                        Self.program, "run", path, "--until-end", "--no-serve", "--workers",
+                        "\(1 + random.next(3))",
+                    ], place.directory + "/errors"
+                ))
+            let life = kills < 6 ? 60 + random.next(250) : 60_000
+            guard case .exited(let code) = process.wait(millis: life) else {
+                process.kill()
+                kills += 1
+                try #require(kills <= 6, "seed \(seed): the last run does not end")
+                continue
+            }
+            let said = try? String(contentsOfFile: place.directory + "/errors", encoding: .utf8)
+            try #require(code == 0, "seed \(seed), after \(kills) kills: \(said ?? "")")
+            break
+        }
+        let rows = try place.rows(of: "priced")
+        #expect(rows.count == Self.rows, "seed \(seed)")
+        #expect(Set(rows).count == Self.rows, "seed \(seed)")
+        #expect(rows.contains { $0.contains("null") } && rows.contains { !$0.contains("null") })
+
+        server.stop()
+        try place.forgetAllButAnswers(topics: ["priced"])
+        let again = try place.run(file(server.url), workers: 2, topic: "priced")
+        #expect(again == rows, "seed \(seed)")
+
+        var options = VerifyReplay.Options()
+        options.runs = 3
+        options.kills = 1
+        options.seed = seed
+        options.directory = place.directory
+        options.program = Self.program
+        var comparison = VerifyReplay(path: path, options: options)
+        let outcome = comparison.run()
+        #expect(outcome.exitCode == 0, "\(outcome.text)")
+        #expect(outcome.text.contains("equal: 3 runs"), "\(outcome.text)")
+    }
+}
