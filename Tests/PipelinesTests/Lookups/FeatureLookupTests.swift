@@ -7,7 +7,7 @@ import Testing
 @Suite struct FeatureLookupTests {
     private static let text = """
         version: 1
-        job: {name: features, state: ./state}
+        job: {name: features, state: ./state, feature_log: none}
         connections: {local: {embedded: ./topics}}
         streams:
           counts:

@@ -1,0 +1,262 @@
+import StreamRuntime
+import Synchronization
+import Testing
+
+@testable import Operators
+
+/// Lookup joins alone: what they ask, and that answers depend on key, time and journal only.
+@Suite struct LookupJoinTests {
+    /// A table elsewhere with a journal in memory; it answers at once, or when it is told to.
+    private final class Table: LookupSource {
+        typealias Service = @Sendable (LookupQuestion) -> LookupAnswer.Outcome?
+
+        let terms: LookupTerms
+        private let journal = Mutex<[String: LookupAnswer.Outcome]>([:])
+        private let asked = Mutex(0)
+        private let held = Mutex<[(LookupQuestion, LookupInbox)]>([])
+        private let service: Mutex<Service>
+
+        init(_ terms: LookupTerms, _ service: @escaping Service) {
+            self.terms = terms
+            self.service = Mutex(service)
+        }
+
+        var questions: Int { asked.withLock { $0 } }
+        func open() throws(JobFailure) {}
+        func close() {}
+        func noteHits(_ count: Int) {}
+        func become(_ other: @escaping Service) { service.withLock { $0 = other } }
+
+        func ask(_ questions: [LookupQuestion], for inbox: LookupInbox) {
+            for question in questions { answer(question, inbox) }
+        }
+
+        private func name(_ kind: LookupTerms.Kind, _ question: LookupQuestion) -> String {
+            "\(kind) \(question.key) "
+                + "\(terms.cell(kind, hash: question.hash, time: question.time))"
+        }
+
+        private func answer(_ question: LookupQuestion, _ inbox: LookupInbox) {
+            for kind in [LookupTerms.Kind.failed, .missing, .found] {
+                if let known = journal.withLock({ $0[name(kind, question)] }) {
+                    return inbox.put([LookupAnswer(number: question.number, outcome: known)])
+                }
+            }
+            guard let outcome = service.withLock({ $0 })(question) else {
+                return held.withLock { $0.append((question, inbox)) }
+            }
+            let kind: LookupTerms.Kind =
+                switch outcome {
+                case .found: .found
+                case .missing:
+                    terms.missingMicros == terms.foundMicros ? .found : .missing
+                case .failed: .failed
+                }
+            asked.withLock { $0 += 1 }
+            journal.withLock { $0[name(kind, question)] = outcome }
+            inbox.put([LookupAnswer(number: question.number, outcome: outcome)])
+        }
+
+        /// Answers what was held.
+        func release() {
+            let all = held.withLock { held in
+                defer { held = [] }
+                return held
+            }
+            for (question, inbox) in all { answer(question, inbox) }
+        }
+    }
+
+    /// Reads an answer that is a number.
+    private final class Numbers: RecordDecoder {
+        let schema = Schema([Field("value", .int64)])
+
+        func decode(
+            _ records: RecordBatch, into rows: DecodedRows, rejects: inout RejectedRows
+        ) {
+            for index in 0..<records.count {
+                let text = String(decoding: records.values.bytes(index), as: UTF8.self)
+                guard let value = Int64(text) else {
+                    rejects.append(row: index, column: "value", reason: "no number")
+                    continue
+                }
+                rows.columns[0].append(value)
+                rows.records.append(Int64(index))
+            }
+        }
+    }
+
+    private final class Rows: Output {
+        var values: [Int64: Int64?] = [:]
+        var failed = 0
+
+        func emit(_ batch: ColumnBatch, port: Int) {
+            if port > 0 {
+                failed += batch.count
+                return
+            }
+            let answer = batch.columns[2]
+            for row in 0..<batch.count {
+                values[batch.columns[1].int64s[row]] =
+                    .some(answer.isValid(row) ? answer.children[0].int64s[row] : nil)
+            }
+        }
+    }
+
+    private static let input = Schema([Field("key", .string), Field("row", .int64)])
+
+    private func join(
+        _ table: Table, isLeft: Bool = true, cacheRows: Int = 1000, asMissing: Bool = false
+    ) throws -> LookupJoin {
+        let join = LookupJoin(
+            form: LookupJoin.Form(
+                input: Self.input, alias: "a", fields: [Field("value", .int64)], keys: [0],
+                isLeft: isLeft, takesFailureAsMissing: asMissing, cacheRows: cacheRows,
+                onError: .deadLetter(port: 1)),
+            source: table, decoder: Numbers())
+        try join.open(
+            OperatorContext(
+                stepId: "lookup", ordinal: 1, worker: 0, workers: 1, state: StateStore(),
+                counters: StepCounters()))
+        return join
+    }
+
+    private func batch(_ rows: [(key: String?, row: Int64, time: Int64)]) -> ColumnBatch {
+        let batch = ColumnBatch(schema: Self.input, capacity: rows.count)
+        for row in rows {
+            if let key = row.key {
+                batch.columns[0].append(key)
+            } else {
+                batch.columns[0].appendNull()
+            }
+            batch.columns[1].append(row.row)
+            batch.order.append(
+                eventTime: row.time, watermark: .min, origin: 0, offset: row.row)
+        }
+        batch.count = rows.count
+        batch.keys = KeyEncoder(columns: [0]).encode(batch)
+        return batch
+    }
+
+    @Test func `rows wait for the first of them that has no answer`() throws {
+        let table = Table(LookupTerms(foundMicros: 100, missingMicros: 100)) { _ in nil }
+        let join = try join(table)
+        let rows = batch([("a", 1, 1000), ("b", 2, 2000), (nil, 3, 500)])
+        try join.prepare(rows)
+        // A null is no question, and waits for nothing.
+        #expect(join.answered == EventTime(micros: 1000))
+        table.become { question in question.parts == [.text("a")] ? .found(Array("7".utf8)) : nil }
+        table.release()
+        #expect(try join.takeAnswers())
+        #expect(join.answered == EventTime(micros: 2000))
+        table.become { _ in .missing }
+        table.release()
+        #expect(try join.takeAnswers())
+        #expect(join.answered == .endOfTime)
+        let output = Rows()
+        try join.process(rows, into: output)
+        #expect(output.values == [1: 7, 2: nil, 3: nil])
+        #expect(try !join.takeAnswers())
+    }
+
+    @Test func `rows of one cell share a question, and a miss holds for its own cell only`() throws
+    {
+        let count = Mutex<Int64>(0)
+        let table = Table(LookupTerms(foundMicros: 1_000_000_000_000, missingMicros: 10)) { _ in
+            let ask = count.withLock { count in
+                count += 1
+                return count
+            }
+            return ask == 1 ? .missing : .found(Array("\(ask)".utf8))
+        }
+        let join = try join(table)
+        // The first question is answered with nothing; rows of later cells of misses ask again.
+        let rows = batch((0..<50).map { ("a", Int64($0), Int64($0)) })
+        try join.prepare(rows)
+        let output = Rows()
+        try join.process(rows, into: output)
+        #expect(table.questions == 2)
+        let missing = output.values.filter { $0.value == nil }.count
+        #expect(missing >= 1 && missing <= 10)
+        #expect(output.values.values.allSatisfy { $0 == nil || $0 == 2 })
+    }
+
+    @Test func `a failure is that of its moment, and other rows ask again`() throws {
+        let count = Mutex(0)
+        let table = Table(LookupTerms(foundMicros: 1_000_000_000_000, missingMicros: 10)) { _ in
+            let ask = count.withLock { count in
+                count += 1
+                return count
+            }
+            return ask == 1 ? .failed("down") : .found(Array("5".utf8))
+        }
+        let join = try join(table)
+        let rows = batch([("a", 1, 100), ("a", 2, 100), ("a", 3, 101)])
+        try join.prepare(rows)
+        let output = Rows()
+        try join.process(rows, into: output)
+        #expect(output.failed == 2)
+        #expect(output.values == [3: 5])
+    }
+
+    @Test(arguments: [UInt64(1), 2, 3, 4, 5, 6, 7, 8])
+    func
+        `answers are the same in any order, in any batches, with any cache, and when nobody answers`(
+            seed: UInt64
+        ) throws
+    {
+        var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
+        func random(_ bound: Int) -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(state >> 33) % bound
+        }
+        let count = Mutex<Int64>(0)
+        let table = Table(
+            LookupTerms(
+                foundMicros: [1, 50, 400][random(3)], missingMicros: [1, 30, 400][random(3)])
+        ) { question in
+            let ask = count.withLock { count in
+                count += 1
+                return count
+            }
+            switch ask % 5 {
+            case 0: return .missing
+            case 1: return ask % 3 == 0 ? .failed("down") : .found(Array("\(ask)".utf8))
+            default: return .found(Array("\(ask)".utf8))
+            }
+        }
+        let all = (0..<400).map { row in
+            (key: Optional("k\(random(12))"), row: Int64(row), time: Int64(random(1000)))
+        }
+        var first: [Int64: Int64?]?
+        for cacheRows in [1000, 2, 64] {
+            let join = try join(table, cacheRows: cacheRows)
+            let output = Rows()
+            var open = all.sorted { $0.time < $1.time }
+            // Rows come out of order within a stretch of time, and are processed in order.
+            var ready: [(key: String?, row: Int64, time: Int64)] = []
+            while !open.isEmpty {
+                let size = min(1 + random(40), open.count)
+                var part = Array(open[..<size])
+                open.removeFirst(size)
+                for index in part.indices { part.swapAt(index, random(part.count)) }
+                try join.prepare(batch(part))
+                ready += part
+                if random(2) == 0 || open.isEmpty {
+                    ready.sort { $0.time < $1.time }
+                    try join.process(batch(ready), into: output)
+                    ready = []
+                    let reached = open.first?.time ?? .max
+                    _ = try join.advance(to: EventTime(micros: reached), into: output)
+                }
+            }
+            if let first {
+                #expect(output.values == first, "seed \(seed)")
+            } else {
+                first = output.values
+                // From here on the journal alone answers.
+                table.become { _ in .failed("nobody is there") }
+            }
+        }
+    }
+}
