@@ -32,7 +32,7 @@ extension Verb {
                             KeyShape(
                                 name: "missing_ttl", shape: .text(.duration),
                                 meaning:
-                                    "How long it holds that nothing is known of a key; ttl when not given."
+                                    "How long it holds that nothing is known of a key, at most ttl; ttl when not given."
                             ),
                             KeyShape(
                                 name: "size", shape: .text(.integer(1...100_000_000)),

@@ -39,6 +39,13 @@ extension StepPlanner {
                 fix: "write type: left and filter: \(body.alias.value) is null, or is not null")
             return .broken
         }
+        if let ttl = body.ttl, let missing = body.missingTtl, missing > ttl {
+            diagnostics.report(
+                .badDuration,
+                "missing_ttl is \(missing.text), longer than the ttl of \(ttl.text)",
+                at: body.position, fix: "write a missing_ttl of \(ttl.text) at most")
+            return .broken
+        }
         let isLeft = body.type?.value == "left"
         if body.takesFailureAsMissing, !isLeft {
             diagnostics.report(

@@ -67,7 +67,8 @@ public struct LookupAnswer: Sendable {
 ///
 /// Event time is cut into cells; all rows of a key in one cell have the same answer, whoever of them asked for
 /// it. So the answer of a row is a function of its key and its event time once it is written down: order,
-/// batches and workers do not matter. Cells of different keys begin at different moments.
+/// batches and workers do not matter. Cells of different keys begin at different moments. Those of misses lie in one of
+/// what was found each: a miss that is written down later covers no row that was given something.
 public struct LookupTerms: Equatable, Sendable {
     /// What kind of answer a cell has.
     public enum Kind: UInt8, Sendable {
@@ -76,13 +77,13 @@ public struct LookupTerms: Equatable, Sendable {
 
     /// How long what was found holds, in microseconds; 0 for rows of the same time only.
     public var foundMicros: Int64
-    /// How long it holds that nothing is known of a key.
+    /// How long it holds that nothing is known of a key; no longer than what was found.
     public var missingMicros: Int64
 
     /// What was found holds `foundMicros`, that there is nothing `missingMicros`.
     public init(foundMicros: Int64, missingMicros: Int64) {
         self.foundMicros = max(foundMicros, 1)
-        self.missingMicros = max(missingMicros, 1)
+        self.missingMicros = min(max(missingMicros, 1), self.foundMicros)
     }
 
     /// How long answers of `kind` hold; a failure is that of the very moment.
@@ -97,11 +98,12 @@ public struct LookupTerms: Equatable, Sendable {
     /// When the cell begins that `time` lies in, of keys with this hash.
     @inline(__always)
     public func cell(_ kind: Kind, hash: Int64, time: Int64) -> Int64 {
-        let length = micros(kind)
-        if length == 1 { return time }
+        if kind == .failed || foundMicros == 1 { return time }
+        let length = foundMicros
         let shift = Int64(truncatingIfNeeded: UInt64(bitPattern: hash) % UInt64(length))
-        let into = (time &- shift) % length
-        return time &- (into < 0 ? into &+ length : into)
+        let rest = (time &- shift) % length
+        let into = rest < 0 ? rest &+ length : rest
+        return time &- (kind == .found ? into : into % missingMicros)
     }
 }
 

@@ -273,6 +273,10 @@ import Testing
             "E107 the lookup of step \"e\" does not say what an answer has"
         ),
         (
+            "{id: e, on: sku, lookup: {http: {connection: prices, path: /}, answer: {a: int64}, cache: {ttl: 1s, missing_ttl: 2s}}}",
+            "E110 missing_ttl is 2s, longer than the ttl of 1s"
+        ),
+        (
             "{id: e, on: ts, lookup: {http: {connection: prices, path: /}, answer: {a: int64}}}",
             "E304 \"ts\" is timestamp, and keys are asked for as text or numbers"
         ),
