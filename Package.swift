@@ -38,6 +38,7 @@ let package = Package(
         .systemLibrary(name: "CExpat"),
         .target(name: "CPlatform", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CDigest"),
+        .target(name: "CText"),
         .target(
             name: "CTLS", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
@@ -73,8 +74,8 @@ let package = Package(
         .target(
             name: "Connectors",
             dependencies: [
-                "StreamRuntime", "FeatureServe", "RocksDB", "Codecs", "HTTP", "Redis", "CRdKafka",
-                "CExpat",
+                "StreamRuntime", "FeatureServe", "RocksDB", "Codecs", "HTTP", "Redis", "CText",
+                "CRdKafka", "CExpat",
             ],
             swiftSettings: strict),
         .target(

@@ -64,12 +64,19 @@ public final class DebeziumRecordDecoder: RecordDecoder {
         strict = JSONDocumentReader(innerFields, columns: inner, decimals: decimals)
         lenient = JSONDocumentReader(
             innerFields.map(DebeziumRecordDecoder.optional), columns: inner, decimals: decimals)
-        let hasDecimals = innerFields.contains {
-            if case .decimal = $0.type { true } else { false }
-        }
+        let hasDecimals = innerFields.contains { DebeziumRecordDecoder.hasDecimal($0.type) }
         fast = JSONFastReader(
             innerFields, columns: inner, isOn: !hasDecimals || decimals != .bytes)
         metadata = MetadataReader(fields)
+    }
+
+    private static func hasDecimal(_ type: ColumnType) -> Bool {
+        switch type {
+        case .decimal: true
+        case .list(let element): hasDecimal(element)
+        case .structure(let fields): fields.contains { hasDecimal($0.type) }
+        default: false
+        }
     }
 
     private static func withoutRow(_ field: RecordField) -> RecordField {

@@ -1,3 +1,5 @@
+import CText
+
 extension JSONFastReader {
     static let null: UInt32 = 0x6C6C_756E
     static let `true`: UInt32 = 0x6575_7274
@@ -15,34 +17,15 @@ extension JSONFastReader {
 
     /// The quote that ends a plain string; nil for one with escapes or control characters, of bad
     /// UTF-8, or without an end.
-    ///
-    /// Eight bytes at a time: each test leaves the high bit of the bytes that pass it. The
-    /// borrow of a subtraction may mark bytes above a true hit, never below the first one.
     @inline(__always)
     static func closingQuote(
         _ start: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>
     ) -> UnsafePointer<UInt8>? {
-        let ones: UInt64 = 0x0101_0101_0101_0101
-        let highs: UInt64 = 0x8080_8080_8080_8080
-        var at = start
-        var all: UInt64 = 0
-        while at < end {
-            let word = UnsafeRawPointer(at).loadUnaligned(as: UInt64.self)
-            let quotes = word ^ (ones &* 0x22)
-            let slashes = word ^ (ones &* 0x5C)
-            let controls = (word &- (ones &* 0x20)) & ~word
-            let hits =
-                (((quotes &- ones) & ~quotes) | ((slashes &- ones) & ~slashes) | controls) & highs
-            all |= word
-            if hits != 0 {
-                at += hits.trailingZeroBitCount &>> 3
-                guard at < end, at.pointee == 0x22 else { return nil }
-                if all & highs != 0, !isUTF8(start, at - start) { return nil }
-                return at
-            }
-            at += 8
-        }
-        return nil
+        var high: UInt32 = 0
+        let stop = millrace_string_stop(start, end, &high)!
+        guard stop < end, stop.pointee == 0x22 else { return nil }
+        if high != 0, !isUTF8(start, stop - start) { return nil }
+        return stop
     }
 
     /// Reads an integer of at most 18 digits, as JSON writes it.
@@ -56,16 +39,23 @@ extension JSONFastReader {
         let first = at
         var result: Int64 = 0
         let eight = UnsafeRawPointer(at).loadUnaligned(as: UInt64.self)
-        if areDigits(eight) {
+        let others = notDigits(eight)
+        if others == 0 {
             result = number(eight)
             at += 8
-        }
-        while true {
-            let digit = at.pointee &- 0x30
-            guard digit <= 9 else { break }
-            result = result &* 10 &+ Int64(digit)
-            at += 1
-            guard at - first <= 18 else { return nil }
+            while true {
+                let digit = at.pointee &- 0x30
+                guard digit <= 9 else { break }
+                result = result &* 10 &+ Int64(digit)
+                at += 1
+                guard at - first <= 18 else { return nil }
+            }
+        } else {
+            // Fewer than eight digits: zeros are shifted in before them.
+            let bits = UInt64(others.trailingZeroBitCount) & ~7
+            guard bits != 0 else { return nil }
+            result = number((eight &<< (64 &- bits)) | (0x3030_3030_3030_3030 &>> bits))
+            at += Int(bits &>> 3)
         }
         guard at > first, first.pointee != 0x30 || at - first == 1 else { return nil }
         value = isNegative ? 0 &- result : result
@@ -110,11 +100,11 @@ extension JSONFastReader {
         return at
     }
 
+    /// Bits in the bytes of a word that are no digits, right up to the first such byte.
     @inline(__always)
-    private static func areDigits(_ word: UInt64) -> Bool {
-        let high: UInt64 = 0xF0F0_F0F0_F0F0_F0F0
-        let sixes: UInt64 = 0x0606_0606_0606_0606
-        return (word & high) | (((word &+ sixes) & high) &>> 4) == 0x3333_3333_3333_3333
+    private static func notDigits(_ word: UInt64) -> UInt64 {
+        let zeroed = word ^ 0x3030_3030_3030_3030
+        return (zeroed | (zeroed &+ 0x0606_0606_0606_0606)) & 0xF0F0_F0F0_F0F0_F0F0
     }
 
     /// The number that eight digits write.
@@ -136,7 +126,17 @@ extension JSONFastReader {
             guard let close = closingQuote(at + 1, end) else { return nil }
             return close + 1
         }
+        if at.pointee &- 0x30 <= 9 {
+            var digits: Int64 = 0
+            if let next = integer(at, into: &digits), isBehindNumber(next.pointee) { return next }
+        }
         return skipOther(at, end)
+    }
+
+    /// Whether an integer that ends before this byte is no part of a longer number.
+    @inline(__always)
+    private static func isBehindNumber(_ byte: UInt8) -> Bool {
+        byte == 0x2C || byte == 0x7D || byte == 0x5D || isSpace(byte)
     }
 
     private static func skipOther(

@@ -46,14 +46,16 @@ public final class JSONRecordDecoder: RecordDecoder {
         var arena = text.arena
         var row = rows.count
         fast.point(at: columns)
+        let first = row
         let origins = rows.records.int64s
+        let fillsLater = metadata.isPlain
         for index in 0..<count {
             let view = records.values.views[index]
             let start = ByteView.start(view)
             let length = ByteView.length(view)
             let hasValue = records.values.isValid(index)
             if hasValue, fast.isOn, fast.read(arena.base, start: start, length: length, row: row) {
-                if metadata.isEmpty {
+                if fillsLater {
                     origins[row] = Int64(index)
                     row += 1
                     continue
@@ -74,7 +76,7 @@ public final class JSONRecordDecoder: RecordDecoder {
                 arena = text.arena
             }
             do {
-                try metadata.append(records, index, to: columns)
+                if !fillsLater { try metadata.append(records, index, to: columns) }
             } catch {
                 reject(error, index, columns, row, &rejects)
                 continue
@@ -85,6 +87,7 @@ public final class JSONRecordDecoder: RecordDecoder {
         }
         fast.settle(columns, rows: row)
         rows.records.setCount(row)
+        if fillsLater { metadata.fill(rows, from: first, of: records) }
     }
 
     private func reject(

@@ -13,6 +13,37 @@ final class MetadataReader {
 
     var isEmpty: Bool { fields.isEmpty }
 
+    /// Whether all of them are numbers that every record has, so that they can be filled in afterwards.
+    var isPlain: Bool {
+        fields.allSatisfy { $0.field.from != .key && !$0.field.from.isHeader }
+    }
+
+    /// Writes the fields' values of the rows from `first` on.
+    ///
+    /// - Precondition: `isPlain`; `records` of `rows` tells the rows' records.
+    func fill(_ rows: DecodedRows, from first: Int, of records: RecordBatch) {
+        let origins = rows.records.int64s
+        for (position, field) in fields {
+            let column = rows.columns[position]
+            let target = column.int64s
+            var row = first
+            if field.from == .partition {
+                while row < rows.count {
+                    target[row] = Int64(records.partition)
+                    row &+= 1
+                }
+            } else {
+                let source =
+                    (field.from == .offset ? records.offsets : records.timestamps).int64s
+                while row < rows.count {
+                    target[row] = source[Int(origins[row])]
+                    row &+= 1
+                }
+            }
+            column.setCount(rows.count)
+        }
+    }
+
     /// The arena that texts of this column are views into.
     func arena(ofColumn column: Int, in records: RecordBatch) -> ByteArena {
         switch fields.first(where: { $0.column == column })?.field.from {
@@ -91,5 +122,11 @@ final class MetadataReader {
             at += max(length, 0)
         }
         return found
+    }
+}
+
+extension RecordField.Origin {
+    fileprivate var isHeader: Bool {
+        if case .header = self { true } else { false }
     }
 }

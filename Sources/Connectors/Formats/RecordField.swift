@@ -56,6 +56,13 @@ public struct RecordField: Sendable {
         self.takesAnyText = takesAnyText
     }
 
+    /// The field of a struct, read as this field is.
+    func member(_ inner: Field) -> RecordField {
+        RecordField(
+            inner.name, inner.type, members: path + [inner.name], from: from, unit: unit,
+            zone: zone, takesAnyText: takesAnyText)
+    }
+
     /// The column this field makes.
     public var column: Field { Field(name, type) }
 }

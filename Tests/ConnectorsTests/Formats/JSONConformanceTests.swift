@@ -121,11 +121,17 @@ private let refused: [String] = [
     @Test func `mutated documents are judged and read alike both ways, and as simdjson does`() {
         let seed: UInt64 = 20_240_611
         var random = Seeded(state: seed)
+        let inner = [
+            Field("a", .int64), Field("b", .string),
+            Field("deep", .structure([Field("c", .bool), Field("d", .timestamp)])),
+        ]
         let fields = [
             RecordField("store_id", .string), RecordField("quantity", .int64),
             RecordField("price", .decimal(precision: 12, scale: 2)), RecordField("ratio", .float64),
             RecordField("ts", .timestamp), RecordField("open", .bool, isRequired: true),
             RecordField("x", .int64, path: "in.x"), RecordField("y", .string, path: "in.deep.y"),
+            RecordField("s", .structure(inner), isRequired: false),
+            RecordField("t", .structure([Field("a", .float64)]), path: "s.w"),
         ]
         let strict = JSONRecordDecoder(fields: fields, speculates: false)
         let fast = JSONRecordDecoder(fields: fields)
@@ -172,6 +178,12 @@ private let refused: [String] = [
             "\"at\":\"2023-11-14T22:13:\(Int.random(in: 10..<60, using: &random)).5Z\"",
             "\"open\":\(Bool.random(using: &random))",
             "\"in\":{\"x\":\(random.next() % 100),\"deep\":{\"y\":\"z\"}}",
+            [
+                "\"s\":null",
+                "\"s\":{\"a\":\(random.next() % 9),\"deep\":null,\"b\":\"v\",\"w\":{\"a\":1.5}}",
+                "\"s\":{\"b\":null,\"deep\":{\"d\":1700000000000,\"c\":true},\"other\":{\"a\":[1]}}",
+                "\"s\":{}",
+            ].randomElement(using: &random)!,
             "\"tags\":[\"é\",{\"x\":null}]", "\"name\":\"grüße \\u00fc \\\" \\\\ end\"",
         ]
         if random.next() % 4 == 0 { members.shuffle(using: &random) }

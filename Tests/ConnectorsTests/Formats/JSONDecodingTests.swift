@@ -41,6 +41,52 @@ private func value(_ type: ColumnType, _ text: String, unit: TimeUnit = .automat
                     rejects: ["2 b: is missing", "3 b: is null", "4 b: is missing"]))
     }
 
+    @Test
+    func `documents of several kinds take turns, their objects null or there, flat or as structs`()
+    {
+        let kinds = [
+            #"{"type":0,"person":{"id":1,"name":"ann"},"auction":null,"bid":null,"at":"2026-01-01T00:00:00Z"}"#,
+            #"{"type":1,"person":null,"auction":{"id":2,"item":"x","tags":[1]},"bid":null,"at":"2026-01-01T00:00:01Z"}"#,
+            #"{"type":2,"person":null,"auction":null,"bid":{"auction":3,"price":99,"extra":""},"at":"2026-01-01T00:00:02Z"}"#,
+            #"{"type":2,"person":null,"auction":null,"bid":{"price":98,"auction":3},"at":"2026-01-01T00:00:03Z"}"#,
+            #"{"type":2,"bid":{},"at":"2026-01-01T00:00:04Z"}"#,
+            #"{"type":2,"bid":{"price":1},"bid":null,"at":"2026-01-01T00:00:05Z"}"#,
+            #"{"type":2,"bid":null,"bid":{"price":1},"at":"2026-01-01T00:00:06Z"}"#,
+            #"{"type":2,"bid":nul,"at":"2026-01-01T00:00:07Z"}"#,
+            #"{"type":2,"bid":7,"at":"2026-01-01T00:00:08Z"}"#,
+        ]
+        let flat = [
+            RecordField("type", .int64), RecordField("name", .string, path: "person.name"),
+            RecordField("item", .string, path: "auction.item"),
+            RecordField("auction", .int64, path: "bid.auction"),
+            RecordField("price", .int64, path: "bid.price"), RecordField("at", .timestamp),
+        ]
+        let bid: [Field] = [Field("auction", .int64), Field("price", .int64)]
+        let structs = [
+            RecordField("person", .structure([Field("id", .int64), Field("name", .string)])),
+            RecordField("bid", .structure(bid)), RecordField("at", .timestamp),
+        ]
+        let required = [RecordField("bid", .structure(bid), isRequired: true)]
+        for fields in [flat, structs, required] {
+            let strict = JSONRecordDecoder(fields: fields, speculates: false)
+            let fast = JSONRecordDecoder(fields: fields)
+            var state = 7
+            for _ in 0..<20 {
+                let values = (0..<40).map { _ in
+                    state = (state * 1_103_515_245 + 12345) & 0x7FFF_FFFF
+                    return kinds[(state >> 8) % kinds.count]
+                }
+                #expect(decode(fast, values) == decode(strict, values))
+            }
+            let all = kinds + kinds
+            #expect(decode(fast, all) == decode(strict, all))
+        }
+        let rows = decodeBothWays(structs, [kinds[0], kinds[2], kinds[4]]).rows
+        #expect(rows.count == 3)
+        #expect(rows[0].contains("ann"))
+        #expect(rows[1].hasPrefix("null | "))
+    }
+
     @Test func `a refused record leaves nothing behind in the columns`() {
         let decoded = decodeBothWays(
             [RecordField("a", .string), RecordField("b", .int64)],
