@@ -2,9 +2,10 @@ import StreamRuntime
 
 /// Which accumulator serves which call.
 enum AccumulatorCatalog {
-    /// The accumulator of `call`, where rows are taken back when `takesBack`.
+    /// The accumulator of `call`, where rows are taken back when `takesBack`, and neither rows nor what was merged are
+    /// when `onlyGrows`.
     static func make(
-        _ call: AggregateCall, takesBack: Bool = false
+        _ call: AggregateCall, takesBack: Bool = false, onlyGrows: Bool = false
     ) throws(JobFailure) -> any Accumulator {
         let input = call.arguments.first?.type
         if takesBack, let input {
@@ -23,7 +24,7 @@ enum AccumulatorCatalog {
             default: break
             }
         }
-        if call.isDistinct { return try distinct(call, input) }
+        if call.isDistinct { return try distinct(call, input, onlyGrows: onlyGrows) }
         switch call.function {
         case .count: return CountAccumulator()
         case .sum: return try sum(call, input)
@@ -77,12 +78,12 @@ enum AccumulatorCatalog {
     }
 
     private static func distinct(
-        _ call: AggregateCall, _ input: ColumnType?
+        _ call: AggregateCall, _ input: ColumnType?, onlyGrows: Bool
     ) throws(JobFailure) -> any Accumulator {
         switch call.function {
         case .count:
             return WordKernels.holds(input!)
-                ? DistinctWordAccumulator() : DistinctBytesAccumulator()
+                ? DistinctWordAccumulator(isCompact: onlyGrows) : DistinctBytesAccumulator()
         case .minimum, .maximum, .all, .any, .approximateDistinct:
             return try make(
                 AggregateCall(

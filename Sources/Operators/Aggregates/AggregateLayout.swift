@@ -18,14 +18,20 @@ public final class AggregateLayout {
     ///
     /// - Throws: for an aggregate of a type it cannot be computed over.
     ///
-    /// - Parameter takesBack: whether rows are taken back one by one, for which some aggregates keep more.
+    /// - Parameters:
+    ///   - takesBack: whether rows are taken back one by one, for which some aggregates keep more.
+    ///   - onlyGrows: whether neither rows nor what was merged are ever taken out, for which some keep less.
     public init(
-        _ calls: [AggregateCall], countsRows: Bool = false, takesBack: Bool = false
+        _ calls: [AggregateCall], countsRows: Bool = false, takesBack: Bool = false,
+        onlyGrows: Bool = false
     ) throws(JobFailure) {
         self.calls = calls
         self.countsRows = countsRows
         var made: [any Accumulator] = []
-        for call in calls { made.append(try AccumulatorCatalog.make(call, takesBack: takesBack)) }
+        for call in calls {
+            made.append(
+                try AccumulatorCatalog.make(call, takesBack: takesBack, onlyGrows: onlyGrows))
+        }
         var offset = countsRows ? 8 : 0
         var blob = 0
         var initial = [UInt8](repeating: 0, count: offset)

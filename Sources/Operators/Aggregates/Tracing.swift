@@ -132,6 +132,66 @@ extension IntegerSumAccumulator {
 }
 
 extension DistinctWordAccumulator {
+    func trace(
+        _ rows: AggregateRows, _ traced: TracedRows, into column: Column,
+        at place: AccumulatorPlace, errors: inout RejectedRows, text: String
+    ) {
+        let words = UnsafePointer(rows.arguments.columns[0].int64s)
+        let numbers = column.int64s
+        let mask = rows.mask
+        let takenBack = traced.takenBack
+        let end = traced.range.upperBound
+        if isCompact { return traceCompact(rows, traced, into: column, at: place) }
+        // Sets are larger than any cache: the slots of rows to come are read while these are worked on.
+        let ahead = 8
+        var touched: Int64 = 0
+        var row = traced.range.lowerBound
+        while row < end {
+            let later = row &+ ahead
+            if later < end, mask == nil || mask.unsafelyUnwrapped[later] != 0 {
+                touched |= self.set(rows.entries[later], place).touch(words[later])
+            }
+            let members = self.set(rows.entries[row], place)
+            if mask == nil || mask.unsafelyUnwrapped[row] != 0 {
+                if let takenBack, takenBack[row] != 0 {
+                    members.remove(words[row], times: 1)
+                } else {
+                    members.insert(words[row])
+                }
+            }
+            numbers[row] = members.count
+            row &+= 1
+        }
+        column.setCount(end)
+        // Kept somewhere, so that the reading is not left out; whoever uses the scratch entry writes it first.
+        (traced.scratch.value + place.offset).storeBytes(of: touched, as: Int64.self)
+    }
+
+    private func traceCompact(
+        _ rows: AggregateRows, _ traced: TracedRows, into column: Column,
+        at place: AccumulatorPlace
+    ) {
+        let words = UnsafePointer(rows.arguments.columns[0].int64s)
+        let numbers = column.int64s
+        let mask = rows.mask
+        let end = traced.range.upperBound
+        let ahead = 8
+        var touched: Int64 = 0
+        var row = traced.range.lowerBound
+        while row < end {
+            let later = row &+ ahead
+            if later < end, mask == nil || mask.unsafelyUnwrapped[later] != 0 {
+                touched |= compact(rows.entries[later], place).touch(words[later])
+            }
+            let members = compact(rows.entries[row], place)
+            if mask == nil || mask.unsafelyUnwrapped[row] != 0 { members.insert(words[row]) }
+            numbers[row] = members.count
+            row &+= 1
+        }
+        column.setCount(end)
+        (traced.scratch.value + place.offset).storeBytes(of: touched, as: Int64.self)
+    }
+
     func takeBack(
         _ rows: AggregateRows, _ row: Int, _ scratch: StateEntry, at place: AccumulatorPlace
     ) {

@@ -29,6 +29,15 @@ struct WordSet {
             .assumingMemoryBound(to: Slot.self)
     }
 
+    /// Reads the slot where `word` would be, so that it is in the cache when it is needed soon.
+    @inline(__always) func touch(_ word: Int64) -> Int64 {
+        let bytes = place.bytes(entry)
+        let count = bytes.count / MemoryLayout<Slot>.stride
+        guard count > WordSet.listed, let base = bytes.baseAddress else { return 0 }
+        return UnsafeRawPointer(base).load(
+            fromByteOffset: WordSet.home(word, count) &* MemoryLayout<Slot>.stride, as: Int64.self)
+    }
+
     /// Puts `word` in `times` times.
     func insert(_ word: Int64, times: Int64 = 1) {
         if word == 0 {
@@ -173,10 +182,18 @@ struct WordSet {
 
 /// `count(distinct x)` of values that fit a word, exact.
 struct DistinctWordAccumulator: Accumulator {
+    /// Whether nothing is ever taken out again.
+    var isCompact = false
     var fixedBytes: Int { WordSet.fixedBytes }
     var blobs: Int { 1 }
 
-    private func set(_ entry: StateEntry, _ place: AccumulatorPlace) -> WordSet {
+    @inline(__always) func compact(
+        _ entry: StateEntry, _ place: AccumulatorPlace
+    ) -> CompactWordSet {
+        CompactWordSet(words: place.words(entry), entry: entry, place: place)
+    }
+
+    @inline(__always) func set(_ entry: StateEntry, _ place: AccumulatorPlace) -> WordSet {
         WordSet(words: place.words(entry), entry: entry, place: place)
     }
 
@@ -186,18 +203,29 @@ struct DistinctWordAccumulator: Accumulator {
 
     func update(_ rows: AggregateRows, _ range: Range<Int>, at place: AccumulatorPlace) {
         let numbers = UnsafePointer(rows.arguments.columns[0].int64s)
+        if isCompact {
+            for row in range where rows.counts(row) {
+                compact(rows.entries[row], place).insert(numbers[row])
+            }
+            return
+        }
         for row in range where rows.counts(row) {
             set(rows.entries[row], place).insert(numbers[row])
         }
     }
 
     func merge(_ source: StateEntry, into target: StateEntry, at place: AccumulatorPlace) {
+        if isCompact {
+            let members = compact(target, place)
+            return compact(source, place).forEach { members.insert($0) }
+        }
         set(target, place).add(set(source, place))
     }
 
     func subtract(
         _ source: StateEntry, from target: StateEntry, at place: AccumulatorPlace
     ) -> Bool {
+        if isCompact { return false }
         set(target, place).subtract(set(source, place))
         return true
     }
@@ -206,6 +234,10 @@ struct DistinctWordAccumulator: Accumulator {
         _ entries: UnsafePointer<StateEntry>, count: Int, into column: Column,
         at place: AccumulatorPlace, errors: inout RejectedRows, text: String
     ) {
-        for slot in 0..<count { column.append(set(entries[slot], place).count) }
+        for slot in 0..<count {
+            column.append(
+                isCompact
+                    ? compact(entries[slot], place).count : set(entries[slot], place).count)
+        }
     }
 }

@@ -15,11 +15,14 @@ final class AggregateCore {
     private var capacity = 0
     private var results = PendingResults()
 
-    init(_ spec: AggregateSpec, countsRows: Bool, keySuffix: Int = 0) throws(JobFailure) {
+    init(_ spec: AggregateSpec, countsRows: Bool, keySuffix: Int = 0, onlyGrows: Bool = false)
+        throws(JobFailure)
+    {
         self.spec = spec
         self.keySuffix = keySuffix
         layout = try AggregateLayout(
-            spec.plan.calls, countsRows: countsRows, takesBack: spec.takesBack)
+            spec.plan.calls, countsRows: countsRows, takesBack: spec.takesBack,
+            onlyGrows: onlyGrows)
         schema = spec.schema
         keyFields = spec.keyFields
         decoder = KeyDecoder(keyFields.map(\.type))

@@ -29,7 +29,7 @@ public final class UpdatingAggregate: Operator {
     public var needsOrderedInput: Bool { true }
 
     init(_ spec: AggregateSpec, withBefore: Bool) throws(JobFailure) {
-        core = try AggregateCore(spec, countsRows: true)
+        core = try AggregateCore(spec, countsRows: true, onlyGrows: !spec.takesBack)
         self.withBefore = withBefore
         takesBack = spec.takesBack
         scratch = try StateStore().state("scratch", of: "row", layout: core.layout.state)
