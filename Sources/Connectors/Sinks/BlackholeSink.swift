@@ -15,7 +15,7 @@ public final class BlackholeSink: Sink {
     private let log: TableLog?
     private let values = Column(.bytes, capacity: 4096)
     /// The hash of the row of each key, by the key's hash.
-    private var hashes: [Int64: UInt64] = [:]
+    private let hashes = RowHashes()
     private var taken: Int64 = 0
     private var rows: Int64 = 0
     private var checksum: UInt64 = 0
@@ -43,7 +43,7 @@ public final class BlackholeSink: Sink {
         taken = 0
         rows = 0
         checksum = 0
-        hashes = [:]
+        hashes.removeAll()
         var length = 0
         if let token {
             let lines = String(decoding: token, as: UTF8.self).split(separator: "\n")
@@ -58,12 +58,15 @@ public final class BlackholeSink: Sink {
         }
         try log?.recover(length: length) { what, key, value in
             let hash = UnsafeRawPointer(key.baseAddress!).loadUnaligned(as: Int64.self)
-            hashes[Int64(littleEndian: hash)] =
+            let row =
                 what == 1
                 ? UInt64(
                     littleEndian: UnsafeRawPointer(value.baseAddress!).loadUnaligned(
                         as: UInt64.self)) : nil
+            _ = hashes.replace(Int64(littleEndian: hash), by: row)
         }
+        // What was read needs not be written again.
+        hashes.forgetChanges()
         show()
     }
 
@@ -78,7 +81,7 @@ public final class BlackholeSink: Sink {
             if let failure = encoder.failure { throw failure }
         }
         if let keys {
-            try replace(keys.encode(batch), batch.changes?.bools, count: batch.count)
+            replace(keys.encode(batch), batch.changes?.bools, count: batch.count)
         } else {
             count(batch.changes?.bools, count: batch.count)
         }
@@ -109,31 +112,28 @@ public final class BlackholeSink: Sink {
     /// Rows of keys: the newest one counts.
     private func replace(
         _ keys: KeyColumn, _ changes: UnsafeMutablePointer<UInt8>?, count: Int
-    ) throws(JobFailure) {
+    ) {
+        let numbers = keys.hashes.int64s
+        let views = values.views
+        let bytes = UnsafePointer(values.arena!.base)
         for row in 0..<count {
             let kind = changes?[row] ?? 0
-            let key = keys.hashes.int64s[row]
-            if kind == RowChange.updateBefore.rawValue, row + 1 < count,
-                keys.hashes.int64s[row + 1] == key
-            {
+            let key = numbers[row]
+            if kind == RowChange.updateBefore.rawValue, row + 1 < count, numbers[row + 1] == key {
                 continue
             }
-            let before = hashes[key]
-            if let before {
+            var hash: UInt64?
+            if kind < RowChange.updateBefore.rawValue {
+                let view = views[row]
+                let made = Hash.xxh64(bytes + ByteView.start(view), ByteView.length(view))
+                checksum &+= made
+                rows += 1
+                hash = made
+            }
+            if let before = hashes.replace(key, by: hash) {
                 checksum &-= before
                 rows -= 1
             }
-            if kind >= RowChange.updateBefore.rawValue {
-                if before != nil { try keep(key, nil) }
-                hashes[key] = nil
-                continue
-            }
-            let bytes = values.bytes(row)
-            let hash = Hash.xxh64(bytes.baseAddress!, bytes.count)
-            checksum &+= hash
-            rows += 1
-            hashes[key] = hash
-            try keep(key, hash)
         }
     }
 
@@ -163,6 +163,9 @@ public final class BlackholeSink: Sink {
 
     /// Keeps the counts in the checkpoint.
     public func prepare(checkpoint: Int64) throws(JobFailure) -> [UInt8] {
+        if log != nil {
+            for (key, hash) in hashes.takeChanges() { try keep(key, hash) }
+        }
         let length = try log?.sync() ?? 0
         return Array("blackhole 1\n\(taken)\n\(rows)\n\(checksum)\n\(length)".utf8)
     }

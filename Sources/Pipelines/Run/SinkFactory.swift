@@ -31,11 +31,17 @@ struct SinkFactory {
     func node(_ sink: PlannedSink, ordinal: Int64) -> JobGraph.SinkNode {
         let columns = columns(of: sink)
         var node = JobGraph.SinkNode(
-            id: sink.id, ordinal: ordinal, isOrdered: true,
+            id: sink.id, ordinal: ordinal, isOrdered: needsOrder(sink),
             schema: columns.map { Schema($0.map { sink.schema.fields[$0] }) } ?? sink.schema,
             make: { () throws(JobFailure) in try self.open(sink) })
         node.columns = columns
         return node
+    }
+
+    /// Whether rows must come in order: counts and sums of them are the same in any.
+    private func needsOrder(_ sink: PlannedSink) -> Bool {
+        guard case .blackhole(let isSummed, let keys) = sink.target else { return true }
+        return isSummed && !keys.isEmpty && !sink.isWholeChangelog
     }
 
     /// The columns that a view takes of its pipeline's rows; nil for sinks that take all.

@@ -1,0 +1,105 @@
+/// The hash of the row of each key, and which keys have changed since that was last asked.
+///
+/// - Shape: open addressing; a key whose row is gone keeps its slot until the table grows.
+final class RowHashes {
+    private struct Slot {
+        var key: Int64
+        var hash: UInt64
+    }
+
+    private static let known: UInt8 = 1
+    private static let there: UInt8 = 2
+    private static let changed: UInt8 = 4
+
+    private var slots: UnsafeMutablePointer<Slot>
+    private var states: UnsafeMutablePointer<UInt8>
+    private var capacity = 0
+    private var used = 0
+    private var changedKeys: [Int64] = []
+
+    init() {
+        capacity = 64
+        slots = .allocate(capacity: capacity)
+        states = .allocate(capacity: capacity)
+        states.initialize(repeating: 0, count: capacity)
+    }
+
+    deinit {
+        slots.deallocate()
+        states.deallocate()
+    }
+
+    /// Forgets every key.
+    func removeAll() {
+        states.update(repeating: 0, count: capacity)
+        used = 0
+        changedKeys = []
+    }
+
+    /// Gives `key` another row's hash, or none, and returns the one it had.
+    func replace(_ key: Int64, by hash: UInt64?) -> UInt64? {
+        var slot = find(key)
+        if states[slot] == 0 {
+            guard hash != nil else { return nil }
+            if (used &+ 1) &* 4 > capacity &* 3 {
+                grow()
+                slot = find(key)
+            }
+            used &+= 1
+            slots[slot].key = key
+            states[slot] = RowHashes.known
+        }
+        let state = states[slot]
+        let before = state & RowHashes.there != 0 ? slots[slot].hash : nil
+        if state & RowHashes.changed == 0 { changedKeys.append(key) }
+        if let hash {
+            slots[slot].hash = hash
+            states[slot] = RowHashes.known | RowHashes.there | RowHashes.changed
+        } else {
+            states[slot] = RowHashes.known | RowHashes.changed
+        }
+        return before
+    }
+
+    /// Each key that has changed, with its row's hash or none, once.
+    func takeChanges() -> [(key: Int64, hash: UInt64?)] {
+        let keys = changedKeys
+        changedKeys = []
+        return keys.map { key in
+            let slot = find(key)
+            states[slot] &= ~RowHashes.changed
+            return (key, states[slot] & RowHashes.there != 0 ? slots[slot].hash : nil)
+        }
+    }
+
+    /// Counts what changed so far as told.
+    func forgetChanges() { _ = takeChanges() }
+
+    @inline(__always)
+    private func find(_ key: Int64) -> Int {
+        let mixed = UInt64(bitPattern: key) &* 0x9E37_79B9_7F4A_7C15
+        var slot = Int(truncatingIfNeeded: (mixed ^ mixed &>> 32) & UInt64(capacity &- 1))
+        while states[slot] != 0 && slots[slot].key != key {
+            slot = (slot &+ 1) & (capacity &- 1)
+        }
+        return slot
+    }
+
+    private func grow() {
+        let (old, oldStates, count) = (slots, states, capacity)
+        capacity *= 2
+        slots = .allocate(capacity: capacity)
+        states = .allocate(capacity: capacity)
+        states.initialize(repeating: 0, count: capacity)
+        used = 0
+        // A key whose row is gone, and was told to be, is not needed any more.
+        for slot in 0..<count where oldStates[slot] > RowHashes.known {
+            let place = find(old[slot].key)
+            slots[place] = old[slot]
+            states[place] = oldStates[slot]
+            used += 1
+        }
+        old.deallocate()
+        oldStates.deallocate()
+    }
+}
