@@ -8,6 +8,8 @@ struct PlanLineage {
         var sources: [(index: Int, fields: [Int])] = []
         /// Steps by their position in the plan, ascending.
         var steps: [Int] = []
+        /// Of each select the columns that matter.
+        var items: [Int: Set<Int>] = [:]
 
         static func == (left: Trace, right: Trace) -> Bool {
             left.steps == right.steps && left.sources.map(\.index) == right.sources.map(\.index)
@@ -43,6 +45,11 @@ struct PlanLineage {
             result.steps.insert(step.ordinal, at: 0)
             let use = plan.uses[step.ordinal]
             var columns = use.always
+            if case .select = step.operation {
+                result.items[step.ordinal] = use.kept.union(ports[0] ?? [])
+                // Rows that these fail on do not come out.
+                for column in use.kept { columns.formUnion(use.outputs[column]) }
+            }
             for (port, outputs) in ports {
                 if port == 0 {
                     for column in outputs { columns.formUnion(use.outputs[column]) }
@@ -71,7 +78,9 @@ struct PlanLineage {
         for (index, fields) in trace.sources {
             lines.append(text(of: plan.sources[index], fields: fields))
         }
-        for index in trace.steps { lines.append(text(of: plan.steps[index])) }
+        for index in trace.steps {
+            lines.append(text(of: plan.steps[index], items: trace.items[index]))
+        }
         return lines.joined(separator: "\n")
     }
 
@@ -90,7 +99,7 @@ struct PlanLineage {
     }
 
     /// - Note: not its id nor its pipeline's name, which may be changed freely.
-    private func text(of step: PlannedStep) -> String {
+    private func text(of step: PlannedStep, items: Set<Int>?) -> String {
         let inputs = step.inputs.map { edge in
             switch edge.from {
             case .source(let index): plan.sources[index].name
@@ -98,9 +107,14 @@ struct PlanLineage {
             }
         }
         let keys = step.keys.map { step.inputSchema.fields[$0].name }
+        var operation = step.operation
+        if let items, case .select(let all) = operation {
+            operation = .select(
+                all.enumerated().filter { items.contains($0.offset) }.map(\.element))
+        }
         return
             "\(step.verb) of \(inputs.joined(separator: ", ")) by \(keys.joined(separator: ", ")): "
-            + "\(step.operation.text)"
+            + "\(operation.text)"
     }
 }
 

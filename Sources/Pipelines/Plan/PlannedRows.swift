@@ -69,6 +69,8 @@ struct ColumnUse: Equatable, Sendable {
     var always: Set<Int> = []
     /// For each output column of the main port the input columns it is made of.
     var outputs: [Set<Int>] = []
+    /// The output columns of a select that are made whether anything needs them or not: making them may fail.
+    var kept: Set<Int> = []
 
     static func passing(_ count: Int, always: Set<Int> = []) -> ColumnUse {
         ColumnUse(always: always, outputs: (0..<count).map { [$0] })

@@ -66,8 +66,9 @@ extension Planner {
         let diagnostics = Diagnostics()
         let full = Planner(spec, diagnostics, file: file, needed: [:], keepsAllFields: true)
         let views = full.planAll()
-        let needed = Projection.neededFields(of: full, views: views)
-        let projected = Planner(spec, diagnostics, file: file, needed: needed)
+        let needed = Projection.needed(of: full, views: views)
+        let projected = Planner(
+            spec, diagnostics, file: file, needed: needed.fields, neededItems: needed.items)
         let planned = projected.planAll()
         return diagnostics.isEmpty ? projected.finish(planned) : nil
     }

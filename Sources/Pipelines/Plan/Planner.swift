@@ -14,6 +14,8 @@ final class Planner {
     let directory: String
     /// The fields of each stream that are needed; nil for all.
     let needed: [String: Set<String>]?
+    /// The columns each select makes that are needed, by the step's ordinal; all of them where it has no entry.
+    let neededItems: [Int: Set<Int>]
     /// Plans every field of every stream whatever `needed` says.
     let keepsAllFields: Bool
 
@@ -41,8 +43,10 @@ final class Planner {
 
     init(
         _ spec: PipelinesSpec, _ diagnostics: Diagnostics, file: String,
-        needed: [String: Set<String>]?, keepsAllFields: Bool = false
+        needed: [String: Set<String>]?, neededItems: [Int: Set<Int>] = [:],
+        keepsAllFields: Bool = false
     ) {
+        self.neededItems = neededItems
         self.keepsAllFields = keepsAllFields
         self.spec = spec
         self.diagnostics = diagnostics
@@ -111,8 +115,9 @@ final class Planner {
             full = Planner(spec, diagnostics, file: file, needed: [:], keepsAllFields: true)
             views = full.planAll()
         }
-        let needed = Projection.neededFields(of: full, views: views)
-        let projected = Planner(spec, diagnostics, file: file, needed: needed)
+        let needed = Projection.needed(of: full, views: views)
+        let projected = Planner(
+            spec, diagnostics, file: file, needed: needed.fields, neededItems: needed.items)
         let finalViews = projected.planAll()
         precondition(
             diagnostics.isEmpty,

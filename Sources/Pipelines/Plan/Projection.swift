@@ -1,11 +1,16 @@
 import StreamRuntime
 
-/// Finds the fields of each stream that anything in a plan needs, walking it backwards.
-enum Projection {
+/// Finds the fields of each stream, and the columns of each select, that anything in a plan needs, walking it
+/// backwards.
+struct Projection {
     /// The needed fields by stream; a stream nobody reads has no entry.
-    static func neededFields(
-        of planner: Planner, views: [PlannedFeatureView]
-    ) -> [String: Set<String>] {
+    var fields: [String: Set<String>] = [:]
+    /// The needed columns of each select, by its ordinal.
+    var items: [Int: Set<Int>] = [:]
+
+    /// What the plan of `planner` needs.
+    static func needed(of planner: Planner, views: [PlannedFeatureView]) -> Projection {
+        var result = Projection()
         var wanted: [PlannedEdge.Node: [Int: Set<Int>]] = [:]
         func want(_ columns: Set<Int>, of inputs: [PlannedEdge]) {
             for edge in inputs {
@@ -25,6 +30,13 @@ enum Projection {
         for step in planner.steps.reversed() {
             let use = planner.uses[step.ordinal]
             var columns = use.always
+            if case .select = step.operation {
+                var made = use.kept.union(wanted[.step(step.ordinal)]?[0] ?? [])
+                // Rows without a column would be none.
+                if made.isEmpty { made = [0] }
+                wanted[.step(step.ordinal), default: [:]][0] = made
+                result.items[step.ordinal] = made
+            }
             for (port, outputs) in wanted[.step(step.ordinal)] ?? [:] {
                 if port == 0 {
                     for column in outputs { columns.formUnion(use.outputs[column]) }
@@ -40,12 +52,11 @@ enum Projection {
             }
             want(columns, of: step.inputs)
         }
-        var needed: [String: Set<String>] = [:]
         for source in planner.sources {
             guard let ports = wanted[.source(source.ordinal)], let main = ports[0] else { continue }
-            needed[source.name] = Set(main.map { source.schema.fields[$0].name })
+            result.fields[source.name] = Set(main.map { source.schema.fields[$0].name })
         }
-        return needed
+        return result
     }
 }
 

@@ -219,8 +219,12 @@ struct StepPlanner {
         return draft
     }
 
-    private func select(_ items: [SpecItem], _ rows: PlannedRows) -> Draft {
+    private func select(_ all: [SpecItem], _ rows: PlannedRows) -> Draft {
         var fields: [Field] = []
+        var items = all
+        if let needed = planner.neededItems[planner.steps.count] {
+            items = all.enumerated().filter { needed.contains($0.offset) }.map(\.element)
+        }
         var draft = Draft(
             operation: .select(items.map { .init(name: $0.name.value, text: $0.expression.text) }),
             schema: rows.schema, use: ColumnUse())
@@ -232,8 +236,8 @@ struct StepPlanner {
             }
             fields.append(Field(item.name.value, compiled.type))
             draft.canFail = draft.canFail || compiled.canFail
-            draft.use.always.formUnion(compiled.columns)
-            draft.use.outputs.append([])
+            if compiled.canFail { draft.use.kept.insert(draft.use.outputs.count) }
+            draft.use.outputs.append(compiled.columns)
             if let column = compiled.plainColumn {
                 renamed[rows.schema.fields[column].name] = item.name.value
             }

@@ -58,6 +58,33 @@ import Testing
         #expect(plan.sinks[0].schema.fields.map(\.name) != [])
     }
 
+    @Test func `columns of a select that nothing needs are not made, unless making them may fail`()
+        throws
+    {
+        let plan = try plan(
+            """
+              all:
+                from: orders
+                steps:
+                  - select: {order_id: order_id, user_id: user_id, note: note, text: upper(store_id), number: "note::int64"}
+              some:
+                from: all
+                steps:
+                  - select: {order_id: order_id, note: note}
+                to: {topic: some}
+              few:
+                from: some
+                steps:
+                  - select: {order_id: order_id}
+                to: {topic: few}
+            """)
+        #expect(plan.sources[0].fields.map(\.name) == ["order_id", "note", "ts"])
+        #expect(
+            plan.steps.map { $0.outputs[0].schema.fields.map(\.name) } == [
+                ["order_id", "note", "number"], ["order_id", "note"], ["order_id"],
+            ])
+    }
+
     @Test func `a topic gets every column, a feature view makes only its own be decoded`() throws {
         let features = """
               sums:
