@@ -8,6 +8,8 @@ final class RegularExpression {
     typealias Bytes = UnsafeBufferPointer<UInt8>
 
     private let pattern: OpaquePointer
+    /// The same pattern in a form that is searched faster, if it has one.
+    private let plain: PlainPattern?
     /// How many groups the pattern has, the whole match not counted.
     let groups: Int
 
@@ -43,7 +45,8 @@ final class RegularExpression {
         }
     }
 
-    init(_ text: Bytes, _ options: Options) throws(Invalid) {
+    /// - Parameter isPlain: false leaves every search to RE2, which tests compare with.
+    init(_ text: Bytes, _ options: Options, isPlain: Bool = true) throws(Invalid) {
         var reason = [CChar](repeating: 0, count: 256)
         let made = millrace_pattern_compile(
             text.baseAddress ?? UnsafePointer(RegularExpression.nothing), text.count,
@@ -55,6 +58,9 @@ final class RegularExpression {
         }
         pattern = made
         groups = Int(millrace_pattern_groups(made))
+        var usual = Options()
+        usual.global = options.global
+        plain = isPlain && options == usual ? PlainPattern(text) : nil
     }
 
     deinit { millrace_pattern_free(pattern) }
@@ -69,13 +75,17 @@ final class RegularExpression {
     /// Looks for the pattern from `from` on and fills `spans` with start and end of the match and
     /// its groups.
     func find(in text: Bytes, from: Int = 0, spans: inout [Int64]) -> Bool {
-        millrace_pattern_find(
+        if let found = plain?.find(in: text, from: from, spans: &spans, count: spans.count / 2) {
+            return found
+        }
+        return millrace_pattern_find(
             pattern, text.baseAddress ?? UnsafePointer(RegularExpression.nothing), text.count,
             from, &spans, Int32(spans.count / 2))
     }
 
     func matches(_ text: Bytes) -> Bool {
-        millrace_pattern_find(
+        if let found = plain?.find(in: text, from: 0, spans: nil, count: 0) { return found }
+        return millrace_pattern_find(
             pattern, text.baseAddress ?? UnsafePointer(RegularExpression.nothing), text.count, 0,
             nil, 0)
     }
@@ -150,12 +160,20 @@ struct PatternCache {
     private var text: [UInt8]?
     private var compiled: RegularExpression?
     private let options: RegularExpression.Options
+    /// Whether every row has the one pattern there is.
+    private let isConstant: Bool
 
-    init(_ options: RegularExpression.Options) { self.options = options }
+    /// A cache that has `constant`, the pattern of every row, if there is one.
+    init(_ options: RegularExpression.Options, constant: RegularExpression? = nil) {
+        self.options = options
+        compiled = constant
+        isConstant = constant != nil
+    }
 
     mutating func pattern(
         _ bytes: RegularExpression.Bytes
     ) throws(RegularExpression.Invalid) -> RegularExpression {
+        if isConstant, let compiled { return compiled }
         if let text, let compiled, text.elementsEqual(bytes) { return compiled }
         let made = try RegularExpression(bytes, options)
         text = Array(bytes)

@@ -93,17 +93,19 @@ enum PatternFunctions {
                     try Coercion.implicit(argument.node, as: accepted, at: argument.range))
             }
             var canFail = true
+            var compiled: RegularExpression?
             if let constant = nodes[1] as? ConstantNode, !constant.isNull {
                 do throws(RegularExpression.Invalid) {
-                    _ = try RegularExpression(constant.value.bytes(0), options)
+                    compiled = try RegularExpression(constant.value.bytes(0), options)
                     canFail = nodes.count > 2
                 } catch {
                     throw ExpressionError(
                         "the pattern is wrong: \(error.reason)", at: plain[1].range)
                 }
             }
+            let constant = compiled
             return KernelNode(type: type, nodes, canFail: canFail) { call in
-                var cache = PatternCache(options)
+                var cache = PatternCache(options, constant: constant)
                 return kernel(call, options, &cache)
             }.folded
         }
