@@ -13,6 +13,9 @@ final class Binder {
     /// The parameters of the lambdas around what is bound.
     var parameters: [(name: String, type: ColumnType, slot: Int)] = []
 
+    /// Calls that were bound, by what is written: the same again is evaluated once.
+    private var bound: [String: ExpressionNode] = [:]
+
     init(schema: Schema, aggregates: AggregateScope? = nil, text: String = "") {
         self.schema = schema
         self.aggregates = aggregates
@@ -28,7 +31,10 @@ final class Binder {
         case .name(let name): return try column(name, at: syntax.range)
         case .field(let operand, let name):
             return try field(try bind(operand), name, at: syntax.range, of: operand)
-        case .call(let call): return try bindCall(call, at: syntax.range)
+        case .call(let call):
+            return try once(syntax) { () throws(ExpressionError) in
+                try bindCall(call, at: syntax.range)
+            }
         case .unary(let symbol, let operand): return try unary(symbol, operand, syntax.range)
         case .binary(let symbol, let left, let right):
             return try binary(symbol, left, right, syntax.range)
@@ -38,7 +44,7 @@ final class Binder {
         case .isDistinct(let left, let right): return try distinct(left, right, syntax.range)
         case .among(let operand, let items): return try among(operand, items)
         case .between(let operand, let low, let high):
-            let value = try bind(operand)
+            let value = SharedNode.of(try bind(operand))
             let above = try compare("<=", try bind(low), value, low.range, operand.range)
             let below = try compare("<=", value, try bind(high), operand.range, high.range)
             return ConnectiveNode(isAnd: true, above, below).folded
@@ -63,6 +69,20 @@ final class Binder {
                 "a lambda has no value of its own", at: syntax.range,
                 fix: "write it in list_transform, list_filter or list_reduce")
         }
+    }
+
+    /// What `bind` gives for `syntax`, or gave for the same text before.
+    private func once(
+        _ syntax: Syntax, _ bind: () throws(ExpressionError) -> ExpressionNode
+    ) throws(ExpressionError) -> ExpressionNode {
+        guard !text.isEmpty, aggregates == nil, special == nil, parameters.isEmpty else {
+            return try bind()
+        }
+        let written = String(decoding: Array(text.utf8)[syntax.range], as: UTF8.self)
+        if let known = bound[written] { return known }
+        let node = SharedNode.of(try bind())
+        bound[written] = node
+        return node
     }
 
     func bindBool(_ syntax: Syntax) throws(ExpressionError) -> ExpressionNode {
@@ -203,7 +223,7 @@ final class Binder {
     private func among(
         _ operand: Syntax, _ items: [Syntax]
     ) throws(ExpressionError) -> ExpressionNode {
-        let value = try bind(operand)
+        let value = SharedNode.of(try bind(operand))
         var result: ExpressionNode?
         for item in items {
             let equal = try compare("=", value, try bind(item), operand.range, item.range)
@@ -231,7 +251,7 @@ final class Binder {
             throw ExpressionError("a case has at most \(RowChoice.branchesMax) branches", at: range)
         }
         let value: ExpressionNode?
-        if let operand { value = try bind(operand) } else { value = nil }
+        if let operand { value = SharedNode.of(try bind(operand)) } else { value = nil }
         for branch in branches {
             if let operand, let value {
                 conditions.append(

@@ -5,9 +5,12 @@ import StreamRuntime
 final class RowMask {
     let bytes: UnsafeMutablePointer<UInt8>
     let count: Int
+    /// A mask that has every row of this one; nil for that of all rows.
+    private let outer: RowMask?
 
-    init(count: Int, filledWith byte: UInt8 = 1) {
+    init(count: Int, filledWith byte: UInt8 = 1, within outer: RowMask? = nil) {
         self.count = count
+        self.outer = outer
         bytes = .allocate(capacity: max(count, 1))
         memset(bytes, Int32(byte), count)
     }
@@ -15,6 +18,16 @@ final class RowMask {
     deinit { bytes.deallocate() }
 
     var isEmpty: Bool { memchr(bytes, 1, count) == nil }
+
+    /// Whether it was made of `other`, so that every row of it is one of the other's.
+    func isWithin(_ other: RowMask) -> Bool {
+        var mask: RowMask? = self
+        while let at = mask {
+            if at === other { return true }
+            mask = at.outer
+        }
+        return false
+    }
 }
 
 /// The rows that failed so far while an expression is evaluated, with the first reason for each.
@@ -67,10 +80,13 @@ struct Evaluation {
     let failures: RowFailures
     /// The values of the parameters of the lambdas around the node.
     var parameters: [Column] = []
+    /// What expressions that stand in several places came to.
+    var shared = SharedValues()
 
     func masked(_ mask: RowMask?) -> Evaluation {
         Evaluation(
-            batch: batch, count: count, mask: mask, failures: failures, parameters: parameters)
+            batch: batch, count: count, mask: mask, failures: failures, parameters: parameters,
+            shared: shared)
     }
 
     @inline(__always) func isActive(_ row: Int) -> Bool {
@@ -80,7 +96,7 @@ struct Evaluation {
 
     /// The rows of the mask for which `truth`, a bool column, is true (or is not false, if `orNull`).
     func narrowed(to truth: Column, orNull: Bool = false) -> RowMask {
-        let result = RowMask(count: count)
+        let result = RowMask(count: count, within: mask)
         let bytes = result.bytes
         let truths = truth.bools
         memcpy(bytes, truths, count)
@@ -104,7 +120,7 @@ struct Evaluation {
 
     /// The rows of the mask that are not in `other`.
     func excluding(_ other: RowMask) -> RowMask {
-        let result = RowMask(count: count)
+        let result = RowMask(count: count, within: mask)
         let bytes = result.bytes
         let others = other.bytes
         var row = 0

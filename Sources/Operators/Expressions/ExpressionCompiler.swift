@@ -14,7 +14,7 @@ public struct ExpressionCompiler: Sendable {
     ///
     /// - Throws: the first thing wrong with it, with its place in `text`.
     public func compile(_ text: String) throws(ExpressionError) -> CompiledExpression {
-        let binder = Binder(schema: schema)
+        let binder = Binder(schema: schema, text: text)
         let node = try binder.bind(try Parser.parse(text))
         return CompiledExpression(text: text, node: node)
     }
@@ -23,7 +23,7 @@ public struct ExpressionCompiler: Sendable {
     public func compile(
         _ text: String, as type: ColumnType
     ) throws(ExpressionError) -> CompiledExpression {
-        let binder = Binder(schema: schema)
+        let binder = Binder(schema: schema, text: text)
         let syntax = try Parser.parse(text)
         let node = try binder.bind(syntax)
         do {

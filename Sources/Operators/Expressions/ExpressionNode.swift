@@ -22,6 +22,9 @@ class ExpressionNode {
     /// Whether the value depends on the row by more than the children's values.
     var readsRow: Bool { false }
 
+    /// Whether a function is called here or below, which looks at the rows that matter only.
+    var isCostly: Bool { children.contains { $0.isCostly } }
+
     /// Whether it is a constant null.
     var isNull: Bool { false }
 
@@ -153,6 +156,7 @@ final class KernelNode: ExpressionNode {
     }
 
     override var readsRow: Bool { dependsOnRow }
+    override var isCostly: Bool { true }
 
     override func evaluate(_ evaluation: Evaluation) -> Column {
         kernel(
@@ -172,7 +176,7 @@ final class TryNode: ExpressionNode {
         let result = children[0].evaluate(
             Evaluation(
                 batch: evaluation.batch, count: evaluation.count, mask: evaluation.mask,
-                failures: failures, parameters: evaluation.parameters))
+                failures: failures, parameters: evaluation.parameters, shared: evaluation.shared))
         return failures.nulling(result)
     }
 }

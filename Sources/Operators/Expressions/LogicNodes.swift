@@ -3,16 +3,19 @@ import StreamRuntime
 /// `and` and `or` in three-valued logic; the right side counts only where the left does not decide.
 final class ConnectiveNode: ExpressionNode {
     let isAnd: Bool
+    /// Whether the right side is worth leaving out where the left one decides.
+    private let isLazy: Bool
 
     init(isAnd: Bool, _ left: ExpressionNode, _ right: ExpressionNode) {
         self.isAnd = isAnd
+        isLazy = right.canFail || right.isCostly
         super.init(type: .bool, children: [left, right])
     }
 
     override func evaluate(_ evaluation: Evaluation) -> Column {
         let left = children[0].evaluate(evaluation)
         var rest = evaluation
-        if children[1].canFail {
+        if isLazy {
             let decided = Evaluation(
                 batch: nil, count: evaluation.count, mask: nil, failures: evaluation.failures
             ).narrowed(to: isAnd ? LogicKernels.not(left, evaluation.count) : left)
@@ -172,6 +175,7 @@ final class RowChoice {
         case 1: copy(UInt8.self, columns, result, picks)
         case 8 where !type.isBytes && !type.isList: copy(Int64.self, columns, result, picks)
         case 16: copy(Int128.self, columns, result, picks)
+        case 8 where type.isBytes: mergeText(columns, result, picks)
         default:
             for row in 0..<count {
                 if picks[row] == 0 || Int(picks[row]) > columns.count {
@@ -182,6 +186,42 @@ final class RowChoice {
             }
         }
         return result
+    }
+
+    /// Strings or bytes, copied behind each other.
+    private func mergeText(_ columns: [Column], _ result: Column, _ picks: UnsafePointer<UInt8>) {
+        guard let arena = result.arena else { preconditionFailure("strings have an arena") }
+        let views = result.views
+        let validity = result.ensureValidity()
+        var row = 0
+        while row < count {
+            views[row] = 0
+            validity[row] = 0
+            row &+= 1
+        }
+        for (index, column) in columns.enumerated() {
+            guard let from = column.arena?.base else { continue }
+            let pick = UInt8(truncatingIfNeeded: index + 1)
+            let sources = column.views
+            let valid = column.validity
+            // Rows that have the same text behind each other, as a constant's, share it.
+            var last: UInt64 = .max
+            var copy: UInt64 = 0
+            row = 0
+            while row < count {
+                if picks[row] == pick, valid == nil || valid.unsafelyUnwrapped[row] != 0 {
+                    let view = sources[row]
+                    if view != last {
+                        last = view
+                        copy = arena.append(from + ByteView.start(view), ByteView.length(view))
+                    }
+                    views[row] = copy
+                    validity[row] = 1
+                }
+                row &+= 1
+            }
+        }
+        result.setCount(count)
     }
 
     @inline(__always)

@@ -9,6 +9,8 @@ struct TimeFormat {
     }
 
     private let items: [Item]
+    /// Whether every moment of a day has the same text.
+    let isByDay: Bool
 
     /// A format with a specifier there is none of.
     struct Invalid: Error {
@@ -16,6 +18,7 @@ struct TimeFormat {
     }
 
     private static let letters = Array("aAwudbBmyYGHIpMSfgnzZjUWVcxX%".utf8)
+    private static let dayLetters = Array("aAwudbBmyYGjUWV".utf8)
     static let weekdays = [
         "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
     ]
@@ -51,6 +54,10 @@ struct TimeFormat {
             at += 1
         }
         self.items = items
+        isByDay = items.allSatisfy {
+            guard case .field(let letter, _) = $0 else { return true }
+            return TimeFormat.dayLetters.contains(letter)
+        }
     }
 
     private static func expanded(_ text: String) -> [Item] {
@@ -76,10 +83,20 @@ struct TimeFormat {
     }
 
     private static func number(_ value: Int64, _ width: Int, _ isPadded: Bool, _ arena: ByteArena) {
-        let digits = String(value.magnitude)
         if value < 0 { arena.add(UInt8(ascii: "-")) }
-        if isPadded { for _ in 0..<max(0, width - digits.utf8.count) { arena.add(48) } }
-        arena.add(digits)
+        var power: UInt64 = 1
+        var digits = 1
+        while digits < 20, value.magnitude / power >= 10 {
+            power *= 10
+            digits += 1
+        }
+        if isPadded { for _ in 0..<max(0, width - digits) { arena.add(48) } }
+        var rest = value.magnitude
+        while power > 0 {
+            arena.add(48 + UInt8(rest / power))
+            rest %= power
+            power /= 10
+        }
     }
 
     private static func write(

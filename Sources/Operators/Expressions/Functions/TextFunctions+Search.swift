@@ -199,13 +199,80 @@ extension TextFunctions {
         return ScalarFunction(
             names, "\(name)(text)", meaning, example, result,
             [
-                Overload([.string], .string) { call in
-                    call.buildText { row, arena in
-                        changeCase(call.arguments[0].bytes(row), arena, isUpper, map)
-                        return nil
-                    }
-                }
+                Overload([.string], .string) { changeCase($0, isUpper, map) }
             ])
+    }
+
+    /// Every row's letters in the other case: plain ASCII eight at a time, anything else letter by letter.
+    private static func changeCase(
+        _ call: KernelCall, _ isUpper: Bool, _ map: (Unicode.Scalar) -> String
+    ) -> Column {
+        let (result, live) = call.result(.string)
+        let source = call.arguments[0]
+        guard let arena = result.arena, let from = source.arena else {
+            preconditionFailure("strings have an arena")
+        }
+        let sources = source.views
+        let views = result.views
+        let text = UnsafeRawPointer(from.base)
+        var size = 0
+        var row = 0
+        while row < call.count {
+            if live[row] != 0 { size &+= ByteView.length(sources[row]) }
+            row &+= 1
+        }
+        arena.reserve(size)
+        row = 0
+        while row < call.count {
+            if live[row] != 0 {
+                let start = arena.count
+                let length = ByteView.length(sources[row])
+                if start > TextLimits.batchMax {
+                    call.fail(row, live, TextLimits.batchTooLong)
+                } else {
+                    arena.reserve(length)
+                    if changeASCII(
+                        text + ByteView.start(sources[row]), length,
+                        UnsafeMutableRawPointer(arena.base + start), isUpper)
+                    {
+                        arena.count = start &+ length
+                    } else {
+                        changeCase(source.bytes(row), arena, isUpper, map)
+                    }
+                    views[row] = ByteView.pack(start: start, length: arena.count &- start)
+                }
+            }
+            row &+= 1
+        }
+        return result
+    }
+
+    /// Writes plain ASCII in the other case; false for other text.
+    ///
+    /// - Precondition: 8 bytes can be read and written behind the text, as arenas have it.
+    @inline(__always)
+    private static func changeASCII(
+        _ text: UnsafeRawPointer, _ length: Int, _ target: UnsafeMutableRawPointer, _ isUpper: Bool
+    ) -> Bool {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let highs: UInt64 = ones &<< 7
+        // The high bit of a byte of ASCII is set by adding what is missing from a letter to 128.
+        let first: UInt64 = isUpper ? 0x61 : 0x41
+        let reach = ones &* (0x80 &- first)
+        let past = ones &* (0x80 &- first &- 26)
+        var at = 0
+        while at < length {
+            let word = text.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+            let left = length &- at
+            let inside: UInt64 = left >= 8 ? .max : (1 &<< (UInt64(left) &* 8)) &- 1
+            guard word & highs & inside == 0 else { return false }
+            let plain = word & ~highs
+            let letters = (plain &+ reach) & ~(plain &+ past) & highs
+            target.storeBytes(
+                of: plain ^ (letters &>> 2), toByteOffset: at, as: UInt64.self)
+            at &+= 8
+        }
+        return true
     }
 
     /// Letters one by one: a letter whose other case is several letters stays as it is.

@@ -15,6 +15,33 @@ extension TimeFunctions {
         }
     }
 
+    /// Times as text that is the same all day: it is written once for rows of the same day behind each other.
+    private static func write(_ call: KernelCall, byDay format: TimeFormat) -> Column {
+        let (result, live) = call.result(.string)
+        let moments = call.arguments[0].int64s
+        let views = result.views
+        guard let arena = result.arena else { preconditionFailure("strings have an arena") }
+        var from: Int64 = 1
+        var to: Int64 = 0
+        var view: UInt64 = 0
+        var row = 0
+        while row < call.count {
+            if live[row] != 0 {
+                let moment = moments[row]
+                if moment < from || moment >= to {
+                    let start = arena.count
+                    format.write(moment, to: arena)
+                    view = ByteView.pack(start: start, length: arena.count &- start)
+                    from = CivilDate.day(ofMicros: moment) &* CivilDate.microsPerDay
+                    to = from &+ CivilDate.microsPerDay
+                }
+                views[row] = view
+            }
+            row &+= 1
+        }
+        return result
+    }
+
     private static func reading(_ name: String, isTry: Bool) -> ScalarFunction {
         ScalarFunction(
             name, "\(name)(text, format)",
@@ -56,7 +83,8 @@ extension TimeFunctions {
             let format = try format(arguments[1])
             return KernelNode(type: .string, [try timestamp(arguments[0])], canFail: false) {
                 call in
-                call.buildText { row, arena in
+                if format.isByDay { return write(call, byDay: format) }
+                return call.buildText { row, arena in
                     format.write(call.arguments[0].int64s[row], to: arena)
                     return nil
                 }
