@@ -20,8 +20,8 @@ create macro f_acos(x) as case when not isnan(x) and abs(x) > 1 then cast('acos'
 create macro f_asin(x) as case when not isnan(x) and abs(x) > 1 then cast('asin' || x as double) else asin(x) end;
 create macro f_acosh(x) as case when x < 1 then cast('acosh' || x as double) else acosh(x) end;
 create macro f_atanh(x) as case when not isnan(x) and abs(x) > 1 then cast('atanh' || x as double) else atanh(x) end;
-create macro f_div(x, y) as case when y = 0 and x is not null then cast('zero' || x as double) else x / y end;
-create macro f_mod(x, y) as case when y = 0 and x is not null then cast('zero' || x as bigint) else x % y end;
+create macro f_div(x, y) as x / case when y = 0 and x is not null then cast('zero' || x as tinyint) else y end;
+create macro f_mod(x, y) as x % case when y = 0 and x is not null then cast('zero' || x as tinyint) else y end;
 create macro f_to_local(t, z) as timezone(z, timezone('UTC', t::timestamp));
 create macro f_from_local(t, z) as timezone('UTC', timezone(z, t::timestamp));
 create macro f_haversine_km(a, b, c, d) as case when abs(a) > 90 or abs(c) > 90 then cast('latitude' || a as double) else

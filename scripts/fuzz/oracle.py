@@ -82,8 +82,9 @@ UNKNOWN = ("BinderException", "CatalogException", "ParserException")
 NUMBER = re.compile(r"(?<![\w.])-?(?:inf|nan|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?![\w.])", re.IGNORECASE)
 
 
-def close(one, other, tolerance=1e-11):
-    """Whether two texts are the same number, near enough for doubles computed in another way."""
+def close(one, other, tolerance=1e-11, written=False):
+    """Whether two texts are the same number, near enough for doubles computed in another way; with `written` the same
+    double has to be the same text."""
     try:
         a, b = float(one), float(other)
     except ValueError:
@@ -92,6 +93,8 @@ def close(one, other, tolerance=1e-11):
         return math.isnan(a) and math.isnan(b)
     if math.isinf(a) or math.isinf(b):
         return a == b
+    if a == b:
+        return one == other or a == 0 or not written
     return abs(a - b) <= tolerance * max(abs(a), abs(b), 1e-300)
 
 
@@ -107,18 +110,18 @@ def same(ours, theirs, kind):
     if kind == "double" or kind.startswith("decimal"):
         if kind.startswith("decimal") and "e" not in b.lower():
             return trimmed(a) == trimmed(b)
-        return close(a, b)
+        return close(a, b, written=kind == "double")
     if "double" in kind or "decimal" in kind:
-        return near(a, b)
+        return near(a, b, written="decimal" not in kind)
     return False
 
 
-def near(a, b):
+def near(a, b, written=False):
     """Whether texts of lists or structs agree but for the last digits of their doubles."""
     one, other = NUMBER.findall(a), NUMBER.findall(b)
     if len(one) != len(other) or NUMBER.sub("#", a) != NUMBER.sub("#", b):
         return False
-    return all(close(x, y) for x, y in zip(one, other))
+    return all(close(x, y, written=written) for x, y in zip(one, other))
 
 
 def trimmed(text):

@@ -116,13 +116,15 @@ enum NumberText {
         case "-inf", "-infinity": return -.infinity
         case "nan": return .nan
         default:
-            var digits = string.hasSuffix(".") ? string + "0" : string
+            var digits = string.hasSuffix(".") && string != "." ? string + "0" : string
             if bytes.contains(UInt8(ascii: "_")) {
                 let places = bytes.indices.filter { bytes[$0] == UInt8(ascii: "_") }
                 guard places.allSatisfy({ isBetweenDigits(bytes, $0) }) else { return nil }
                 digits.removeAll { $0 == "_" }
             }
-            guard let value = Double(digits), value.isFinite else { return nil }
+            guard digits.utf8.contains(where: Lexer.isDigit), let value = Double(digits),
+                value.isFinite
+            else { return nil }
             return value
         }
     }

@@ -90,7 +90,9 @@ struct TimeFormat {
             power *= 10
             digits += 1
         }
-        if isPadded { for _ in 0..<max(0, width - digits) { arena.add(48) } }
+        // The sign is one of the places.
+        let places = width - (value < 0 ? 1 : 0)
+        if isPadded { for _ in 0..<max(0, places - digits) { arena.add(48) } }
         var rest = value.magnitude
         while power > 0 {
             arena.add(48 + UInt8(rest / power))

@@ -115,7 +115,8 @@ final class ZoneTable: Sendable {
     private func within(_ local: Int64) -> Int64? {
         // The offset before the change a time is skipped by, else the latest that shows it.
         let (guess, overflow) = local.subtractingReportingOverflow(offsets[0])
-        guard !overflow, local.magnitude < 1 << 62 else { return nil }
+        // A day less than there is: no offset leads out of it.
+        guard !overflow, local.magnitude < 9_223_285_636_854_775_807 else { return nil }
         var found: Int64?
         let first = max(0, period(guess - 93_600_000_000) - 1)
         var index = first

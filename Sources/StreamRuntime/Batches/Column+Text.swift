@@ -99,7 +99,11 @@ public enum ValueText {
     }
 
     /// A double in the fewest digits that read back as the same double.
-    public static func of(_ value: Double) -> String { value.description }
+    public static func of(_ value: Double) -> String {
+        // Between 2^53 and 10^16 all are whole, and have sixteen digits.
+        let isWhole = value.magnitude >= 0x1p53 && value.magnitude < 1e16
+        return isWhole ? "\(Int64(value)).0" : value.description
+    }
 
     private static func append(padded value: Int64, width: Int, to text: inout [UInt8]) {
         var digits = 1

@@ -177,18 +177,16 @@ enum GraphemeFunctions {
             let values = call.arguments.map { $0.float64s[row] }
             let width = values.count == 4 ? values[3] : 80
             guard width >= 1, width <= 1000 else { return "a bar is from 1 to 1000 wide" }
-            var share: Double
-            if values[0] <= values[1] {
-                share = 0
-            } else if values[0] > values[2] {
-                share = 1
-            } else {
-                share = (values[0] - values[1]) / (values[2] - values[1])
+            let (x, least, most) = (values[0], values[1], values[2])
+            var length = width
+            if x.isNaN || least.isNaN || most.isNaN || x <= least {
+                length = 0
+            } else if x < most {
+                length = width * (x - least) / (most - least)
             }
-            // What is not a number, or endlessly far from the end, fills nothing.
-            if share.isNaN { share = 0 }
+            guard length.isFinite else { return "a bar between endless numbers has no length" }
             // Eighths of a character are the finest there is.
-            let eighths = Int(share * width * 8)
+            let eighths = Int(length * 8)
             for _ in 0..<(eighths / 8) { arena.add(scalar: 0x2588) }
             var filled = eighths / 8
             if eighths % 8 > 0 {

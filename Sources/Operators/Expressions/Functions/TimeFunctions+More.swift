@@ -2,12 +2,10 @@ import StreamRuntime
 
 // Functions of intervals as lengths, and more ways to make times.
 extension TimeFunctions {
-    /// An interval in microseconds, a month of 30 days; nil on overflow.
-    private static func micros(_ interval: Interval) -> Int64? {
-        let days = Int64(interval.months) * 30 + Int64(interval.days)
-        let (whole, overflow) = days.multipliedReportingOverflow(by: CivilDate.microsPerDay)
-        let (sum, tooLarge) = whole.addingReportingOverflow(interval.micros)
-        return overflow || tooLarge ? nil : sum
+    /// An interval in microseconds, a month of 30 days.
+    private static func micros(_ interval: Interval) -> Int128 {
+        let days = Int128(interval.months) * 30 + Int128(interval.days)
+        return days * Int128(CivilDate.microsPerDay) + Int128(interval.micros)
     }
 
     /// An interval as a whole number of units of so many microseconds, cut.
@@ -15,10 +13,9 @@ extension TimeFunctions {
         Overload([.interval], canFail: true, .int64) { call in
             let (result, live) = call.result()
             for row in 0..<call.count where live[row] != 0 {
-                let made = micros(call.arguments[0].intervals[row])
-                    .map { ($0 / unit).multipliedReportingOverflow(by: times) }
-                if let made, !made.overflow {
-                    result.int64s[row] = made.partialValue
+                let made = micros(call.arguments[0].intervals[row]) / Int128(unit) * Int128(times)
+                if let made = Int64(exactly: made) {
+                    result.int64s[row] = made
                 } else {
                     call.fail(row, live, "the interval is too long")
                 }
