@@ -204,6 +204,13 @@ def away(numbers):
     return max(abs(x) for x in found) / ((max(found) - min(found)) or 1e-300)
 
 
+def too_wide(kinds):
+    """Whether decimals of these types need more than 38 digits to be of one."""
+    shapes = [tuple(map(int, re.findall(r"\d+", k))) for k in kinds if k.startswith("decimal")]
+    shapes += [(19, 0) for k in kinds if k == "int64"]
+    return max(p - s for p, s in shapes) + max(s for _, s in shapes) > 38
+
+
 def same_json(ours, theirs, change=lambda x: x):
     """Whether two answers are JSON of the same values, after `change`."""
     try:
@@ -215,7 +222,8 @@ def same_json(ours, theirs, change=lambda x: x):
 def meant(part, scope):
     """The reason why the answers of a part may differ, or None; `scope` is what conditions know."""
     ours, theirs = scope["ours"], scope["theirs"]
-    scope = dict(scope, re=re, math=math, away=away, fails=ours[0] == "!", failed=theirs[0] == "!", same_json=same_json, bare=bare,
+    scope = dict(scope, re=re, math=math, away=away, too_wide=too_wide,
+                 fails=ours[0] == "!", failed=theirs[0] == "!", same_json=same_json, bare=bare,
                  part_fails=any(a[:1] == "!" for a in scope["args"]))
     for wanted, condition, reason in DIFFERENCES:
         if any(n in ("*", part[0], part[0].split("(")[0]) for n in wanted) and eval(condition, scope):
