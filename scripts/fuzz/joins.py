@@ -44,11 +44,11 @@ def within(random, left, right):
     steps.append(f"- join: {{id: ID, with: {right.name}, as: p, on: k, type: {kind}, "
                  f"within: {{before: {before}s, after: {after}s}}}}")
     tail(steps, LEFT, kind in ("inner", "left"))
-    # Of two rows the later in the order must come before the other has waited long enough.
+    # Of two rows the later in the order must come before the other has waited long enough, or at the other's own time.
     near = f"""p.k = l.k and p.et between l.et - interval {before} seconds and l.et + interval {after} seconds
       and case when (p.tm, p.origin, p.off) < (l.tm, l.origin, l.off)
-        then l.tm <= p.et + interval {before} seconds or l.tm = l.et
-        else p.tm <= l.et + interval {after} seconds or p.tm = p.et end"""
+        then l.tm <= greatest(p.et + interval {before} seconds, p.tm)
+        else p.tm <= greatest(l.et + interval {after} seconds, l.tm) end"""
     columns = ", ".join("l." + n for n in LEFT)
     if kind in ("inner", "left"):
         result = f"select {columns}, {right_columns()} from {query} l {kind} join {right.name} p on {near}"
