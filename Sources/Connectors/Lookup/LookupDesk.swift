@@ -38,7 +38,8 @@ public final class LookupDesk: LookupSource, @unchecked Sendable {
         let inbox: LookupInbox
         var tries = 0
         var firstAt: Int64 = 0
-        var reason = ""
+        /// What was answered otherwise in its cell before.
+        var exceptions: [LookupException] = []
     }
 
     private struct Done {
@@ -182,7 +183,14 @@ public final class LookupDesk: LookupSource, @unchecked Sendable {
         do throws(JobFailure) {
             for item in items {
                 // A question that was tried before is not in it.
-                if item.tries == 0, let outcome = try journal.answer(to: item.question) {
+                guard item.tries == 0 else {
+                    open.append(item)
+                    continue
+                }
+                var item = item
+                let found = try journal.known(of: item.question)
+                item.exceptions = found.exceptions
+                if let outcome = found.outcome {
                     known.append(Done(item: item, outcome: outcome))
                 } else {
                     open.append(item)
@@ -339,7 +347,9 @@ public final class LookupDesk: LookupSource, @unchecked Sendable {
     private func tell(_ batch: [Done]) {
         var inboxes: [(inbox: LookupInbox, answers: [LookupAnswer])] = []
         for done in batch {
-            let answer = LookupAnswer(number: done.item.question.number, outcome: done.outcome)
+            let answer = LookupAnswer(
+                number: done.item.question.number, outcome: done.outcome,
+                exceptions: done.item.exceptions)
             if let place = inboxes.firstIndex(where: { $0.inbox === done.item.inbox }) {
                 inboxes[place].answers.append(answer)
             } else {

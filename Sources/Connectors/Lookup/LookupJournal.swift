@@ -5,8 +5,9 @@ import StreamRuntime
 /// What a lookup step was answered, on disk: an answer is written once, before any row goes on with it, and is never
 /// changed. It has its own durability, apart from the job's checkpoints.
 ///
-/// - Shape: key: the definition's hash · beginning of the cell, so that byte order is time · kind · how long it
-///   holds · key; all numbers 8 bytes, big-endian. Value: 0 missing, 1 found, 2 failed; when it was answered,
+/// - Shape: key: the definition's hash · beginning of the cell of what is found, so that byte order is time · how long
+///   what is found and what is missing hold · length of the key, 4 bytes · key · kind · beginning of its own cell; all
+///   other numbers 8 bytes, big-endian. Value: 0 missing, 1 found, 2 failed; when it was answered,
 ///   in microseconds since 1970, big-endian; the fields as JSON, or the reason.
 public final class LookupJournal: Sendable {
     /// Where it is.
@@ -48,27 +49,66 @@ public final class LookupJournal: Sendable {
         }
     }
 
+    /// What is known of a question.
+    struct Known {
+        /// The answer it has; nil for none yet.
+        var outcome: LookupAnswer.Outcome?
+        /// What was answered otherwise in the same cell of what is found.
+        var exceptions: [LookupException] = []
+    }
+
     /// What was answered to `question`, or to another one that has the same answer; nil for nothing yet.
-    public func answer(to question: LookupQuestion) throws(JobFailure) -> LookupAnswer.Outcome? {
+    func answer(to question: LookupQuestion) throws(JobFailure) -> LookupAnswer.Outcome? {
+        try known(of: question).outcome
+    }
+
+    /// Everything that was answered in the cell of `question`.
+    ///
+    /// A failure counts before a key that is missing, and that before values: what is added later changes no
+    /// answer that was given.
+    func known(of question: LookupQuestion) throws(JobFailure) -> Known {
+        let prefix = prefix(question)
+        var known = Known()
+        var found: LookupAnswer.Outcome?
         for database in others + [own] {
-            for kind in [LookupTerms.Kind.failed, .missing, .found] {
-                if kind == .missing, terms.missingMicros == terms.foundMicros { continue }
-                let value: [UInt8]?
-                do throws(RocksDBError) {
-                    value = try database.get(key(question, kind))
-                } catch {
-                    throw LookupJournal.failure(error)
+            let cursor = database.cursor(from: prefix, to: prefix + [0xFF])
+            while cursor.isValid {
+                let tail = [UInt8](cursor.key).dropFirst(prefix.count)
+                let value = [UInt8](cursor.value)
+                if tail.count == 9, value.count >= 9,
+                    let kind = LookupTerms.Kind(rawValue: tail.first!)
+                {
+                    let start = tail.dropFirst().reduce(Int64(0)) { $0 << 8 | Int64($1) } ^ .min
+                    let rest = Array(value[9...])
+                    if kind != .found {
+                        known.exceptions.append(
+                            LookupException(
+                                kind: kind, time: start,
+                                reason: kind == .failed
+                                    ? String(decoding: rest, as: UTF8.self) : ""))
+                    } else if found == nil {
+                        found = value[0] == 1 ? .found(rest) : .missing
+                    }
                 }
-                guard let value, value.count >= 9 else { continue }
-                let rest = Array(value[9...])
-                switch value[0] {
-                case 0: return .missing
-                case 1: return .found(rest)
-                default: return .failed(String(decoding: rest, as: UTF8.self))
-                }
+                cursor.next()
+            }
+            do throws(RocksDBError) {
+                try cursor.check()
+            } catch {
+                throw LookupJournal.failure(error)
             }
         }
-        return nil
+        let missing = terms.cell(.missing, hash: question.hash, time: question.time)
+        if let failed = known.exceptions.first(where: {
+            $0.kind == .failed && $0.time == question.time
+        }) {
+            known.outcome = .failed(failed.reason)
+        } else if known.exceptions.contains(where: { $0.kind == .missing && $0.time == missing }) {
+            known.outcome = .missing
+        } else {
+            known.outcome = found
+        }
+        return known
     }
 
     /// Writes answers down; they are on the disk when this returns.
@@ -120,10 +160,18 @@ public final class LookupJournal: Sendable {
         }
     }
 
+    /// What the keys of all answers in the cell of a question begin with.
+    private func prefix(_ question: LookupQuestion) -> [UInt8] {
+        let cell = terms.cell(.found, hash: question.hash, time: question.time)
+        let length = UInt32(question.key.count)
+        return definition + LookupJournal.bytes(cell ^ .min)
+            + LookupJournal.bytes(terms.foundMicros) + LookupJournal.bytes(terms.missingMicros)
+            + (0..<4).map { UInt8(truncatingIfNeeded: length >> (24 - 8 * $0)) } + question.key
+    }
+
     private func key(_ question: LookupQuestion, _ kind: LookupTerms.Kind) -> [UInt8] {
         let cell = terms.cell(kind, hash: question.hash, time: question.time)
-        return definition + LookupJournal.bytes(cell ^ .min) + [kind.rawValue]
-            + LookupJournal.bytes(terms.micros(kind)) + question.key
+        return prefix(question) + [kind.rawValue] + LookupJournal.bytes(cell ^ .min)
     }
 
     private static func bytes(_ number: Int64) -> [UInt8] {

@@ -29,6 +29,8 @@ struct LookupCache {
         let keys = ByteArena(capacity: 1 << 12)
         var columns: [Column]
         var reasons: [String] = []
+        /// For entries of what was found in whose cell rows were answered otherwise: those answers.
+        var exceptions: [Int: [LookupException]] = [:]
 
         init(_ fields: [Field]) {
             capacity = 64
@@ -157,7 +159,25 @@ struct LookupCache {
             let index = look(key, hash, .missing, terms.cell(.missing, hash: hash, time: time))
             if index >= 0 { return index }
         }
-        return look(key, hash, .found, terms.cell(.found, hash: hash, time: time))
+        let index = look(key, hash, .found, terms.cell(.found, hash: hash, time: time))
+        if index < 0 || young.exceptions.isEmpty { return index }
+        return exception(to: index, key, hash, time) ?? index
+    }
+
+    /// The entry of the other answer that a row of `time` has in the cell of entry `index`, if it has one.
+    private mutating func exception(
+        to index: Int, _ key: UnsafeBufferPointer<UInt8>, _ hash: Int64, _ time: Int64
+    ) -> Int? {
+        guard let all = young.exceptions[index] else { return nil }
+        if let failed = all.first(where: { $0.kind == .failed && $0.time == time }) {
+            return addFailed(
+                key, hash: hash, time: time, reason: failed.reason, needed: .min)
+        }
+        let cell = terms.cell(.missing, hash: hash, time: time)
+        if all.contains(where: { $0.kind == .missing && $0.time == cell }) {
+            return addMissing(key, hash: hash, time: time, needed: .min)
+        }
+        return nil
     }
 
     private mutating func look(
@@ -186,9 +206,11 @@ struct LookupCache {
             }
             row = Int32(newestRow)
         }
-        return young.insert(
+        let moved = young.insert(
             key, hash: entry.hash, kind: entry.kind, cell: entry.cell, row: row,
             needed: entry.needed)
+        young.exceptions[moved] = half.exceptions[index]
+        return moved
     }
 
     private var newestRow: Int { (young.columns.first?.count ?? 2) - 1 }
@@ -200,33 +222,36 @@ struct LookupCache {
         if entry.pointee.needed < time { entry.pointee.needed = time }
     }
 
-    /// Adds the values in row `row` of `columns`.
+    /// Adds the values in row `row` of `columns`; rows in `exceptions` have another answer.
     func addFound(
         _ key: UnsafeBufferPointer<UInt8>, hash: Int64, time: Int64, columns: [Column], row: Int,
-        needed: Int64
+        needed: Int64, exceptions: [LookupException]
     ) {
         for (mine, theirs) in zip(young.columns, columns) { mine.append(from: theirs, row: row) }
-        _ = young.insert(
+        let index = young.insert(
             key, hash: hash, kind: .found, cell: terms.cell(.found, hash: hash, time: time),
             row: Int32(newestRow), needed: needed)
+        if !exceptions.isEmpty { young.exceptions[index] = exceptions }
     }
 
     /// Adds that nothing is known of a key.
+    @discardableResult
     func addMissing(
         _ key: UnsafeBufferPointer<UInt8>, hash: Int64, time: Int64, needed: Int64
-    ) {
-        _ = young.insert(
+    ) -> Int {
+        young.insert(
             key, hash: hash, kind: missingKind,
             cell: terms.cell(missingKind, hash: hash, time: time), row: 0, needed: needed)
     }
 
     /// Adds that a row of `time` has no answer.
+    @discardableResult
     mutating func addFailed(
         _ key: UnsafeBufferPointer<UInt8>, hash: Int64, time: Int64, reason: String, needed: Int64
-    ) {
+    ) -> Int {
         hasFailures = true
         young.reasons.append(reason)
-        _ = young.insert(
+        return young.insert(
             key, hash: hash, kind: .failed, cell: time, row: Int32(young.reasons.count - 1),
             needed: needed)
     }

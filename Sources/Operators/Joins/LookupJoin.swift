@@ -217,7 +217,7 @@ public final class LookupJoin: StreamRuntime.Operator, AskingOperator {
                             group.key.withUnsafeBufferPointer {
                                 cache.addFound(
                                     $0, hash: group.hash, time: group.asked, columns: columns,
-                                    row: row, needed: needed)
+                                    row: row, needed: needed, exceptions: answer.exceptions)
                             }
                         } isFor: { _, _ in
                             true

@@ -10,8 +10,14 @@ import Testing
     private final class Table: LookupSource {
         typealias Service = @Sendable (LookupQuestion) -> LookupAnswer.Outcome?
 
+        /// What was answered in a cell.
+        private struct Cell {
+            var found: LookupAnswer.Outcome?
+            var exceptions: [LookupException] = []
+        }
+
         let terms: LookupTerms
-        private let journal = Mutex<[String: LookupAnswer.Outcome]>([:])
+        private let journal = Mutex<[String: Cell]>([:])
         private let asked = Mutex(0)
         private let held = Mutex<[(LookupQuestion, LookupInbox)]>([])
         private let service: Mutex<Service>
@@ -31,30 +37,41 @@ import Testing
             for question in questions { answer(question, inbox) }
         }
 
-        private func name(_ kind: LookupTerms.Kind, _ question: LookupQuestion) -> String {
-            "\(kind) \(question.key) "
-                + "\(terms.cell(kind, hash: question.hash, time: question.time))"
-        }
-
         private func answer(_ question: LookupQuestion, _ inbox: LookupInbox) {
-            for kind in [LookupTerms.Kind.failed, .missing, .found] {
-                if let known = journal.withLock({ $0[name(kind, question)] }) {
-                    return inbox.put([LookupAnswer(number: question.number, outcome: known)])
+            func start(_ kind: LookupTerms.Kind) -> Int64 {
+                terms.cell(kind, hash: question.hash, time: question.time)
+            }
+            let cell = "\(question.key) \(start(.found))"
+            let known = journal.withLock { $0[cell] ?? Cell() }
+            func put(_ outcome: LookupAnswer.Outcome) {
+                inbox.put([
+                    LookupAnswer(
+                        number: question.number, outcome: outcome, exceptions: known.exceptions)
+                ])
+            }
+            for kind in [LookupTerms.Kind.failed, .missing] {
+                for exception in known.exceptions
+                where exception.kind == kind && exception.time == start(kind) {
+                    return put(kind == .failed ? .failed(exception.reason) : .missing)
                 }
             }
+            if let found = known.found { return put(found) }
             guard let outcome = service.withLock({ $0 })(question) else {
                 return held.withLock { $0.append((question, inbox)) }
             }
-            let kind: LookupTerms.Kind =
-                switch outcome {
-                case .found: .found
-                case .missing:
-                    terms.missingMicros == terms.foundMicros ? .found : .missing
-                case .failed: .failed
-                }
             asked.withLock { $0 += 1 }
-            journal.withLock { $0[name(kind, question)] = outcome }
-            inbox.put([LookupAnswer(number: question.number, outcome: outcome)])
+            var next = known
+            switch outcome {
+            case .missing where terms.missingMicros < terms.foundMicros:
+                next.exceptions.append(LookupException(kind: .missing, time: start(.missing)))
+            case .failed(let reason):
+                next.exceptions.append(
+                    LookupException(kind: .failed, time: question.time, reason: reason))
+            case .found, .missing: next.found = outcome
+            }
+            let written = next
+            journal.withLock { $0[cell] = written }
+            put(outcome)
         }
 
         /// Answers what was held.
