@@ -37,7 +37,7 @@ import Testing
     private static let head = """
         version: 1
         job: {name: joins, state: ./state}
-        connections: {local: {embedded: ./topics}}
+        connections: {local: {embedded: ./topics}, price_service: {http: {url: "http://127.0.0.1:1"}}}
         streams:
           orders:
             from: {files: orders.json}
@@ -304,7 +304,7 @@ import Testing
         let begin = try #require(text.range(of: "\n## Joins\n")).upperBound
         let end = try #require(text.range(of: "\n## ", range: begin..<text.endIndex)).lowerBound
         let examples = text[begin..<end].split(separator: "```yaml\n").dropFirst()
-        #expect(examples.count == 7)
+        #expect(examples.count == 8)
         for example in examples {
             let steps = example.split(separator: "```")[0].split(separator: "\n")
             let file =
