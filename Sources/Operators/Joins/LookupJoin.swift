@@ -230,7 +230,7 @@ public final class LookupJoin: StreamRuntime.Operator, AskingOperator {
                     let terms = cache.terms
                     again = settle(answer.number) { cache, group, needed in
                         group.key.withUnsafeBufferPointer {
-                            cache.addMissing(
+                            _ = cache.addMissing(
                                 $0, hash: group.hash, time: group.asked, needed: needed)
                         }
                     } isFor: { group, event in
@@ -250,7 +250,7 @@ public final class LookupJoin: StreamRuntime.Operator, AskingOperator {
     private func fail(_ index: Int, _ reason: String) -> Bool {
         settle(index) { cache, group, needed in
             group.key.withUnsafeBufferPointer {
-                cache.addFailed(
+                _ = cache.addFailed(
                     $0, hash: group.hash, time: group.asked, reason: reason, needed: needed)
             }
         } isFor: { group, event in
