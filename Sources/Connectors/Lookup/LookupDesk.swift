@@ -187,13 +187,13 @@ public final class LookupDesk: LookupSource, @unchecked Sendable {
                     open.append(item)
                     continue
                 }
-                var item = item
                 let found = try journal.known(of: item.question)
-                item.exceptions = found.exceptions
+                var next = item
+                next.exceptions = found.exceptions
                 if let outcome = found.outcome {
-                    known.append(Done(item: item, outcome: outcome))
+                    known.append(Done(item: next, outcome: outcome))
                 } else {
-                    open.append(item)
+                    open.append(next)
                 }
             }
         } catch {

@@ -163,10 +163,13 @@ public final class LookupJournal: Sendable {
     /// What the keys of all answers in the cell of a question begin with.
     private func prefix(_ question: LookupQuestion) -> [UInt8] {
         let cell = terms.cell(.found, hash: question.hash, time: question.time)
-        let length = UInt32(question.key.count)
-        return definition + LookupJournal.bytes(cell ^ .min)
-            + LookupJournal.bytes(terms.foundMicros) + LookupJournal.bytes(terms.missingMicros)
-            + (0..<4).map { UInt8(truncatingIfNeeded: length >> (24 - 8 * $0)) } + question.key
+        let length = question.key.count
+        var bytes = definition
+        for number in [cell ^ .min, terms.foundMicros, terms.missingMicros] {
+            bytes += LookupJournal.bytes(number)
+        }
+        for shift in [24, 16, 8, 0] { bytes.append(UInt8(truncatingIfNeeded: length >> shift)) }
+        return bytes + question.key
     }
 
     private func key(_ question: LookupQuestion, _ kind: LookupTerms.Kind) -> [UInt8] {
