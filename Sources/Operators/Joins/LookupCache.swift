@@ -157,25 +157,26 @@ struct LookupCache {
         }
         if missingKind == .missing {
             let index = look(key, hash, .missing, terms.cell(.missing, hash: hash, time: time))
-            if index >= 0 { return index }
+            if index >= 0 { return exception(to: index, key, hash, time) ?? index }
         }
         let index = look(key, hash, .found, terms.cell(.found, hash: hash, time: time))
-        if index < 0 || young.exceptions.isEmpty { return index }
-        return exception(to: index, key, hash, time) ?? index
+        return index < 0 ? index : exception(to: index, key, hash, time) ?? index
     }
 
     /// The entry of the other answer that a row of `time` has in the cell of entry `index`, if it has one.
     private mutating func exception(
         to index: Int, _ key: UnsafeBufferPointer<UInt8>, _ hash: Int64, _ time: Int64
     ) -> Int? {
+        if young.exceptions.isEmpty { return nil }
         guard let all = young.exceptions[index] else { return nil }
         if let failed = all.first(where: { $0.kind == .failed && $0.time == time }) {
             return addFailed(
                 key, hash: hash, time: time, reason: failed.reason, needed: .min)
         }
+        guard young.entries[index].kind == .found else { return nil }
         let cell = terms.cell(.missing, hash: hash, time: time)
         if all.contains(where: { $0.kind == .missing && $0.time == cell }) {
-            return addMissing(key, hash: hash, time: time, needed: .min)
+            return addMissing(key, hash: hash, time: time, needed: .min, exceptions: all)
         }
         return nil
     }
@@ -234,14 +235,17 @@ struct LookupCache {
         if !exceptions.isEmpty { young.exceptions[index] = exceptions }
     }
 
-    /// Adds that nothing is known of a key.
+    /// Adds that nothing is known of a key; rows whose failure is among `exceptions` have that.
     @discardableResult
     func addMissing(
-        _ key: UnsafeBufferPointer<UInt8>, hash: Int64, time: Int64, needed: Int64
+        _ key: UnsafeBufferPointer<UInt8>, hash: Int64, time: Int64, needed: Int64,
+        exceptions: [LookupException]
     ) -> Int {
-        young.insert(
+        let index = young.insert(
             key, hash: hash, kind: missingKind,
             cell: terms.cell(missingKind, hash: hash, time: time), row: 0, needed: needed)
+        if !exceptions.isEmpty { young.exceptions[index] = exceptions }
+        return index
     }
 
     /// Adds that a row of `time` has no answer.

@@ -231,7 +231,8 @@ public final class LookupJoin: StreamRuntime.Operator, AskingOperator {
                     again = settle(answer.number) { cache, group, needed in
                         group.key.withUnsafeBufferPointer {
                             _ = cache.addMissing(
-                                $0, hash: group.hash, time: group.asked, needed: needed)
+                                $0, hash: group.hash, time: group.asked, needed: needed,
+                                exceptions: answer.exceptions)
                         }
                     } isFor: { group, event in
                         terms.cell(kind, hash: group.hash, time: event)
