@@ -118,7 +118,8 @@ class Fuzzer:
         args = [answers[t][1 + row] if answers[t][0] not in "!?" else "" for t in texts]
         children = [grammar.render(child, dialect.rewrite) for child in part[1]]
         scope = {"ours": ours, "theirs": theirs, "kind": kind, "args": args, "texts": texts,
-                 "kinds": [answers[t][0] for t in texts], "close": oracle.close, "near": oracle.near,
+                 "kinds": [answers[t][0] for t in texts],
+                 "nulls": [answers[t][0] not in "!?" and set(answers[t][1:]) == {"~"} for t in texts], "close": oracle.close, "near": oracle.near,
                  "ask": lambda sql: self.oracle.column(sql.format(*children), f"where row_number = {row}")}
         found = dialect.meant(part, scope)
         if found:
