@@ -134,7 +134,7 @@ public final class CallSender: @unchecked Sendable {
         let keeper = try Keeper(places)
         lowest.store(keeper.ledger.entry.low, ordering: .relaxed)
         let handed = Handed(keeper)
-        CallSender.thread { [self] in
+        DetachedThread.run("calls") { [self] in
             keep(handed.take())
             // The ledger and the topics are free by now.
             monitor.locked {
@@ -195,7 +195,7 @@ public final class CallSender: @unchecked Sendable {
 
     private func spawn() {
         threads += 1
-        CallSender.thread { [self] in work() }
+        DetachedThread.run("calls") { [self] in work() }
     }
 
     /// Sends requests until the sender stops.
@@ -633,23 +633,5 @@ public final class CallSender: @unchecked Sendable {
                 }
             }
         }
-    }
-
-    private final class Work {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-
-    private static func thread(_ body: @escaping @Sendable () -> Void) {
-        let passed = Unmanaged.passRetained(Work(body)).toOpaque()
-        var made = pthread_t()
-        let code = pthread_create(
-            &made, nil,
-            { passed in
-                Unmanaged<Work>.fromOpaque(passed!).takeRetainedValue().body()
-                return nil
-            }, passed)
-        precondition(code == 0, "a thread for calls")
-        pthread_detach(made)
     }
 }

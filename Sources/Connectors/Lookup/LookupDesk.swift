@@ -108,7 +108,7 @@ public final class LookupDesk: LookupSource, @unchecked Sendable {
             }
             isStopping = false
             isKeeping = true
-            LookupDesk.thread { [self] in keep() }
+            DetachedThread.run("lookups") { [self] in keep() }
             return nil
         }
         if let failure { throw failure }
@@ -156,7 +156,7 @@ public final class LookupDesk: LookupSource, @unchecked Sendable {
 
     private func spawn() {
         threads += 1
-        LookupDesk.thread { [self] in work() }
+        DetachedThread.run("lookups") { [self] in work() }
     }
 
     private func work() {
@@ -395,23 +395,5 @@ public final class LookupDesk: LookupSource, @unchecked Sendable {
                 self.map { Double(read($0.figures)) }
             }
         }
-    }
-
-    private final class Work {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-
-    private static func thread(_ body: @escaping @Sendable () -> Void) {
-        let passed = Unmanaged.passRetained(Work(body)).toOpaque()
-        var made = pthread_t()
-        let code = pthread_create(
-            &made, nil,
-            { passed in
-                Unmanaged<Work>.fromOpaque(passed!).takeRetainedValue().body()
-                return nil
-            }, passed)
-        precondition(code == 0, "a thread for lookups")
-        pthread_detach(made)
     }
 }
