@@ -26,7 +26,7 @@ struct MatchCompiler {
             let near = Names.nearest(item.name, among: pattern.names)
             problems.append(
                 MatchProblem(
-                    place: .definition(position),
+                    place: .name(position),
                     error: ExpressionError(
                         "\"\(item.name)\" is not in the pattern", at: 0..<0,
                         fix: near.map { "write \"\($0)\"" } ?? "remove it, or name it there")))

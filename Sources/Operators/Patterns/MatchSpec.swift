@@ -39,6 +39,8 @@ public struct MatchProblem: Error, Equatable, Sendable {
         case pattern
         case skip
         case definition(Int)
+        /// The name of a definition, which the pattern does not have.
+        case name(Int)
         case select(Int)
     }
 

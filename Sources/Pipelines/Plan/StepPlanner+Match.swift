@@ -22,7 +22,7 @@ extension StepPlanner {
                     .pattern, problem.error.message,
                     at: body.skipPosition ?? body.pattern.scalar.position(utf8Offset: 0, length: 1),
                     fix: problem.error.fix ?? "skip to a name of the pattern")
-            case .definition(let index) where problem.error.length == 0:
+            case .name(let index):
                 planner.diagnostics.report(
                     .pattern, problem.error.message, at: body.definitions[index].name.position,
                     fix: problem.error.fix ?? "name it in the pattern")

@@ -174,6 +174,13 @@ import Testing
             pattern: "a b", definitions: [], within: .seconds(1), skip: .toLast("bb"), select: [])
         let problems = MatchProgram.compile(astray, input: schema, keys: [0]).problems
         #expect(problems.map(\.place) == [.skip])
+        let torn = MatchSpec(
+            pattern: "a b", definitions: [.init("a", "n > last(b.n"), .init("c", "true")],
+            within: .seconds(1), select: [])
+        #expect(
+            MatchProgram.compile(torn, input: schema, keys: [0]).problems.map(\.place) == [
+                .name(1), .definition(0),
+            ])
         #expect(problems.map(\.error.message) == ["\"bb\" is not in the pattern"])
         #expect(problems.map(\.error.fix) == ["write \"b\""])
         let spec = MatchSpec(
