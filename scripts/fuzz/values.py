@@ -17,7 +17,8 @@ UNITS = ["year", "month", "day", "hour", "minute", "second", "week", "quarter", 
          "millennium", "milliseconds", "microseconds"]
 PARTS = UNITS + ["dow", "isodow", "doy", "isoyear", "yearweek", "era"]
 FORMATS = ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%d/%m/%Y", "%H:%M:%S.%f", "%j", "%A %B", "%a %b %d", "%I:%M %p",
-           "%y%m%d", "%-d.%-m.%Y", "%U %W %u %w", "%%", "%G-W%V-%u", "%x %X", "%g", "%L", "%c"]
+           "%y%m%d", "%-d.%-m.%Y", "%U %W %u %w", "%%", "%G-W%V-%u", "%x %X", "%g", "%L", "%c", "%G-W%V", "%V %G", "%Y-%j", "%Y-%U-%w",
+           "%w %W %y", "%Y week %V", "%j %d", "%G %j", "%h %T", "%d  %m", "%n", "%H %p"]
 INTS = [0, 1, -1, 2, 3, 5, 7, 10, -3, 12, 100, 1000, 255, 2**31 - 1, 2**31, -2**31, 2**53 + 1, 10**18,
         2**63 - 1, -2**63 + 1, -2**63]
 SMALL = [0, 1, 2, 3, -1, -2, 4, 5, 7, 10]
