@@ -66,6 +66,8 @@ TEMPLATES.update({
     "list_intersect": "f_list_intersect({0}, {1})", "array_intersect": "f_list_intersect({0}, {1})",
     "map_concat": "map_entries(map_concat({0}, {1}))", "haversine_km": "f_haversine_km({0}, {1}, {2}, {3})",
 })
+# Scalar types that have another name there.
+NAMES = {"bool": "boolean", "double": "double", "string": "varchar", "timestamp": "timestamp", "date": "date", "interval": "interval"}
 # A null in that place is no value: the answer is null.
 GUARDED = {name: 1 for name in ("string_split", "split", "str_split", "string_to_array", "array_to_string",
                                 "array_to_string_comma_default")}
@@ -138,6 +140,10 @@ def form(template, children, kinds, result):
         return f"cast({template.format(*children)} as decimal(38,0))"
     if name == "timezone" and children[1].startswith(MOMENTS):
         return "f_to_local({1}, {0})".format(*children)
+    if name in ("strptime", "try_strptime"):
+        return f"cast({template.format(*children)} as timestamp)"  # With %n it is one of nanoseconds.
+    if name == "constant_or_null" and result in NAMES:
+        return f"cast({template.format(*children)} as {NAMES[result]})"  # DuckDB forgets the type of a null.
     if name == "epoch_ms" and kinds[0] in ("timestamp", "date"):
         return f"f_floor_div(epoch_us({children[0]}), 1000)"
     if template in ("({0} -> {1})",) or name in JSON:

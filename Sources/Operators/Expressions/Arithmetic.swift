@@ -28,7 +28,7 @@ enum Arithmetic {
             operation, a, b, at: leftRange.lowerBound..<rightRange.upperBound)
         a = try number(a, as: leftType, at: leftRange)
         b = try number(b, as: rightType, at: rightRange)
-        if a.isNull || b.isNull { return ConstantNode.null(type) }
+        if a.isNull || b.isNull { return ConstantNode.null(type, beside: [a, b]) }
         return ArithmeticNode(operation, type: type, a, b).folded
     }
 

@@ -184,7 +184,7 @@ final class Binder {
         }
         let a = try Coercion.implicit(left, as: type, at: leftRange)
         let b = try Coercion.implicit(right, as: type, at: rightRange)
-        if a.isNull || b.isNull { return ConstantNode.null(.bool) }
+        if a.isNull || b.isNull { return ConstantNode.null(.bool, beside: [a, b]) }
         let node =
             switch symbol {
             case "=": ComparisonNode(.equal, a, b)

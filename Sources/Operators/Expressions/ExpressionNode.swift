@@ -98,8 +98,30 @@ final class ConstantNode: ExpressionNode {
         return ConstantNode(column, literal: literal)
     }
 
+    /// What an operation with a null comes to that no row changes: null, or a failure where one of its other
+    /// operands fails, as beside a null of a row.
+    static func null(_ type: ColumnType, beside operands: [ExpressionNode]) -> ExpressionNode {
+        let failing = operands.filter(\.canFail)
+        return failing.isEmpty ? null(type) : NullNode(type, failing)
+    }
+
     override var isNull: Bool { !value.isValid(0) }
     override func evaluate(_ evaluation: Evaluation) -> Column { value.spread(evaluation.count) }
+}
+
+/// Null in every row, except where something that is computed beside it fails.
+private final class NullNode: ExpressionNode {
+    private let null: Column
+
+    init(_ type: ColumnType, _ beside: [ExpressionNode]) {
+        null = ConstantNode.null(type).value
+        super.init(type: type, children: beside)
+    }
+
+    override func evaluate(_ evaluation: Evaluation) -> Column {
+        for child in children { _ = child.evaluate(evaluation) }
+        return null.spread(evaluation.count)
+    }
 }
 
 /// What a kernel is called with.

@@ -88,6 +88,27 @@ import Testing
         """)
 }
 
+@Test func `a part that fails makes the whole fail, also beside a constant that is null`() {
+    expectValues(
+        """
+        1 // 0 + null => error: division by zero
+        null::double * sqrt(-1) => error: no square root of -1.0
+        null = 1 // 0 => error: division by zero
+        1 // 0 in (null, 2) => error: division by zero
+        null between 1 // 0 and 2 => error: division by zero
+        round(1.5 + 1 // 0, null) => error: division by zero
+        [1 // 0] || null => error: division by zero
+        concat(1 // 0, null) => error: division by zero
+        left('abc', 1 // 0) || null => error: division by zero
+        (1 // 0 > null) is null => error: division by zero
+        case when 1 // 0 > null then 1 end => error: division by zero
+        try(1 // 0 + null) => NULL
+        coalesce(null, 1, 1 // 0 + null) => 1
+        false and 1 // 0 > null => false
+        1 + null => NULL
+        """)
+}
+
 @Test func `casts round half away from zero and refuse what does not fit`() {
     expectValues(
         """

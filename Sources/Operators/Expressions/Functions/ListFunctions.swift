@@ -296,7 +296,7 @@ enum ListFunctions {
             element = joined
         }
         let type = ColumnType.list(element ?? .int64)
-        if nullsMakeNull, isNull { return ConstantNode.null(type) }
+        if nullsMakeNull, isNull { return ConstantNode.null(type, beside: nodes) }
         nodes = nodes.map { CastKernels.node($0, as: type) }
         return KernelNode(type: type, nodes, canFail: false) { call in
             let result = Column(type, capacity: call.count)

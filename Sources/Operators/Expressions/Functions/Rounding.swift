@@ -57,7 +57,9 @@ enum Rounding {
                 arguments[1].node, as: .int64, at: arguments[1].range)
             digitsNode = bound
             if let constant = bound as? ConstantNode {
-                guard !constant.isNull else { return ConstantNode.null(node.type) }
+                guard !constant.isNull else {
+                    return ConstantNode.null(node.type, beside: [node])
+                }
                 digits = constant.value.int64s[0]
             }
         } else {
