@@ -9,7 +9,7 @@ import re
 # What DuckDB calls otherwise, does not have, or answers with nan or infinity where the engine fails.
 MACROS = """
 create macro f_list_distinct(l) as list_filter(l, lambda x, i: x is not null and list_position(l, x) = i);
-create macro f_safe_divide(x, y) as case when y = 0 then null else x::double / y::double end;
+create macro f_safe_divide(x, y) as case when y = 0 then nullif(x::double, x::double) else x::double / y::double end;
 create macro f_hour_of_week(t) as (isodow(t) - 1) * 24 + hour(t);
 create macro f_sqrt(x) as case when x < 0 then cast('sqrt' || x as double) else sqrt(x) end;
 create macro f_ln(x) as case when x <= 0 then cast('ln' || x as double) else ln(x) end;

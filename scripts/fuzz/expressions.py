@@ -119,6 +119,8 @@ class Fuzzer:
         children = [grammar.render(child, dialect.rewrite) for child in part[1]]
         scope = {"ours": ours, "theirs": theirs, "kind": kind, "args": args, "texts": texts,
                  "kinds": [answers[t][0] for t in texts],
+                 "null_below": any(answers.get(grammar.render(below), [""] * (row + 2))[1 + row:2 + row] == ["~"]
+                                   for below in grammar.parts(part) if below is not part),
                  "nulls": [answers[t][0] not in "!?" and set(answers[t][1:]) == {"~"} for t in texts], "close": oracle.close, "near": oracle.near,
                  "ask": lambda sql: self.oracle.column(sql.format(*children), f"where row_number = {row}")}
         found = dialect.meant(part, scope)
