@@ -6,7 +6,8 @@ import StreamRuntime
 ///
 /// - Shape: a full changelog in total order, with keys; what comes out is as of `Top`. All rows of the table
 ///   are kept, as any of them may become one of the first. Rows equal by the order are in the order of their
-///   content. A row that takes back what never came is rejected.
+///   content. A row that takes back what never came is rejected; with a time to live, after which a key whose
+///   first rows did not change is forgotten, it is passed over.
 public final class TopOverChanges: StreamRuntime.Operator {
     /// What comes out.
     public let outputSchema: Schema
@@ -16,6 +17,8 @@ public final class TopOverChanges: StreamRuntime.Operator {
     private let changes: TopChanges
     private let buffer = EntryBuffer()
     private var rows: JoinMap?
+    /// There when keys are forgotten.
+    private var ages: TopAges?
     /// A row as the map takes it.
     private let wanted = ByteArena()
     /// The sort key of the row looked at last.
@@ -45,6 +48,7 @@ public final class TopOverChanges: StreamRuntime.Operator {
     public func open(_ context: OperatorContext) throws(JobFailure) {
         input.open(context)
         rows = try JoinMap(context, fingerprint: packing.fingerprint, name: "rows")
+        if let timeToLive = spec.timeToLive { ages = try TopAges(timeToLive, context) }
     }
 
     /// Brings the changes into the table and tells what that changes among the first.
@@ -58,6 +62,7 @@ public final class TopOverChanges: StreamRuntime.Operator {
         let entries = buffer.entries
         let table = try map.directory.table(0)
         try table.resolve(keys, rows: nil, count: count, into: entries)
+        try ages?.resolve(keys, batch.order)
         var unknown: [Int32] = []
         changes.begin()
         for row in 0..<count {
@@ -65,18 +70,25 @@ public final class TopOverChanges: StreamRuntime.Operator {
             entry.settle()
             let kind = batch.changes?.bools[row] ?? RowChange.insert.rawValue
             let key = sortKeys.bytes(row)
+            let time = batch.order.time(row)
+            if let ages, ages.isOver(row, at: time) {
+                try ages.forget(entry, of: map)
+                ages.note(row, at: time)
+            }
             try first(map, entry, into: &before)
             let isRemoval = kind >= RowChange.updateBefore.rawValue
             if isRemoval {
                 guard try remove(key, packed.bytes(row), map, entry) else {
-                    unknown.append(Int32(row))
+                    if ages == nil { unknown.append(Int32(row)) }
                     continue
                 }
             } else {
-                try put(key, packed.bytes(row), at: batch.order.time(row), map, entry)
+                try put(key, packed.bytes(row), at: time, map, entry)
             }
             try first(map, entry, into: &after)
+            let told = changes.count
             tell(isRemoval: isRemoval, cause: Int32(row))
+            if changes.count > told { ages?.note(row, at: time) }
             if changes.isFull { changes.emit(batch.order, into: output) }
         }
         changes.emit(batch.order, into: output)
@@ -86,6 +98,14 @@ public final class TopOverChanges: StreamRuntime.Operator {
                 unknown, of: batch, column: "", reason: "it takes back a row that never came",
                 into: output)
         }
+    }
+
+    /// Once in a time to live, forgets the keys whose time is over.
+    public func advance(
+        to watermark: EventTime, into output: any Output
+    ) throws(JobFailure) -> Progress {
+        if let rows { try ages?.sweep(rows, watermark) }
+        return .done
     }
 
     // MARK: the table

@@ -30,7 +30,7 @@ public struct TopSpec: Sendable {
     ///   `changes` says whether replaced rows come out too; `input` what the rows that come in say of a table.
     ///   With `windowEnd`, the column that says when a row's window ends, the rows of a window come out once,
     ///   at its end, and its columns are among those of the key; late rows leave on `latePort` or are counted.
-    /// - Note: with `timeToLive` a key is forgotten so long after the last row that came among the first.
+    /// - Note: with `timeToLive` a key is forgotten so long after its first rows changed last.
     public init(
         order: SortOrder, expressions: [CompiledExpression], count: Int,
         ties: TopTies = .rowNumber, rankName: String? = nil, changes: Changelog = .full,

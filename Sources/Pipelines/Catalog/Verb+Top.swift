@@ -38,7 +38,7 @@ extension Verb {
                 KeyShape(
                     name: "ttl", shape: .text(.duration),
                     meaning:
-                        "A key is forgotten so long after the last row that came among its first; never when not given."
+                        "A key is forgotten so long after its first rows changed last; never when not given."
                 ),
                 KeyShape(
                     name: "late", shape: lateRows, with: ["window"],

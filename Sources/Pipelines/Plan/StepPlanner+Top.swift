@@ -60,12 +60,10 @@ extension StepPlanner {
             guard let index = windowEnd(name, rows) else { return nil }
             end = index
         }
-        if let ttl = body.timeToLive, end != nil || rows.changelog != nil {
+        if let ttl = body.timeToLive, end != nil {
             diagnostics.report(
                 .conflictingKeys,
-                end != nil
-                    ? "windows end by themselves: there is nothing left for ttl to forget"
-                    : "ttl would forget rows that changes may still take back",
+                "windows end by themselves: there is nothing left for ttl to forget",
                 at: ttl.position, fix: "remove ttl")
         }
         if let rank = body.rank, rows.schema.index(of: rank.value) != nil {

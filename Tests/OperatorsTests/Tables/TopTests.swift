@@ -44,6 +44,46 @@ import Testing
             """)
     }
 
+    @Test func `of a changelog a key is forgotten so long after its first rows changed last`()
+        throws
+    {
+        let harness = try harness(
+            "time k:string v:int64", by: ["k"], "v desc", 1, input: .full,
+            timeToLive: .seconds(10))
+        try harness.send(
+            """
+            time   k  v  change
+            00:01  a  5  insert
+            00:02  a  3  insert
+            00:03  b  1  insert
+            00:09  a  4  insert
+            00:10  a  5  delete
+            00:12  b  2  insert
+            00:20  a  4  delete
+            00:21  a  3  delete
+            00:22  b  1  delete
+            00:23  b  0  insert
+            00:24  a  1  insert
+            00:35  b  2  delete
+            00:36  b  7  insert
+            """)
+        try harness.finish()
+        try harness.expect(
+            """
+            time   change        k  v
+            00:01  insert        a  5
+            00:03  insert        b  1
+            00:10  updateBefore  a  5
+            00:10  updateAfter   a  4
+            00:12  updateBefore  b  1
+            00:12  updateAfter   b  2
+            00:23  insert        b  0
+            00:24  insert        a  1
+            00:36  insert        b  7
+            """)
+        #expect(harness.rows(["reason"], port: 2) == [])
+    }
+
     @Test func `with numbers what stands at a number is replaced`() throws {
         let harness = try harness("time k:string v:int64", by: ["k"], "v desc", 2, rank: "place")
         try harness.send(
