@@ -55,6 +55,11 @@ struct Turns {
 
     func isDelete(_ row: Int) -> Bool { kinds.bools[row] == RowChange.delete.rawValue }
 
+    /// Makes one change of each pair: its key had a row before, and has one after.
+    func join(_ pairs: ChangePairs) {
+        for row in pairs.seconds { kinds.bools[Int(row)] = RowChange.updateAfter.rawValue }
+    }
+
     /// Takes the counts out of the entries again.
     func undo(_ rows: ColumnBatch, _ core: AggregateCore) {
         let bad = Set(unknown)
@@ -72,6 +77,9 @@ final class EarlierRows {
     /// The first row of each key.
     private(set) var firsts: [Int32] = []
     private var slots: [(address: UInt, row: Int32)] = []
+
+    /// Lets the second row of each pair of `rows` follow the one before the first.
+    func joinPairs(of rows: ColumnBatch) -> ChangePairs? { ChangePairs.find(rows, &before) }
 
     func find(_ entries: UnsafePointer<StateEntry>, _ count: Int) {
         var size = 64

@@ -6,8 +6,9 @@ import StreamRuntime
 /// - Shape: a row out for each row in, in the same order and place: `insert` for a key's first result, then
 ///   `updateAfter`. With the results they replace, each is behind that one as `updateBefore`, a result
 ///   that stays the same is not told, and a key's last one goes as it was. A row that takes one back
-///   (`updateBefore`, `delete`) is taken out; with a key's last row its result goes as a `delete`. One
-///   that takes back what never came is rejected.
+///   (`updateBefore`, `delete`) is taken out; with a key's last row its result goes as a `delete`. What takes a
+///   row back and what comes in its place are one change: the result between them is not told. A row that takes
+///   back what never came is rejected.
 public final class UpdatingAggregate: Operator {
     private let core: AggregateCore
     private let withBefore: Bool
@@ -20,6 +21,7 @@ public final class UpdatingAggregate: Operator {
     private var numbers: UnsafeMutablePointer<Int32> = .allocate(capacity: 1)
     private var capacity = 0
     private let earlier = EarlierRows()
+    private var halves = HeldHalves()
 
     /// Rows of which the entries are found and brought up to date before the next: what a core's
     /// nearest cache but one holds.
@@ -45,8 +47,26 @@ public final class UpdatingAggregate: Operator {
         try scratch.table(0).resolve(key, rows: nil, count: 1, into: scratchEntry.entry)
     }
 
-    /// Updates the totals of the rows' keys and emits the result after each row.
+    /// Updates the totals of the rows' keys and emits the result after each change.
     public func process(_ batch: ColumnBatch, into output: any Output) throws(JobFailure) {
+        guard let whole = takesBack ? halves.take(batch) : batch else { return }
+        try update(whole, into: output)
+    }
+
+    /// Takes the rows that waited for others in their place.
+    public func advance(
+        to watermark: EventTime, into output: any Output
+    ) throws(JobFailure) -> Progress {
+        if let rest = halves.takeRest() { try update(rest, into: output) }
+        return .done
+    }
+
+    /// Nothing is outside the tables.
+    public func flush() throws(JobFailure) {
+        precondition(halves.isEmpty, "rows are passed by time before a barrier")
+    }
+
+    private func update(_ batch: ColumnBatch, into output: any Output) throws(JobFailure) {
         var (rows, arguments) = try core.evaluate(batch, into: output, takesBack: true)
         guard rows.count > 0, let state, rows.keys != nil else { return }
         try resolve(rows, in: state)
@@ -64,12 +84,18 @@ public final class UpdatingAggregate: Operator {
             try resolve(rows, in: state)
             turns = Turns(rows, core)
         }
+        var pairs: ChangePairs?
+        if withBefore || turns.takenBack != nil {
+            earlier.find(core.entries, rows.count)
+            pairs = earlier.joinPairs(of: rows)
+            if let pairs { turns.join(pairs) }
+        }
         if withBefore {
-            try processWithBefore(rows, arguments, turns, into: output)
+            try processWithBefore(rows, arguments, turns, pairs, into: output)
         } else {
             let (made, errors) = trace(rows, arguments, turns)
             made.changes = turns.kinds
-            try emit(made, errors, turns, into: output)
+            try emit(made, errors, turns, pairs, into: output)
         }
         if takesBack { try forgetEmpty(rows, state) }
     }
@@ -118,14 +144,27 @@ public final class UpdatingAggregate: Operator {
         return (made, errors)
     }
 
-    /// Emits results without those that failed; of a key without rows nothing is told but that it goes.
+    /// Emits results without those that failed and those of the first rows of pairs; of a key without rows nothing is
+    /// told but that it goes.
     private func emit(
-        _ made: ColumnBatch, _ errors: RejectedRows, _ turns: Turns, into output: any Output
+        _ made: ColumnBatch, _ errors: RejectedRows, _ turns: Turns, _ pairs: ChangePairs?,
+        into output: any Output
     ) throws(JobFailure) {
+        var made = made
+        var places = Array(0..<made.count)
+        if let pairs {
+            var told: [Int32] = []
+            for row in 0..<made.count where !pairs.isFirst(row) {
+                places[row] = told.count
+                told.append(Int32(truncatingIfNeeded: row))
+            }
+            made = made.gathered(told, count: told.count)
+        }
         if errors.rejects.isEmpty { return output.emit(made) }
         var kept = RejectedRows()
-        for reject in errors.rejects where !turns.isDelete(reject.row) {
-            kept.append(row: reject.row, column: reject.column, reason: reject.reason)
+        for reject in errors.rejects
+        where !turns.isDelete(reject.row) && pairs?.isFirst(reject.row) != true {
+            kept.append(row: places[reject.row], column: reject.column, reason: reject.reason)
         }
         output.emit(
             kept.rejects.isEmpty ? made : try core.settle(kept, of: made, into: output))
@@ -135,11 +174,10 @@ public final class UpdatingAggregate: Operator {
 
     private func processWithBefore(
         _ rows: ColumnBatch, _ arguments: [PreparedArguments], _ turns: Turns,
-        into output: any Output
+        _ pairs: ChangePairs?, into output: any Output
     ) throws(JobFailure) {
         let count = rows.count
         // The results there are, of each key once, before the first row of it changes them.
-        earlier.find(core.entries, count)
         let firsts = earlier.firsts
         var unchanged = RejectedRows()
         let picked = firsts.map { core.entries[Int($0)] }
@@ -154,7 +192,7 @@ public final class UpdatingAggregate: Operator {
         var told = RejectedRows()
         for reject in errors.rejects {
             failed[reject.row] = true
-            if !turns.isDelete(reject.row) {
+            if !turns.isDelete(reject.row), pairs?.isFirst(reject.row) != true {
                 told.append(row: reject.row, column: reject.column, reason: reject.reason)
             }
         }
@@ -168,7 +206,7 @@ public final class UpdatingAggregate: Operator {
         causes.reserveCapacity(2 * count)
         kinds.reserveCapacity(2 * count)
         let same = Sameness.mask(made, standing, before, skipping: core.keyCount)
-        for row in 0..<count {
+        for row in 0..<count where pairs?.isFirst(row) != true {
             let kind = turns.kinds.bools[row]
             let old = before[row]
             let isInStanding = old < 0

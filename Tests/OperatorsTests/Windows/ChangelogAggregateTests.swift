@@ -77,6 +77,76 @@ import Testing
             """)
     }
 
+    @Test(arguments: [true, false])
+    func `the two rows of an update are one change of the result`(withBefore: Bool) throws {
+        let harness = try harness(
+            "time k:string v:int64",
+            select: [("n", "count(*)"), ("s", "sum(v)"), ("r", "10 // sum(v)")],
+            withBefore: withBefore)
+        // Rows of one offset have one cause: an update of a last row, one of several, two at once, one of what
+        // never came, one whose new row has another key, and two rows of two causes.
+        try harness.send(
+            """
+            time   offset  k  v  change
+            00:01  1       a  5  insert
+            00:02  2       a  5  updateBefore
+            00:02  2       a  6  updateAfter
+            00:03  3       a  4  insert
+            00:04  4       a  6  updateBefore
+            00:04  4       a  9  updateAfter
+            00:05  5       a  9  updateBefore
+            00:05  5       a  1  updateAfter
+            00:05  5       a  4  delete
+            00:05  5       a  2  insert
+            00:06  6       b  7  insert
+            00:07  7       d  3  updateBefore
+            00:07  7       d  3  updateAfter
+            00:08  8       b  7  updateBefore
+            00:09  9       a  1  updateBefore
+            00:09  10      a  3  updateAfter
+            """)
+        try harness.finish()
+        try harness.expect(
+            withBefore
+                ? """
+                offset  change        k  n  s   r
+                1       insert        a  1  5   2
+                2       updateBefore  a  1  5   2
+                2       updateAfter   a  1  6   1
+                3       updateBefore  a  1  6   1
+                3       updateAfter   a  2  10  1
+                4       updateBefore  a  2  10  1
+                4       updateAfter   a  2  13  0
+                5       updateBefore  a  2  13  0
+                5       updateBefore  a  2  5   2
+                5       updateAfter   a  2  5   2
+                5       updateAfter   a  2  3   3
+                6       insert        b  1  7   1
+                7       insert        d  1  3   3
+                8       delete        b  1  7   1
+                9       updateBefore  a  2  3   3
+                9       updateAfter   a  1  2   5
+                10      updateBefore  a  1  2   5
+                10      updateAfter   a  2  5   2
+                """
+                : """
+                offset  change       k  n  s     r
+                1       insert       a  1  5     2
+                2       updateAfter  a  1  6     1
+                3       updateAfter  a  2  10    1
+                4       updateAfter  a  2  13    0
+                5       updateAfter  a  2  5     2
+                5       updateAfter  a  2  3     3
+                6       insert       b  1  7     1
+                7       insert       d  1  3     3
+                8       delete       b  0  null  null
+                9       updateAfter  a  1  2     5
+                10      updateAfter  a  2  5     2
+                """)
+        #expect(
+            harness.rows(["reason"], port: 1) == [["'it takes back a row that never came'"]])
+    }
+
     // MARK: models
 
     private struct Row: Equatable {
