@@ -55,17 +55,15 @@ struct CallScheduler {
     /// Figures of a tenant.
     struct Figures: Equatable, Sendable {
         var waiting = 0
-        var breaker = CallBreaker.State.closed
+        var breaker = CircuitBreaker.State.closed
     }
 
     private struct Tenant {
         let name: String
-        var queue = CallQueue()
+        var queue = WaitingLine<Item>()
         var later: [(due: Int64, item: Item)] = []
         var inFlight = 0
-        var bucket: TokenBucket?
-        var blockedUntil = Int64.min
-        var breaker: CallBreaker
+        var gate: ServiceGate
         var hasWork: Bool { !queue.isEmpty || !later.isEmpty }
     }
 
@@ -94,11 +92,11 @@ struct CallScheduler {
     func figures(of tenant: Int) -> Figures {
         let tenant = tenants[tenant]
         return Figures(
-            waiting: tenant.queue.count + tenant.later.count, breaker: tenant.breaker.state)
+            waiting: tenant.queue.count + tenant.later.count, breaker: tenant.gate.state)
     }
 
     /// Adds a request to the queue of its tenant.
-    mutating func add(_ item: Item, tenant name: String, rate: CallRate?, now: Int64) {
+    mutating func add(_ item: Item, tenant name: String, rate: RequestRate?, now: Int64) {
         let tenant: Int
         if let known = indexes[name] {
             tenant = known
@@ -107,8 +105,8 @@ struct CallScheduler {
             indexes[name] = tenant
             tenants.append(
                 Tenant(
-                    name: name, bucket: rate.map { TokenBucket($0, now: now) },
-                    breaker: CallBreaker(settings.breaker)))
+                    name: name,
+                    gate: ServiceGate(rate: rate, breaker: settings.breaker, now: now)))
         }
         tenants[tenant].queue.append(item)
         waiting += 1
@@ -116,17 +114,9 @@ struct CallScheduler {
     }
 
     /// Gives a tenant another rate.
-    mutating func setRate(_ rate: CallRate?, of name: String, now: Int64) {
+    mutating func setRate(_ rate: RequestRate?, of name: String, now: Int64) {
         guard let tenant = indexes[name] else { return }
-        guard let rate else {
-            tenants[tenant].bucket = nil
-            return
-        }
-        if tenants[tenant].bucket == nil {
-            tenants[tenant].bucket = TokenBucket(rate, now: now)
-        } else {
-            tenants[tenant].bucket!.change(to: rate, now: now)
-        }
+        tenants[tenant].gate.setRate(rate, now: now)
     }
 
     /// The request whose turn it is; nil when none can be sent now.
@@ -144,8 +134,7 @@ struct CallScheduler {
             } else {
                 item = tenants[index].queue.removeFirst()!
             }
-            tenants[index].bucket?.take()
-            tenants[index].breaker.begin()
+            tenants[index].gate.begin()
             tenants[index].inFlight += 1
             inFlight += 1
             waiting -= 1
@@ -171,17 +160,9 @@ struct CallScheduler {
     private mutating func ready(_ tenant: Int, _ now: Int64) -> Int64? {
         guard tenants[tenant].hasWork, tenants[tenant].inFlight < settings.inFlightPerTenant
         else { return nil }
-        var when = max(now, tenants[tenant].blockedUntil)
-        if tenants[tenant].queue.isEmpty {
-            when = max(when, tenants[tenant].later.map(\.due).min() ?? now)
-        }
-        let breaker = tenants[tenant].breaker
-        if !breaker.allows(now) {
-            guard breaker.state == .open else { return nil }
-            when = max(when, breaker.openUntil)
-        }
-        if tenants[tenant].bucket != nil { when = max(when, tenants[tenant].bucket!.ready(now)) }
-        return when
+        guard let when = tenants[tenant].gate.ready(now) else { return nil }
+        guard tenants[tenant].queue.isEmpty else { return when }
+        return max(when, tenants[tenant].later.map(\.due).min() ?? now)
     }
 
     /// Takes what came of a request.
@@ -195,18 +176,16 @@ struct CallScheduler {
         tenants[tenant].inFlight -= 1
         switch outcome {
         case .answered(let until):
-            tenants[tenant].breaker.succeed()
-            if let until { block(tenant, until, now) }
+            tenants[tenant].gate.succeed(until: until, now: now)
             bytes -= Int64(ticket.item.bytes)
             return .finished
         case .limited(let until):
-            tenants[tenant].breaker.release()
+            tenants[tenant].gate.limit(until: until ?? now + 1_000_000, now: now)
             limited += 1
-            block(tenant, until ?? now + 1_000_000, now)
             again(ticket, due: now)
             return .again
         case .partial:
-            tenants[tenant].breaker.succeed()
+            tenants[tenant].gate.succeed(now: now)
             ticket.item.attempts += 1
             guard let wait = settings.retry.wait(after: ticket.item.attempts, chance: chance) else {
                 bytes -= Int64(ticket.item.bytes)
@@ -217,8 +196,8 @@ struct CallScheduler {
             return .again
         case .failed, .outage:
             // What fails while the service is known to be down says nothing of the request.
-            let wasClosed = tenants[tenant].breaker.state == .closed
-            tenants[tenant].breaker.fail(now)
+            let wasClosed = tenants[tenant].gate.state == .closed
+            tenants[tenant].gate.fail(now)
             if outcome == .failed, wasClosed { ticket.item.attempts += 1 }
             let isOver = now - (ticket.item.firstAt ?? now) >= settings.giveUpMicros
             let done = max(ticket.item.attempts, 1)
@@ -236,39 +215,8 @@ struct CallScheduler {
         }
     }
 
-    private mutating func block(_ tenant: Int, _ until: Int64, _ now: Int64) {
-        tenants[tenant].blockedUntil = max(
-            tenants[tenant].blockedUntil, min(until, now + CallScheduler.blockMax))
-    }
-
     private mutating func again(_ ticket: Ticket, due: Int64) {
         tenants[ticket.tenant].later.append((due, ticket.item))
         waiting += 1
-    }
-
-    /// The longest a service's own word keeps a tenant from being called: two hours.
-    static let blockMax: Int64 = 7_200_000_000
-}
-
-/// First in, first out, in one array that is moved up now and then.
-struct CallQueue {
-    private var items: [CallScheduler.Item] = []
-    private var head = 0
-
-    var isEmpty: Bool { head == items.count }
-    var count: Int { items.count - head }
-
-    mutating func append(_ item: CallScheduler.Item) { items.append(item) }
-
-    mutating func removeFirst() -> CallScheduler.Item? {
-        guard head < items.count else { return nil }
-        defer {
-            head += 1
-            if head > 1024, head * 2 > items.count {
-                items.removeFirst(head)
-                head = 0
-            }
-        }
-        return items[head]
     }
 }

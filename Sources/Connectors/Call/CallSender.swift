@@ -11,10 +11,6 @@ import Synchronization
 ///
 /// - Note: shared by its threads; everything that changes is guarded by `monitor` or belongs to the keeper.
 public final class CallSender: @unchecked Sendable {
-    /// Sends a request to a provider.
-    public typealias Transport =
-        @Sendable (HTTPRequest, CallProvider) -> Result<HTTPResponse, HTTPFailure>
-
     /// Where it reads and writes.
     struct Places: Sendable {
         let outbox: CallOutbox
@@ -22,43 +18,19 @@ public final class CallSender: @unchecked Sendable {
         let deadLetters: CallTopicPlace?
     }
 
-    /// Figures for people and programs.
-    public struct Figures: Equatable, Sendable {
-        /// Requests under way.
-        public var inFlight = 0
-        /// Sealed requests that wait.
-        public var waiting = 0
-        /// Messages that services took.
-        public var sent = 0
-        /// Messages that were refused or given up.
-        public var failed = 0
-        /// Requests that were or will be repeated.
-        public var retried = 0
-        /// Answers that asked for fewer calls.
-        public var limited = 0
-    }
-
-    private struct Partial {
-        var results: [CallReport.Result] = []
-        var only: Set<String>?
-        /// Why the service refused them the last time.
-        var refused: [String: String] = [:]
-        var round = 0
-    }
-
     let settings: CallSettings
     private let driver: CallDriver
     private let places: Places
     private let transport: Transport
     private let clock: any Clock
-    private let metrics: MetricsRegistry?
+    let metrics: MetricsRegistry?
 
-    private let monitor = Monitor()
-    private var scheduler: CallScheduler
+    let monitor = Monitor()
+    var scheduler: CallScheduler
     private var workspaces: CallWorkspaces
     private var payloads: [Int64: [UInt8]] = [:]
     private var payloadBytes = 0
-    private var partials: [Int64: Partial] = [:]
+    private var partials: [Int64: CallPartial] = [:]
     private var finished: [(offset: Int64, report: CallReport)] = []
     /// Tries of requests that are not over, which the ledger does not know of yet.
     private var tried: [Int64: CallLedger.Tries] = [:]
@@ -71,8 +43,8 @@ public final class CallSender: @unchecked Sendable {
     private var isWriting = false
     private var isReading = false
     private var told: JobFailure?
-    private var counts = Figures()
-    private var shownTenants = 0
+    private var counts = CallFigures()
+    var shownTenants = 0
     private let lowest = Atomic<Int64>(0)
     private let waitingBytes = Atomic<Int64>(0)
 
@@ -99,24 +71,6 @@ public final class CallSender: @unchecked Sendable {
         scheduler = CallScheduler(settings)
     }
 
-    /// A transport that keeps connections to every provider.
-    public static func network(_ settings: CallSettings) -> Transport {
-        var clients: [String: HTTPClient] = [:]
-        for provider in [settings.provider] + settings.providers {
-            var http = provider.http
-            http.connectionsKept = settings.inFlight
-            clients[provider.name] = HTTPClient(http)
-        }
-        let known = clients
-        return { request, provider in
-            do throws(HTTPFailure) {
-                return .success(try known[provider.name]!.send(request))
-            } catch {
-                return .failure(error)
-            }
-        }
-    }
-
     // MARK: for the sink
 
     /// The first request that is not over.
@@ -130,8 +84,12 @@ public final class CallSender: @unchecked Sendable {
 
     /// Opens the ledger and the topics, and begins to send.
     func start() throws(JobFailure) {
-        registerMetrics()
-        let keeper = try Keeper(places)
+        if let metrics {
+            CallFigures.table.register(in: metrics, labels: [("call", settings.name)]) {
+                [weak self] in self?.figures
+            }
+        }
+        let keeper = try CallKeeper(places)
         lowest.store(keeper.ledger.entry.low, ordering: .relaxed)
         let handed = Handed(keeper)
         DetachedThread.run("calls") { [self] in
@@ -180,7 +138,7 @@ public final class CallSender: @unchecked Sendable {
     }
 
     /// A recent view.
-    public var figures: Figures {
+    public var figures: CallFigures {
         monitor.locked {
             var figures = counts
             figures.inFlight = scheduler.inFlight
@@ -220,7 +178,7 @@ public final class CallSender: @unchecked Sendable {
         let tenant: String
         let payload: [UInt8]?
         let workspace: CallWorkspace?
-        let partial: Partial?
+        let partial: CallPartial?
     }
 
     private func take() -> Taken? {
@@ -257,7 +215,7 @@ public final class CallSender: @unchecked Sendable {
         return known[tenant]
     }
 
-    private func rate(_ tenant: String) -> CallRate? { workspace(tenant)?.rate ?? settings.rate }
+    private func rate(_ tenant: String) -> RequestRate? { workspace(tenant)?.rate ?? settings.rate }
 
     private func call(_ taken: Taken, _ bytes: [UInt8]) {
         let row = JSONValue(bytes) ?? .object([])
@@ -269,12 +227,12 @@ public final class CallSender: @unchecked Sendable {
         } catch {
             end(
                 taken, row, nil, answer: .refused(error.reason), status: nil, limitedUntil: nil,
-                messages: fallbackMessages(row))
+                messages: driver.fallbackMessages(row))
             return
         }
         switch transport(prepared.request, prepared.provider) {
         case .success(let response):
-            let limit = CallDriver.limit(response, now: clock.nowMicros)
+            let limit = RetryAfter.until(response, now: clock.nowMicros)
             end(
                 taken, row, prepared.provider, answer: driver.judge(response, prepared),
                 status: response.status, limitedUntil: limit, messages: prepared.messages)
@@ -282,19 +240,6 @@ public final class CallSender: @unchecked Sendable {
             end(
                 taken, row, prepared.provider, answer: CallDriver.judge(failure), status: nil,
                 limitedUntil: nil, messages: prepared.messages)
-        }
-    }
-
-    /// The messages of a request that could not even be made.
-    private func fallbackMessages(_ row: JSONValue) -> [CallDriver.Message] {
-        let provider = settings.provider
-        guard let recipients = provider.recipients else { return [.init(id: nil, fields: [])] }
-        let name = provider.hasBody ? provider.bodyPrefix + recipients.list : recipients.list
-        let items = row[name]?.items ?? []
-        return items.map { item in
-            CallDriver.Message(
-                id: item[recipients.id]?.scalarText,
-                fields: item.members.filter { !$0.value.hasParts && $0.value != .null })
         }
     }
 
@@ -307,7 +252,7 @@ public final class CallSender: @unchecked Sendable {
         monitor.locked {
             guard !isKeeperDone else { return }
             var ticket = taken.ticket
-            var partial = taken.partial ?? Partial()
+            var partial = taken.partial ?? CallPartial()
             var providerId: String?
             let decision: CallScheduler.Decision
             var reason: String?
@@ -354,23 +299,7 @@ public final class CallSender: @unchecked Sendable {
                 return
             }
             tried[ticket.item.offset] = nil
-            for message in messages {
-                if let id = message.id, let why = failed[id] {
-                    partial.results.append(
-                        .init(message: message, status: .rejected, reason: why))
-                } else if let reason, let id = message.id, let why = partial.refused[id] {
-                    // What the service said of the message says more than how the last try ended.
-                    partial.results.append(
-                        .init(
-                            message: message, status: .rejected,
-                            reason: why.isEmpty ? reason : why))
-                } else if let reason {
-                    partial.results.append(
-                        .init(
-                            message: message, status: isRefused ? .rejected : .failed,
-                            reason: reason))
-                }
-            }
+            partial.end(messages, failed: failed, reason: reason, isRefused: isRefused)
             let offset = ticket.item.offset
             partials[offset] = nil
             if let bytes = payloads.removeValue(forKey: offset) { payloadBytes -= bytes.count }
@@ -399,79 +328,17 @@ public final class CallSender: @unchecked Sendable {
 
     // MARK: keeping
 
-    /// What belongs to the keeper.
-    private final class Keeper {
-        let ledger: CallLedger
-        let results: (any CallTopic)?
-        let deadLetters: (any CallTopic)?
-        let reader: CallOutboxReader
-
-        init(_ places: Places) throws(JobFailure) {
-            ledger = try CallLedger(places.outbox.ledger)
-            try ledger.forget(from: try places.outbox.end())
-            reader = try places.outbox.reader()
-            results = try places.results?.open()
-            deadLetters = try places.deadLetters?.open()
-            let entry = ledger.entry
-            try results?.recover(token: entry.results, sequence: entry.sequence)
-            try deadLetters?.recover(token: entry.deadLetters, sequence: entry.sequence)
-            try reader.seek(to: entry.low)
-        }
-
-        /// Makes the results of requests readable and the requests over, all or nothing.
-        func write(_ duty: Duty) throws(JobFailure) {
-            let finished = duty.finished
-            if finished.isEmpty {
-                try ledger.note([], tried: duty.tried, results: nil, deadLetters: nil)
-                return
-            }
-            for (_, report) in finished {
-                if let results {
-                    for record in report.resultRecords {
-                        try results.append(
-                            key: record.key, value: record.value, timestamp: report.endedAt)
-                    }
-                }
-                if let deadLetters, let letter = report.deadLetter {
-                    try deadLetters.append(
-                        key: letter.key, value: letter.value, timestamp: report.endedAt)
-                }
-            }
-            let sequence = ledger.entry.sequence + 1
-            let told = try results?.prepare(sequence: sequence)
-            let lost = try deadLetters?.prepare(sequence: sequence)
-            try ledger.note(
-                finished.map(\.offset), tried: duty.tried, results: told, deadLetters: lost)
-            if let told { try results!.commit(token: told) }
-            if let lost { try deadLetters!.commit(token: lost) }
-        }
-
-        func close() {
-            results?.close()
-            deadLetters?.close()
-        }
-    }
-
-    /// What the keeper is to do next.
-    private struct Duty {
-        var finished: [(offset: Int64, report: CallReport)] = []
-        var tried: [Int64: CallLedger.Tries] = [:]
-        var reads = false
-        var isOver = false
-        var isEmpty: Bool { finished.isEmpty && tried.isEmpty }
-    }
-
     /// A keeper on its way to its thread.
     private final class Handed: @unchecked Sendable {
-        private var keeper: Keeper?
-        init(_ keeper: Keeper) { self.keeper = keeper }
-        func take() -> Keeper {
+        private var keeper: CallKeeper?
+        init(_ keeper: CallKeeper) { self.keeper = keeper }
+        func take() -> CallKeeper {
             defer { keeper = nil }
             return keeper!
         }
     }
 
-    private func keep(_ keeper: Keeper) {
+    private func keep(_ keeper: CallKeeper) {
         var nextReload = clock.nanos
         var stopAt: Int64?
         do throws(JobFailure) {
@@ -500,7 +367,7 @@ public final class CallSender: @unchecked Sendable {
     }
 
     /// Waits for something to do: answers to write, requests to read, or the end.
-    private func nextDuty(_ stopAt: inout Int64?) -> Duty {
+    private func nextDuty(_ stopAt: inout Int64?) -> CallKeeperDuty {
         monitor.locked {
             while true {
                 let now = clock.nanos
@@ -511,7 +378,7 @@ public final class CallSender: @unchecked Sendable {
                 let reads = isBehind && !isStopping && canRead
                 let notes = !tried.isEmpty && (isOver || now >= nextTried)
                 if !finished.isEmpty || isOver || reads || notes {
-                    var duty = Duty(finished: finished, reads: reads, isOver: isOver)
+                    var duty = CallKeeperDuty(finished: finished, reads: reads, isOver: isOver)
                     finished = []
                     if notes || !duty.finished.isEmpty {
                         duty.tried = tried
@@ -523,7 +390,7 @@ public final class CallSender: @unchecked Sendable {
                     return duty
                 }
                 monitor.wait(nanos: 200_000_000)
-                if clock.nanos - now >= 200_000_000, !isStopping { return Duty() }
+                if clock.nanos - now >= 200_000_000, !isStopping { return CallKeeperDuty() }
             }
         }
     }
@@ -532,7 +399,7 @@ public final class CallSender: @unchecked Sendable {
     private var canRead: Bool { scheduler.waiting < 1_000_000 }
 
     /// Takes sealed requests into the queues.
-    private func intake(_ keeper: Keeper) throws(JobFailure) {
+    private func intake(_ keeper: CallKeeper) throws(JobFailure) {
         // What is sealed after this is asked for again.
         monitor.locked { isBehind = false }
         let records = try keeper.reader.read(1024)
@@ -575,63 +442,6 @@ public final class CallSender: @unchecked Sendable {
                 scheduler.setRate(rate(name), of: name, now: now)
             }
             monitor.signal()
-        }
-    }
-
-    // MARK: figures
-
-    private func registerMetrics() {
-        guard let metrics else { return }
-        let labels = [MetricsRegistry.Label("call", settings.name)]
-        let gauges: [(String, String, Bool, @Sendable (Figures) -> Int)] = [
-            ("millrace_call_in_flight", "Requests under way.", false, { $0.inFlight }),
-            ("millrace_call_waiting", "Sealed requests that wait.", false, { $0.waiting }),
-            ("millrace_call_sent_total", "Messages that services took.", true, { $0.sent }),
-            (
-                "millrace_call_failed_total", "Messages that were refused or given up.", true,
-                { $0.failed }
-            ),
-            ("millrace_call_retried_total", "Requests that were repeated.", true, { $0.retried }),
-            (
-                "millrace_call_limited_total", "Answers that asked for fewer calls.", true,
-                { $0.limited }
-            ),
-        ]
-        for (name, help, grows, read) in gauges {
-            metrics.reading(name, help: help, labels: labels, grows: grows) { [weak self] in
-                self.map { Double(read($0.figures)) }
-            }
-        }
-    }
-
-    /// Registers the figures of tenants that are new.
-    private func showTenants() {
-        guard let metrics else { return }
-        while shownTenants < min(scheduler.tenantCount, 10_000) {
-            let tenant = shownTenants
-            shownTenants += 1
-            let labels: [MetricsRegistry.Label] = [
-                ("call", settings.name), ("tenant", scheduler.name(of: tenant)),
-            ]
-            metrics.reading(
-                "millrace_call_breaker_state",
-                help: "A tenant's circuit breaker: 0 closed, 1 asking, 2 open.", labels: labels
-            ) { [weak self] in
-                self.map { sender in
-                    Double(
-                        sender.monitor.locked {
-                            sender.scheduler.figures(of: tenant).breaker.rawValue
-                        })
-                }
-            }
-            metrics.reading(
-                "millrace_call_tenant_waiting", help: "A tenant's sealed requests that wait.",
-                labels: labels
-            ) { [weak self] in
-                self.map { sender in
-                    Double(sender.monitor.locked { sender.scheduler.figures(of: tenant).waiting })
-                }
-            }
         }
     }
 }

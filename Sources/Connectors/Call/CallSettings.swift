@@ -19,9 +19,9 @@ public struct CallSettings: Equatable, Sendable {
     /// Tries of a request and the waits between them.
     public var retry = RetryPolicy(tries: 4, firstMillis: 500, longestMillis: 30_000)
     /// The rate of a tenant whose workspace gives none; nil for no limit.
-    public var rate: CallRate?
+    public var rate: RequestRate?
     /// When a tenant is not called for a while.
-    public var breaker = CallBreaker.Settings()
+    public var breaker = CircuitBreaker.Settings()
     /// How long a request may wait for a service that does not answer before it becomes a dead letter.
     ///
     /// - Units: microseconds.
@@ -125,20 +125,6 @@ public struct CallRecipients: Equatable, Sendable {
     }
 }
 
-/// How often a tenant may be called.
-public struct CallRate: Equatable, Sendable {
-    /// Requests a second in the long run.
-    public var perSecond: Double
-    /// Requests at once after a pause.
-    public var burst: Double
-
-    /// `perSecond` requests a second, `burst` at once.
-    public init(perSecond: Double, burst: Double) {
-        self.perSecond = perSecond
-        self.burst = burst
-    }
-}
-
 /// What is particular to one tenant.
 public struct CallWorkspace: Equatable, Sendable {
     /// An address instead of the provider's.
@@ -150,7 +136,7 @@ public struct CallWorkspace: Equatable, Sendable {
     /// Headers besides the provider's, credentials among them.
     public var headers: [HTTPHeader] = []
     /// Its rate instead of the output's.
-    public var rate: CallRate?
+    public var rate: RequestRate?
     /// Values for templates.
     public var variables: [String: String] = [:]
 

@@ -65,22 +65,7 @@ extension Catalog {
                     meaning: "How often a tenant is called at most."),
                 KeyShape(
                     name: "breaker",
-                    shape: .mapping(
-                        MappingShape(
-                            what: "breaker",
-                            keys: [
-                                KeyShape(
-                                    name: "errors", shape: .text(.any),
-                                    meaning: "The share of failed calls; 50% when not given."),
-                                KeyShape(
-                                    name: "calls", shape: .text(.integer(1...10_000)),
-                                    meaning: "Of so many last calls; 10 when not given."),
-                                KeyShape(
-                                    name: "open", shape: .text(.duration),
-                                    meaning:
-                                        "How long nothing is called then, before one call asks; 30s when not given."
-                                ),
-                            ])),
+                    shape: breaker,
                     meaning: "When a tenant is not called for a while."),
                 KeyShape(
                     name: "backlog", shape: .text(.size),
@@ -162,7 +147,26 @@ extension Catalog {
         ]
     }
 
-    private static func rateLimit(by isOutput: Bool) -> Shape {
+    /// When a service is not asked for a while.
+    static let breaker = Shape.mapping(
+        MappingShape(
+            what: "breaker",
+            keys: [
+                KeyShape(
+                    name: "errors", shape: .text(.any),
+                    meaning: "The share of failed calls; 50% when not given."),
+                KeyShape(
+                    name: "calls", shape: .text(.integer(1...10_000)),
+                    meaning: "Of so many last calls; 10 when not given."),
+                KeyShape(
+                    name: "open", shape: .text(.duration),
+                    meaning:
+                        "How long nothing is called then, before one call asks; 30s when not given."
+                ),
+            ]))
+
+    /// How often a service is asked at most; of an output for each tenant.
+    static func rateLimit(by isOutput: Bool) -> Shape {
         let by = KeyShape(
             name: "by", shape: .text(.name),
             meaning: "The column that says whose rate it is; the tenant.")

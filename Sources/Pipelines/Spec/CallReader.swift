@@ -65,8 +65,9 @@ struct CallReader {
             tries: (node["retries"]?.integer ?? 3) + 1, firstMillis: first,
             longestMillis: max(millis(node["backoff"]?["longest"]) ?? 30_000, first))
         if let limit = node["give_up"]?.duration { settings.giveUpMicros = limit.micros }
-        settings.rate = node["rate_limit"].flatMap(rate)
-        if let breaker = node["breaker"] { settings.breaker = self.breaker(breaker) }
+        let limits = LimitReader(diagnostics: diagnostics)
+        settings.rate = node["rate_limit"].flatMap(limits.rate)
+        if let breaker = node["breaker"] { settings.breaker = limits.breaker(breaker) }
         if let bytes = node["backlog"]?.text.flatMap(SpecScalars.size) {
             settings.backlogBytes = Int64(bytes)
         }
@@ -148,41 +149,6 @@ struct CallReader {
         }
     }
 
-    private func rate(_ node: SpecNode) -> CallRate? {
-        let perSecond: Double
-        if let rate = node["per_second"]?.integer {
-            perSecond = Double(rate)
-        } else if let rate = node["per_minute"]?.integer {
-            perSecond = Double(rate) / 60
-        } else if let rate = node["per_hour"]?.integer {
-            perSecond = Double(rate) / 3600
-        } else {
-            return nil
-        }
-        guard perSecond > 0 else { return nil }
-        return CallRate(
-            perSecond: perSecond,
-            burst: node["burst"]?.integer.map(Double.init) ?? max(perSecond, 1))
-    }
-
-    private func breaker(_ node: SpecNode) -> CallBreaker.Settings {
-        var settings = CallBreaker.Settings()
-        if let errors = node["errors"], let text = errors.text {
-            let digits = text.hasSuffix("%") ? text.dropLast() : text[...]
-            let value = Double(digits).map { text.hasSuffix("%") ? $0 / 100 : $0 } ?? 0
-            if value > 0, value <= 1 {
-                settings.errors = value
-            } else {
-                diagnostics.report(
-                    .badValue, "\"\(text)\" is no share of calls", at: errors.position,
-                    fix: "write a share such as 50%")
-            }
-        }
-        if let calls = node["calls"]?.integer { settings.calls = max(calls, 1) }
-        if let open = node["open"]?.duration { settings.openMicros = open.micros }
-        return settings
-    }
-
     /// Workspaces by tenant.
     func workspaces(_ node: SpecNode) -> [String: CallWorkspace] {
         var workspaces: [String: CallWorkspace] = [:]
@@ -194,7 +160,8 @@ struct CallReader {
             workspace.path = entry.value["path"]?.located.flatMap { template($0, isPath: true) }
             workspace.provider = entry.value["provider"]?.text
             workspace.headers = headers(entry.value["headers"])
-            workspace.rate = entry.value["rate_limit"].flatMap(rate)
+            workspace.rate = entry.value["rate_limit"].flatMap(
+                LimitReader(diagnostics: diagnostics).rate)
             for variable in entry.value["variables"]?.entries ?? [] {
                 workspace.variables[variable.key] = variable.value.text
             }

@@ -121,7 +121,7 @@ import Testing
     ])
     func `a limit is read from its header`(_ name: String, _ value: String, _ until: Int64) {
         let answer = HTTPResponse(status: 429, headers: [HTTPHeader(name, value)])
-        #expect(CallDriver.limit(answer, now: 1_000_000_000) == until)
+        #expect(RetryAfter.until(answer, now: 1_000_000_000) == until)
     }
 
     @Test func `documents are read and written as they are`() {

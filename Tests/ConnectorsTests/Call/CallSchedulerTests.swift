@@ -46,7 +46,7 @@ import Testing
         for index in 0..<20 {
             scheduler.add(
                 .init(offset: Int64(index), bytes: 1), tenant: "a",
-                rate: CallRate(perSecond: 10, burst: 5), now: 0)
+                rate: RequestRate(perSecond: 10, burst: 5), now: 0)
         }
         var sent: [Int64] = []
         var now: Int64 = 0
@@ -163,11 +163,11 @@ import Testing
     }
 
     @Test func `the breaker opens on a share of errors, asks once, and closes on an answer`() {
-        var settings = CallBreaker.Settings()
+        var settings = CircuitBreaker.Settings()
         settings.errors = 0.5
         settings.calls = 4
         settings.openMicros = 100
-        var breaker = CallBreaker(settings)
+        var breaker = CircuitBreaker(settings)
         for failed in [false, true, false] {
             breaker.begin()
             if failed { breaker.fail(0) } else { breaker.succeed() }

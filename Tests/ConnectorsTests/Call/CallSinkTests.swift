@@ -194,7 +194,7 @@ import Testing
             "slow": CallWorkspace(), "quick": CallWorkspace(),
             "limited": {
                 var workspace = CallWorkspace()
-                workspace.rate = CallRate(perSecond: 0.001, burst: 1)
+                workspace.rate = RequestRate(perSecond: 0.001, burst: 1)
                 return workspace
             }(),
         ])

@@ -62,7 +62,7 @@ import Testing
         #expect(settings.inFlight == 20)
         #expect(settings.inFlightPerTenant == 5)
         #expect(settings.retry.tries == 6)
-        #expect(settings.rate == CallRate(perSecond: 250_000 / 3600.0, burst: 10))
+        #expect(settings.rate == RequestRate(perSecond: 250_000 / 3600.0, burst: 10))
         #expect(settings.breaker.errors == 0.3)
         #expect(settings.breaker.openMicros == 60_000_000)
         #expect(settings.provider.url == "http://127.0.0.1:8089")

@@ -1,7 +1,7 @@
 /// Stops calling what mostly fails, and asks now and then whether it is back. A pure value.
 ///
 /// - Source: Michael Nygard, "Release It!", circuit breaker.
-public struct CallBreaker: Equatable, Sendable {
+public struct CircuitBreaker: Equatable, Sendable {
     /// When it opens and for how long.
     public struct Settings: Equatable, Sendable {
         /// The share of failed calls that opens it.
@@ -97,41 +97,4 @@ public struct CallBreaker: Equatable, Sendable {
             next = (next + 1) % settings.calls
         }
     }
-}
-
-/// Tokens for calls: some at once, then so many a second. A pure value.
-struct TokenBucket: Equatable, Sendable {
-    private var rate: CallRate
-    private var tokens: Double
-    private var filledAt: Int64
-
-    init(_ rate: CallRate, now: Int64) {
-        self.rate = rate
-        tokens = rate.burst
-        filledAt = now
-    }
-
-    /// Another rate from `now` on.
-    mutating func change(to rate: CallRate, now: Int64) {
-        guard rate != self.rate else { return }
-        fill(now)
-        self.rate = rate
-        tokens = min(tokens, rate.burst)
-    }
-
-    private mutating func fill(_ now: Int64) {
-        guard now > filledAt else { return }
-        tokens = min(rate.burst, tokens + Double(now - filledAt) / 1e6 * rate.perSecond)
-        filledAt = now
-    }
-
-    /// When there is a token: `now` or later.
-    mutating func ready(_ now: Int64) -> Int64 {
-        fill(now)
-        if tokens >= 1 { return now }
-        return now + max(Int64(((1 - tokens) / rate.perSecond * 1e6).rounded(.up)), 1)
-    }
-
-    /// Takes a token.
-    mutating func take() { tokens -= 1 }
 }
