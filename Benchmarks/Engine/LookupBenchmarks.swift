@@ -72,8 +72,8 @@ enum LookupBenchmarks {
         }
         let fields = LookupFields(answer)
         let step = LookupJoin(
-            form: LookupJoin.Form(
-                input: input, alias: "c", fields: fields.fields, keys: [0], isLeft: true,
+            form: LookupForm(
+                input: input, alias: "c", fields: fields.fields, keys: [0], type: .left,
                 takesFailureAsMissing: false, cacheRows: 100_000, onError: .fail),
             source: desk, decoder: fields.decoder())
         try step.open(

@@ -20,7 +20,8 @@ public final class GivenAnswers: LookupSource {
                     switch answers[question.parts] {
                     case .found(let fields): .found(fields)
                     case .missing, nil: .missing
-                    case .failed(let reason), .outage(let reason), .refused(let reason):
+                    case .failed(let reason), .outage(let reason), .refused(let reason),
+                        .limited(let reason, _):
                         .failed(reason)
                     }
                 return LookupAnswer(number: question.number, outcome: outcome)

@@ -66,10 +66,15 @@ public final class HTTPLookup: LookupTarget {
     private let settings: Settings
     private let fields: LookupFields
     private let client: HTTPClient
+    private let clock: any Clock
 
     /// Asks as `settings` say; what comes is read as `fields`.
-    public init(_ settings: Settings, fields: LookupFields, inFlight: Int) {
+    public init(
+        _ settings: Settings, fields: LookupFields, inFlight: Int,
+        clock: any Clock = SystemClock()
+    ) {
         self.settings = settings
+        self.clock = clock
         self.fields = fields
         var http = settings.http
         http.connectionsKept = inFlight
@@ -175,9 +180,18 @@ public final class HTTPLookup: LookupTarget {
         let said = response.excerpt
         let reason = "status \(response.status)" + (said.isEmpty ? "" : ": \(said)")
         switch response.status {
-        case 401, 403, 429, 503: return .failure(NoAnswer(reply: .outage(reason)))
+        case 429: return .failure(NoAnswer(reply: .limited(reason, until: until(response))))
+        case 503:
+            let wish = until(response)
+            return .failure(
+                NoAnswer(reply: wish == nil ? .outage(reason) : .limited(reason, until: wish)))
+        case 401, 403: return .failure(NoAnswer(reply: .outage(reason)))
         case 408, 425, 500...599: return .failure(NoAnswer(reply: .failed(reason)))
         default: return .failure(NoAnswer(reply: .refused(reason)))
         }
+    }
+    /// Until when the service asks not to be asked.
+    private func until(_ response: HTTPResponse) -> Int64? {
+        RetryAfter.until(response, now: clock.nowMicros)
     }
 }

@@ -1,6 +1,7 @@
 import Glibc
 import RocksDB
 import StreamRuntime
+import Synchronization
 
 /// What a lookup step was answered, on disk: an answer is written once, before any row goes on with it, and is never
 /// changed. It has its own durability, apart from the job's checkpoints.
@@ -8,7 +9,8 @@ import StreamRuntime
 /// - Shape: key: the definition's hash · beginning of the cell of what is found, so that byte order is time · how long
 ///   what is found and what is missing hold · length of the key, 4 bytes · key · kind · beginning of its own cell; all
 ///   other numbers 8 bytes, big-endian. Value: 0 missing, 1 found, 2 failed; when it was answered,
-///   in microseconds since 1970, big-endian; the fields as JSON, or the reason.
+///   in microseconds since 1970, big-endian; the fields as JSON, or the reason. Under the one byte 0 there is the event
+///   time before which answers were forgotten.
 public final class LookupJournal: Sendable {
     /// Where it is.
     public let directory: String
@@ -17,6 +19,10 @@ public final class LookupJournal: Sendable {
     private let others: [Database]
     private let definition: [UInt8]
     private let terms: LookupTerms
+    private let forgotten: Mutex<Int64>
+
+    /// The key of the event time before which answers were forgotten.
+    private static let horizonKey: [UInt8] = [0]
 
     /// Opens the journal in `directory`, which is made if need be.
     ///
@@ -44,8 +50,69 @@ public final class LookupJournal: Sendable {
                 opened.append(try Database(path: other, options: options))
             }
             self.others = opened
+            var horizon = Int64.min
+            for database in opened + [own] {
+                horizon = max(
+                    horizon,
+                    try database.get(LookupJournal.horizonKey).map { Self.number($0) } ?? .min)
+            }
+            forgotten = Mutex(horizon)
         } catch {
             throw LookupJournal.failure(error)
+        }
+    }
+
+    /// The event time before which answers were forgotten, here or in those that are only read.
+    var horizon: Int64 { forgotten.withLock { $0 } }
+
+    /// Whether an answer to `question` would have been forgotten.
+    func hasForgotten(_ question: LookupQuestion) -> Bool {
+        LookupJournal.end(of: question, terms) <= horizon
+    }
+
+    /// When the cell of a question ends.
+    private static func end(of question: LookupQuestion, _ terms: LookupTerms) -> Int64 {
+        terms.cell(.found, hash: question.hash, time: question.time) + terms.foundMicros
+    }
+
+    /// Forgets the answers of cells that end by `time`, of every question.
+    ///
+    /// What is gone is told by `horizon` from then on, whatever becomes of the process.
+    func trim(before time: Int64) throws(JobFailure) {
+        guard time > horizon, time > .min + terms.foundMicros else { return }
+        // Cells begin one length before they end.
+        let first = LookupJournal.bytes((time - terms.foundMicros + 1) ^ .min)
+        let lowest = LookupJournal.bytes(0)
+        do throws(RocksDBError) {
+            let batch = WriteBatch(own)
+            batch.put(LookupJournal.horizonKey, LookupJournal.bytes(time ^ .min))
+            let known = try definitions()
+            for definition in known {
+                batch.deleteRange(from: definition + lowest, to: definition + first)
+            }
+            try own.write(batch, durable: true)
+            for definition in known {
+                try own.deleteFiles(from: definition + lowest, to: definition + first)
+            }
+        } catch {
+            throw LookupJournal.failure(error)
+        }
+        forgotten.withLock { $0 = max($0, time) }
+    }
+
+    /// What the journal has answers to: this question, and former ones.
+    private func definitions() throws(RocksDBError) -> [[UInt8]] {
+        var found: [[UInt8]] = []
+        var from: [UInt8] = [0, 0]
+        while true {
+            let cursor = own.cursor(from: from)
+            guard cursor.isValid else {
+                try cursor.check()
+                return found
+            }
+            let definition = Array([UInt8](cursor.key).prefix(8))
+            found.append(definition)
+            from = definition + [UInt8](repeating: 0xFF, count: 9)
         }
     }
 
@@ -78,7 +145,7 @@ public final class LookupJournal: Sendable {
                 if tail.count == 9, value.count >= 9,
                     let kind = LookupTerms.Kind(rawValue: tail.first!)
                 {
-                    let start = tail.dropFirst().reduce(Int64(0)) { $0 << 8 | Int64($1) } ^ .min
+                    let start = LookupJournal.number(tail.dropFirst())
                     let rest = Array(value[9...])
                     if kind != .found {
                         known.exceptions.append(
@@ -146,6 +213,11 @@ public final class LookupJournal: Sendable {
             let cursor = from.cursor()
             while cursor.isValid {
                 let key = [UInt8](cursor.key)
+                // What the other has forgotten this one may have.
+                if key == horizonKey {
+                    cursor.next()
+                    continue
+                }
                 if try into.get(key) == nil { batch.put(key, [UInt8](cursor.value)) }
                 if batch.count >= 1024 {
                     try into.write(batch)
@@ -179,6 +251,11 @@ public final class LookupJournal: Sendable {
 
     private static func bytes(_ number: Int64) -> [UInt8] {
         (0..<8).map { UInt8(truncatingIfNeeded: number >> (56 - 8 * Int64($0))) }
+    }
+
+    /// A time that was written so that byte order is its order.
+    private static func number(_ bytes: some Sequence<UInt8>) -> Int64 {
+        bytes.reduce(Int64(0)) { $0 << 8 | Int64($1) } ^ .min
     }
 
     private static func makeDirectory(_ path: String) throws(JobFailure) {

@@ -5,45 +5,10 @@ import StreamRuntime
 /// What a table elsewhere says is no function of the log, so its answers are written down before a row goes on with
 /// them (`LookupSource`), and hold for all rows of their key and cell of event time. Rows keep their places in the order.
 ///
-/// - Shape: input with keys. Each row comes out once, with the answer as a struct; without one a left join gives
-///   null, an inner join leaves the row out. A null in the key is no question.
+/// - Shape: input with keys. Each row comes out once at most, where it did before. An inner join gives rows that have an
+///   answer which holds the condition, with the answer as a struct; a left join also the others, with null. A semi
+///   join gives the former as they are, an anti join the others. A null in the key is no question.
 public final class LookupJoin: StreamRuntime.Operator, AskingOperator {
-    /// How it joins.
-    public struct Form {
-        let input: Schema
-        let alias: String
-        let fields: [Field]
-        let keys: [Int]
-        let isLeft: Bool
-        let takesFailureAsMissing: Bool
-        let cacheRows: Int
-        let onError: FailurePolicy
-
-        /// Rows of `input` are joined by `keys` with the fields of an answer, called `alias`.
-        ///
-        /// - Parameters:
-        ///   - takesFailureAsMissing: whether a failed question counts as a key that is not there.
-        ///   - cacheRows: answers kept in memory, over all workers.
-        public init(
-            input: Schema, alias: String, fields: [Field], keys: [Int], isLeft: Bool,
-            takesFailureAsMissing: Bool, cacheRows: Int, onError: FailurePolicy
-        ) {
-            self.input = input
-            self.alias = alias
-            self.fields = fields
-            self.keys = keys
-            self.isLeft = isLeft
-            self.takesFailureAsMissing = takesFailureAsMissing
-            self.cacheRows = cacheRows
-            self.onError = onError
-        }
-
-        /// The columns that come out.
-        public var outputSchema: Schema {
-            Schema(input.fields + [Field(alias, .structure(fields))])
-        }
-    }
-
     /// Rows that wait for one answer.
     private struct Group {
         var key: [UInt8] = []
@@ -52,7 +17,7 @@ public final class LookupJoin: StreamRuntime.Operator, AskingOperator {
         var cell: Int64 = 0
         /// The event time it is asked for.
         var asked: Int64 = 0
-        /// Event times of the rows, and when they are processed.
+        /// The moments the rows are asked for, and when they are processed.
         var waiting: [(event: Int64, time: Int64)] = []
     }
 
@@ -63,7 +28,7 @@ public final class LookupJoin: StreamRuntime.Operator, AskingOperator {
 
     /// What comes out.
     public let outputSchema: Schema
-    private let form: Form
+    private let form: LookupForm
     private let source: any LookupSource
     private let decoder: any RecordDecoder
     private var rejection: Rejection
@@ -76,6 +41,7 @@ public final class LookupJoin: StreamRuntime.Operator, AskingOperator {
     private var free: [Int] = []
     private var byKey: [GroupKey: Int] = [:]
     private var released = Int64.min
+    private var reached = EventTime.earliest
     private var earliest = Int64.max
 
     /// Groups that wait at most before no further rows are taken.
@@ -85,7 +51,7 @@ public final class LookupJoin: StreamRuntime.Operator, AskingOperator {
     public var needsOrderedInput: Bool { true }
 
     /// A join of `form` that asks `source`, whose answers `decoder` reads.
-    public init(form: Form, source: any LookupSource, decoder: any RecordDecoder) {
+    public init(form: LookupForm, source: any LookupSource, decoder: any RecordDecoder) {
         self.form = form
         self.source = source
         self.decoder = decoder
@@ -125,6 +91,8 @@ public final class LookupJoin: StreamRuntime.Operator, AskingOperator {
         let nulls = form.keys.compactMap { batch.columns[$0].validity }
         let hashes = keys.hashes.int64s
         let events = batch.order.eventTimes.int64s
+        let watermarks = batch.order.watermarks.int64s
+        let terms = cache.terms
         var questions: [LookupQuestion] = []
         var hits = 0
         var row = 0
@@ -135,12 +103,13 @@ public final class LookupJoin: StreamRuntime.Operator, AskingOperator {
                 continue
             }
             let key = keys.bytes.bytes(row)
-            let entry = cache.resolve(key, hash: hashes[row], time: events[row])
+            let moment = terms.moment(event: events[row], watermark: watermarks[row])
+            let entry = cache.resolve(key, hash: hashes[row], time: moment)
             if entry >= 0 {
                 cache.need(entry, at: batch.order.time(row))
                 hits &+= 1
             } else {
-                wait(batch, row, key, hashes[row], &questions)
+                wait(batch, row, key, hashes[row], moment, &questions)
             }
             row &+= 1
         }
@@ -157,9 +126,8 @@ public final class LookupJoin: StreamRuntime.Operator, AskingOperator {
 
     private func wait(
         _ batch: ColumnBatch, _ row: Int, _ key: UnsafeBufferPointer<UInt8>, _ hash: Int64,
-        _ questions: inout [LookupQuestion]
+        _ event: Int64, _ questions: inout [LookupQuestion]
     ) {
-        let event = batch.order.eventTimes.int64s[row]
         let time = batch.order.time(row)
         let bytes = Array(key)
         let cell = cache.terms.cell(.found, hash: hash, time: event)
@@ -326,55 +294,87 @@ public final class LookupJoin: StreamRuntime.Operator, AskingOperator {
         let nulls = form.keys.compactMap { batch.columns[$0].validity }
         let hashes = keys.hashes.int64s
         let events = batch.order.eventTimes.int64s
+        let watermarks = batch.order.watermarks.int64s
+        let terms = cache.terms
         let count = batch.count
-        var kept: [Int32] = []
-        var picks: [Int32] = []
-        kept.reserveCapacity(count)
-        picks.reserveCapacity(count)
+        var picks = [Int32](repeating: 0, count: count)
         var failed = RejectedRows()
-        var hasNulls = false
         var row = 0
         while row < count {
-            var pick: Int32 = 0
             if !LookupJoin.isNull(nulls, row) {
-                let index = cache.resolve(
-                    keys.bytes.bytes(row), hash: hashes[row], time: events[row])
+                let moment = terms.moment(event: events[row], watermark: watermarks[row])
+                let index = cache.resolve(keys.bytes.bytes(row), hash: hashes[row], time: moment)
                 precondition(index >= 0, "a row comes when its answer is there")
                 let entry = cache.young.entries[index]
                 if entry.kind != .failed {
-                    pick = entry.row
+                    picks[row] = entry.row
                 } else if !form.takesFailureAsMissing {
                     failed.append(
                         row: row, column: form.alias,
                         reason: cache.young.reasons[Int(entry.row)])
-                    row &+= 1
-                    continue
                 }
-            }
-            if pick > 0 || form.isLeft {
-                hasNulls = hasNulls || pick == 0
-                kept.append(Int32(truncatingIfNeeded: row))
-                picks.append(pick)
             }
             row &+= 1
         }
-        _ = try rejection.settle(failed, of: batch, into: output)
+        if form.condition != nil { test(&picks, batch, &failed) }
+        let sound = try rejection.settle(failed, of: batch, into: output)
+        emit(batch, picks, sound, into: output)
+    }
+
+    /// Takes the answers away that do not hold the condition.
+    private func test(_ picks: inout [Int32], _ batch: ColumnBatch, _ failed: inout RejectedRows) {
+        guard let condition = form.condition else { return }
+        let asked = (0..<batch.count).filter { picks[$0] > 0 }.map { Int32($0) }
+        if asked.isEmpty { return }
+        let pairs = asked.withUnsafeBufferPointer { rows in
+            ColumnBatch(
+                schema: form.pairSchema,
+                columns: batch.columns.map { $0.gathered(rows.baseAddress!, count: rows.count) }
+                    + [values(asked.map { picks[Int($0)] }, hasNulls: false)],
+                order: batch.order.gathered(rows.baseAddress!, count: rows.count),
+                count: rows.count)
+        }
+        var errors = RejectedRows()
+        let truths = condition.evaluate(pairs, errors: &errors)
+        for reject in errors.rejects {
+            failed.append(
+                row: Int(asked[reject.row]), column: reject.column, reason: reject.reason)
+        }
+        for (slot, row) in asked.enumerated()
+        where !truths.isValid(slot) || truths.bools[slot] == 0 {
+            picks[Int(row)] = 0
+        }
+    }
+
+    /// Hands out what the type of the join asks for; of the rows in `sound` alone, where some are not.
+    private func emit(
+        _ batch: ColumnBatch, _ picks: [Int32], _ sound: [Int32]?, into output: any Output
+    ) {
+        let count = batch.count
+        let showsBoth = form.type == .left
+        let wantsAnswer = form.type != .anti
+        var kept: [Int32] = []
+        kept.reserveCapacity(count)
+        for row in sound ?? (0..<count).map({ Int32(truncatingIfNeeded: $0) })
+        where showsBoth || (picks[Int(row)] > 0) == wantsAnswer {
+            kept.append(row)
+        }
         if kept.isEmpty { return }
-        let found = values(picks, hasNulls: hasNulls)
-        if kept.count == count {
-            return output.emit(
-                ColumnBatch(
-                    schema: outputSchema, columns: batch.columns + [found], order: batch.order,
-                    count: count))
+        let isWhole = kept.count == count
+        var columns = batch.columns
+        var order = batch.order
+        if !isWhole {
+            kept.withUnsafeBufferPointer { rows in
+                columns = columns.map { $0.gathered(rows.baseAddress!, count: rows.count) }
+                order = order.gathered(rows.baseAddress!, count: rows.count)
+            }
         }
-        kept.withUnsafeBufferPointer { kept in
-            let rows = kept.baseAddress!
-            output.emit(
-                ColumnBatch(
-                    schema: outputSchema,
-                    columns: batch.columns.map { $0.gathered(rows, count: kept.count) } + [found],
-                    order: batch.order.gathered(rows, count: kept.count), count: kept.count))
+        if form.type.showsRight {
+            let found = isWhole ? picks : kept.map { picks[Int($0)] }
+            columns.append(values(found, hasNulls: found.contains(0)))
         }
+        output.emit(
+            ColumnBatch(schema: outputSchema, columns: columns, order: order, count: kept.count))
     }
 
     /// A struct column of the answers at `picks`; what is in the cache may grow, so texts are copied.
@@ -405,6 +405,11 @@ public final class LookupJoin: StreamRuntime.Operator, AskingOperator {
         to watermark: EventTime, into output: any Output
     ) throws(JobFailure) -> Progress {
         released = watermark.micros
+        // The end of the input is no event time: more may come when the job goes on.
+        if watermark < .endOfTime { reached = watermark }
         return .done
     }
+
+    /// Tells how far rows have gone on at a barrier.
+    public func pass(checkpoint: Int64) { source.pass(checkpoint: checkpoint, reached: reached) }
 }

@@ -145,7 +145,7 @@ extension Verb {
                             "A table elsewhere is asked for each row by key: an HTTP service, Redis, or the online store. Answers are journalled."
                     ),
                     KeyShape(
-                        name: "where", shape: .text(.expression), with: ["with"],
+                        name: "where", shape: .text(.expression), with: ["with", "lookup"],
                         meaning:
                             "What must hold for a pair besides, over the left columns and the right row."
                     ),

@@ -60,6 +60,21 @@ extension Verb {
                 name: "in_flight", shape: .text(.integer(1...1024)),
                 meaning: "Requests under way at once; 16 when not given."),
             KeyShape(
+                name: "rate_limit", shape: Catalog.rateLimit(by: false),
+                meaning:
+                    "How often requests are made at most. What the journal answers does not count."
+            ),
+            KeyShape(
+                name: "breaker", shape: Catalog.breaker,
+                meaning:
+                    "When nothing is asked for a while; rows wait meanwhile, until give_up. Without it every question is tried."
+            ),
+            KeyShape(
+                name: "keep", shape: .text(.duration),
+                meaning:
+                    "How far answers are kept behind the event time of the oldest checkpoint; 90d when not given. Later rows are asked for as of then."
+            ),
+            KeyShape(
                 name: "on_error",
                 shape: .either([
                     .text(.words(["fail", "drop", "as_missing"])),

@@ -1,6 +1,7 @@
 import Codecs
 import Connectors
 import HTTP
+import Operators
 import Redis
 import StreamRuntime
 
@@ -19,7 +20,9 @@ struct LookupShape: Equatable, Sendable {
     /// What the table calls the parts of the key.
     let keyNames: [String]
     let fields: [PlannedField]
-    let isLeft: Bool
+    let type: JoinType
+    /// What an answer must hold besides; nil for nothing.
+    let condition: String?
     let takesFailureAsMissing: Bool
     let cacheRows: Int
     let ttl: Duration?
@@ -50,13 +53,16 @@ struct LookupShape: Equatable, Sendable {
 
     /// What the step does, on one line.
     var text: String {
-        var words = (isLeft ? "left " : "") + "asks \(question), \(alias)"
+        var words = (type == .inner ? "" : "\(type.rawValue) ") + "asks \(question), \(alias)"
         if let ttl {
             words += ", answers hold \(ttl.text)"
             if let missingTtl, missingTtl != ttl { words += ", missing keys \(missingTtl.text)" }
         }
+        if let condition { words += ", where \(condition)" }
+        if let rate = settings.rate { words += ", \(rate.text)" }
         if takesFailureAsMissing { words += ", failures as missing" }
-        return words + "; answers are journalled"
+        let kept = Duration.microseconds(settings.terms.keepMicros).text
+        return words + "; answers are journalled and kept for \(kept)"
     }
 
     /// The hash of what is asked.

@@ -1,5 +1,6 @@
 import Connectors
 import HTTP
+import Operators
 import Redis
 import StreamRuntime
 
@@ -32,11 +33,13 @@ extension StepPlanner {
                 fix: "call the answer something else with as")
             return .broken
         }
-        if let type = body.type, type.value != "inner", type.value != "left" {
+        let type = body.type.flatMap { JoinType(rawValue: $0.value) } ?? .inner
+        if type.showsUnmatchedRight {
             diagnostics.report(
-                .conflictingKeys, "a lookup is an inner or a left join, not \(type.value)",
-                at: type.position,
-                fix: "write type: left and filter: \(body.alias.value) is null, or is not null")
+                .conflictingKeys,
+                "a lookup asks for rows that are there, so a \(type.rawValue) join has nothing to show",
+                at: body.type?.position ?? body.position,
+                fix: "write type: left, inner, semi or anti")
             return .broken
         }
         if let ttl = body.ttl, let missing = body.missingTtl, missing > ttl {
@@ -46,25 +49,33 @@ extension StepPlanner {
                 at: body.position, fix: "write a missing_ttl of \(ttl.text) at most")
             return .broken
         }
-        let isLeft = body.type?.value == "left"
-        if body.takesFailureAsMissing, !isLeft {
+        if body.takesFailureAsMissing, !type.showsUnmatched {
             diagnostics.report(
                 .conflictingKeys,
-                "as_missing would leave rows out of an inner join because a service failed",
+                "as_missing would leave rows out of \(type == .semi ? "a semi" : "an inner") join because a service failed",
                 at: body.position, fix: "write type: left, or on_error: {dead_letter: TOPIC}")
             return .broken
         }
-        guard let shape = shape(body, rows, keys, name: name, isLeft: isLeft) else {
+        guard let shape = shape(body, rows, keys, name: name, type: type) else {
             return .broken
         }
-        let fields = rows.schema.fields + [Field(body.alias.value, .structure(shape.columns))]
-        var use = ColumnUse.passing(rows.schema.count, always: Set(keys))
-        use.outputs.append([])
+        let pairs = Schema(
+            rows.schema.fields + [Field(body.alias.value, .structure(shape.columns))])
+        var compiled: CompiledExpression?
+        if let text = body.condition {
+            compiled = condition(
+                text, PlannedRows(schema: pairs, endpoints: [], poisoned: rows.poisoned))
+            if compiled == nil { return .broken }
+        }
+        let reads = (compiled?.columns ?? []).filter { $0 < rows.schema.count }
+        var use = ColumnUse.passing(rows.schema.count, always: Set(keys).union(reads))
+        if type.showsRight { use.outputs.append([]) }
         let by = keys.map { rows.schema.fields[$0].name }
         var draft = Draft(
-            operation: .lookup(shape), schema: Schema(fields), use: use, poisoned: rows.poisoned,
+            operation: .lookup(shape), schema: type.showsRight ? pairs : rows.schema, use: use,
+            poisoned: rows.poisoned,
             isStateless: false, needsOrder: true, partitioning: by)
-        draft.canFail = !body.takesFailureAsMissing
+        draft.canFail = !body.takesFailureAsMissing || compiled?.canFail ?? false
         let planner = StepPlanner(
             planner: planner, pipeline: pipeline, policy: body.onError ?? policy,
             connections: connections)
@@ -72,12 +83,15 @@ extension StepPlanner {
     }
 
     private func shape(
-        _ body: LookupBody, _ rows: PlannedRows, _ keys: [Int], name: String, isLeft: Bool
+        _ body: LookupBody, _ rows: PlannedRows, _ keys: [Int], name: String, type: JoinType
     ) -> LookupShape? {
         var settings = LookupSettings(name: name)
         let ttl = body.ttl?.micros ?? 1
         settings.terms = LookupTerms(
-            foundMicros: ttl, missingMicros: body.missingTtl?.micros ?? ttl)
+            foundMicros: ttl, missingMicros: body.missingTtl?.micros ?? ttl,
+            keepMicros: body.keep.micros)
+        settings.rate = body.rate
+        settings.breaker = body.breaker
         settings.inFlight = body.inFlight
         settings.retry = RetryPolicy(
             tries: body.retries + 1, firstMillis: 100, longestMillis: 5000)
@@ -107,7 +121,9 @@ extension StepPlanner {
         guard let target else { return nil }
         if case .features = body.target {
         } else {
-            if fields.isEmpty {
+            // Whether something is there can be asked without saying what.
+            let isPresence = !type.showsRight && body.condition == nil && !isHash(body)
+            if fields.isEmpty, !isPresence {
                 diagnostics.report(
                     .missingKey, "the lookup of step \"\(name)\" does not say what an answer has",
                     at: body.position, fix: "add answer: {NAME: TYPE, …}")
@@ -123,11 +139,16 @@ extension StepPlanner {
         }
         var shape = LookupShape(
             target: target, alias: body.alias.value, keyNames: names, fields: fields,
-            isLeft: isLeft, takesFailureAsMissing: body.takesFailureAsMissing,
+            type: type, condition: body.condition?.text,
+            takesFailureAsMissing: body.takesFailureAsMissing,
             cacheRows: body.cacheRows, ttl: body.ttl, missingTtl: body.missingTtl,
             timeoutMillis: max(Int((timeout ?? .seconds(5)).micros / 1000), 1), settings: settings)
         shape.settings.definition = shape.definition
         return shape
+    }
+
+    private func isHash(_ body: LookupBody) -> Bool {
+        if case .redis(_, _, let isJSON) = body.target { !isJSON } else { false }
     }
 
     /// Answers are written to the disk of one process.

@@ -16,18 +16,22 @@ struct GraphBuilder {
     private let calls: CallSenders?
     private let workers: Int
     private let given: [String: GivenAnswers]?
+    private let lookups: LookupDesks?
 
     /// A builder for `plan`; bounded sources end at what their topics hold when they are opened, and
     /// exactly-once outputs on Kafka write through `domain`. With `share` it is the graph of that share;
     /// without `keepsVersions` no version of a feature is logged. Features are measured by `meters`, and
     /// topics that get more partitions told to `growth`. Senders of calls are kept in `calls`, which then ends
-    /// them. With several `workers` hot keys are relieved. Lookups take the answers `given` by a test, if it is one.
+    /// them. With several `workers` hot keys are relieved. Lookups take the answers `given` by a test, if it is one;
+    /// those in `lookups` hear of checkpoints and trim their journals.
     init(
         plan: JobPlan, isBounded: Bool, online: OnlineStore?,
         domain: KafkaTransactionDomain? = nil, share: ShareContext? = nil,
         keepsVersions: Bool = true, meters: FeatureMeters? = nil, growth: KafkaGrowth? = nil,
-        calls: CallSenders? = nil, workers: Int = 1, given: [String: GivenAnswers]? = nil
+        calls: CallSenders? = nil, workers: Int = 1, given: [String: GivenAnswers]? = nil,
+        lookups: LookupDesks? = nil
     ) {
+        self.lookups = lookups
         self.given = given
         self.workers = workers
         self.calls = calls
@@ -48,7 +52,8 @@ struct GraphBuilder {
             plan: plan, online: online, domain: domain, keepsVersions: keepsVersions,
             meters: meters, calls: calls)
         let lookups = LookupFactory(
-            plan: plan, online: online, metrics: calls?.metrics, given: given)
+            plan: plan, online: online, metrics: calls?.metrics, given: given,
+            followed: lookups)
         let firstStep = Int64(plan.sources.count)
         let firstSink = firstStep + Int64(plan.steps.count)
         let firstOwn = firstSink + Int64(plan.sinks.count)
@@ -67,7 +72,7 @@ struct GraphBuilder {
                     inputSchema: isSummed ? GraphBuilder.summed(step) : step.inputSchema,
                     make: { () throws(JobFailure) in
                         if case .lookup(let shape) = step.operation {
-                            return lookups.make(step, shape)
+                            return try lookups.make(step, shape)
                         }
                         return try StepFactory.makeOperator(step, takesPartials: isSummed)
                     })

@@ -288,14 +288,16 @@ public final class JobRunner {
             remote = opened.redis
         }
         try plan.makeCallTopics()
+        let lookups = LookupDesks()
         let graph = GraphBuilder(
             plan: plan, isBounded: options.untilEnd, online: online, domain: transactions.domain,
             meters: online == nil ? nil : FeatureMeters(registry),
             growth: restarts.isAllowed ? growth : nil, calls: calls,
-            workers: workers
+            workers: workers, lookups: lookups
         ).graph()
         var followers: [any CheckpointFollower] = transactions.followers
         if let online { followers.append(SnapshotFollower(online)) }
+        followers.append(lookups)
         let settings = RunSettings(
             workers: workers, batchRows: options.batchRows ?? Limits.batchRows,
             checkpointNanos: plan.settings.checkpointEvery.micros * 1000)

@@ -9,15 +9,20 @@ final class LookupFactory {
     private let online: OnlineStore?
     private let metrics: MetricsRegistry?
     private let given: [String: GivenAnswers]?
+    private let followed: LookupDesks?
     private var desks: [String: any LookupSource] = [:]
 
     /// A factory for the steps of `plan`.
     ///
-    /// - Parameter given: answers of a test by the step's id: then nobody is asked.
+    /// - Parameters:
+    ///   - given: answers of a test by the step's id: then nobody is asked.
+    ///   - followed: is told of the desks, so that they hear of checkpoints and trim; nil for a run that keeps all
+    ///     answers.
     init(
         plan: JobPlan, online: OnlineStore?, metrics: MetricsRegistry?,
-        given: [String: GivenAnswers]? = nil
+        given: [String: GivenAnswers]? = nil, followed: LookupDesks? = nil
     ) {
+        self.followed = followed
         self.plan = plan
         self.online = online
         self.metrics = metrics
@@ -25,17 +30,18 @@ final class LookupFactory {
     }
 
     /// An instance of `step`.
-    func make(_ step: PlannedStep, _ shape: LookupShape) -> any Operator {
+    func make(_ step: PlannedStep, _ shape: LookupShape) throws(JobFailure) -> any Operator {
         let fields = LookupFields(DecoderFactory.fields(shape.fields))
         let source = desks[step.id] ?? desk(step, shape, fields)
         desks[step.id] = source
-        return LookupJoin(
-            form: LookupJoin.Form(
-                input: step.inputSchema, alias: shape.alias, fields: shape.columns,
-                keys: step.keys, isLeft: shape.isLeft,
-                takesFailureAsMissing: shape.takesFailureAsMissing,
-                cacheRows: shape.cacheRows, onError: step.onError),
-            source: source, decoder: fields.decoder())
+        var form = LookupForm(
+            input: step.inputSchema, alias: shape.alias, fields: shape.columns, keys: step.keys,
+            type: shape.type, takesFailureAsMissing: shape.takesFailureAsMissing,
+            cacheRows: shape.cacheRows, onError: step.onError)
+        if let text = shape.condition {
+            form.condition = try StepFactory.compile(text, step, schema: form.pairSchema)
+        }
+        return LookupJoin(form: form, source: source, decoder: fields.decoder())
     }
 
     private func desk(
@@ -56,6 +62,7 @@ final class LookupFactory {
         }
         var settings = shape.settings
         settings.name = step.id
+        settings.checkpointsKept = plan.settings.checkpointKeep
         let own = LookupShape.journal(of: step.id, in: plan.settings.stateDirectory)
         let former = step.formerId.map {
             LookupShape.journal(of: $0, in: plan.settings.stateDirectory)
@@ -63,10 +70,13 @@ final class LookupFactory {
         let others = plan.settings.answersFrom.map { LookupShape.journal(of: step.id, in: $0) }
         let places = others + [former].compactMap { $0 }
         let final = settings
-        return LookupDesk(final, target: target, metrics: metrics) {
-            () throws(JobFailure) -> LookupJournal in
+        let desk = LookupDesk(
+            final, target: target, metrics: metrics, warn: { Terminal.error($0) }
+        ) { () throws(JobFailure) -> LookupJournal in
             try LookupJournal(
                 own, others: places, definition: final.definition, terms: final.terms)
         }
+        followed?.add(desk)
+        return desk
     }
 }

@@ -1,3 +1,4 @@
+import Connectors
 import HTTP
 import StreamRuntime
 
@@ -36,6 +37,8 @@ struct LookupBody: Sendable {
     /// Columns of the rows, and what the table calls them.
     let on: [(left: Located<String>, right: Located<String>)]
     let type: Located<String>?
+    /// What an answer must hold besides.
+    let condition: SpecExpression?
     let answer: [FieldSpec]
     let answerPosition: Position?
     var ttl: Duration?
@@ -48,6 +51,10 @@ struct LookupBody: Sendable {
     /// nil for the pipeline's own.
     var onError: PolicySpec?
     var takesFailureAsMissing = false
+    /// How long answers are kept.
+    var keep = Duration.seconds(90 * 86_400)
+    var rate: RequestRate?
+    var breaker: CircuitBreaker.Settings?
 }
 
 extension PipelineReader {
@@ -97,7 +104,7 @@ extension PipelineReader {
         var body = LookupBody(
             position: lookup.position, target: target,
             alias: node["as"]?.located ?? Located(value: name, position: lookup.position), on: on,
-            type: node["type"]?.located,
+            type: node["type"]?.located, condition: node["where"]?.expression,
             answer: fields.compactMap { reader.field($0, hasOwnPaths: false) },
             answerPosition: lookup["answer"]?.position)
         if body.answer.count < fields.count { return nil }
@@ -114,6 +121,13 @@ extension PipelineReader {
             guard let read = positive(timeout, "timeout") else { return nil }
             body.timeout = read
         }
+        if let keep = lookup["keep"] {
+            guard let read = positive(keep, "keep") else { return nil }
+            body.keep = read
+        }
+        let limits = LimitReader(diagnostics: diagnostics)
+        body.rate = lookup["rate_limit"].flatMap(limits.rate)
+        body.breaker = lookup["breaker"].map(limits.breaker)
         body.retries = lookup["retries"]?.integer ?? body.retries
         body.giveUp = lookup["give_up"]?.duration ?? body.giveUp
         body.inFlight = lookup["in_flight"]?.integer ?? body.inFlight

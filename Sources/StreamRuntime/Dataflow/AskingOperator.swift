@@ -19,6 +19,9 @@ public protocol AskingOperator: Operator {
     /// Whether so many rows wait for answers that no further ones are to come for now.
     var isFull: Bool { get }
 
+    /// The barrier of `checkpoint` is here, behind what was flushed.
+    func pass(checkpoint: Int64)
+
     /// Lets go of what it asks with, whatever happened.
     func close()
 }

@@ -167,6 +167,7 @@ final class StepTask: TaskLoop {
         let began = clock.nanos
         try operation.flush()
         try sorter?.flush()
+        asking?.pass(checkpoint: checkpoint)
         let taken = try context.state.snapshot(step: context.stepId)
         context.counters.set(.stateKeys, Int64(context.state.keys(of: context.stepId)))
         control.acknowledge(

@@ -80,4 +80,54 @@ import Testing
         #expect(try journal.answer(to: question(1, 0)) == .found([1]))
         #expect(try journal.answer(to: question(2, 5)) == .missing)
     }
+
+    @Test func `answers of cells that are over are forgotten, and it is known that they were`()
+        throws
+    {
+        let place = directory()
+        defer { try? FileManager.default.removeItem(atPath: place) }
+        do {
+            let journal = try open(place)
+            let all = (0..<10).map { (question(1, Int64($0) * 100), LookupAnswer.Outcome.missing) }
+            try journal.write(all + [(question(2, 320), .failed("down"))], at: 0)
+            #expect(!journal.hasForgotten(question(1, -1000)))
+            try journal.trim(before: 399)
+            #expect(journal.horizon == 399)
+            #expect(try journal.answer(to: question(1, 299)) == nil)
+            // The cell that begins at 300 ends at 400.
+            #expect(try journal.answer(to: question(1, 301)) == .missing)
+            #expect(try journal.answer(to: question(2, 320)) == .failed("down"))
+            try journal.trim(before: 400)
+            #expect(try journal.answer(to: question(1, 301)) == nil)
+            #expect(try journal.answer(to: question(1, 401)) == .missing)
+            #expect(journal.hasForgotten(question(1, 399)))
+            #expect(!journal.hasForgotten(question(1, 400)))
+            // An answer that is given again counts until the next time.
+            try journal.write([(question(1, 350), .found([1]))], at: 0)
+            #expect(try journal.answer(to: question(1, 301)) == .found([1]))
+        }
+        let journal = try open(place)
+        #expect(journal.horizon == 400)
+        let former = directory()
+        defer { try? FileManager.default.removeItem(atPath: former) }
+        let replay = try open(former, others: [place])
+        #expect(replay.hasForgotten(question(1, 399)))
+    }
+
+    @Test func `answers to former questions are forgotten with those to this one`() throws {
+        let place = directory()
+        defer { try? FileManager.default.removeItem(atPath: place) }
+        do {
+            try open(place, definition: .min).write([(question(1, 0), .missing)], at: 0)
+            let former = try open(place, definition: -1)
+            try former.write([(question(1, 0), .missing), (question(1, 500), .missing)], at: 0)
+        }
+        do { try open(place).trim(before: 200) }
+        do {
+            let former = try open(place, definition: -1)
+            #expect(try former.answer(to: question(1, 0)) == nil)
+            #expect(try former.answer(to: question(1, 500)) == .missing)
+        }
+        #expect(try open(place, definition: .min).answer(to: question(1, 0)) == nil)
+    }
 }

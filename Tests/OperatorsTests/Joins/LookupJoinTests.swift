@@ -112,6 +112,10 @@ import Testing
                 failed += batch.count
                 return
             }
+            guard batch.columns.count > 2 else {
+                for row in 0..<batch.count { values[batch.columns[1].int64s[row]] = .some(nil) }
+                return
+            }
             let answer = batch.columns[2]
             for row in 0..<batch.count {
                 values[batch.columns[1].int64s[row]] =
@@ -123,14 +127,17 @@ import Testing
     private static let input = Schema([Field("key", .string), Field("row", .int64)])
 
     private func join(
-        _ table: Table, isLeft: Bool = true, cacheRows: Int = 1000, asMissing: Bool = false
+        _ table: Table, type: JoinType = .left, cacheRows: Int = 1000, asMissing: Bool = false,
+        where condition: String? = nil
     ) throws -> LookupJoin {
-        let join = LookupJoin(
-            form: LookupJoin.Form(
-                input: Self.input, alias: "a", fields: [Field("value", .int64)], keys: [0],
-                isLeft: isLeft, takesFailureAsMissing: asMissing, cacheRows: cacheRows,
-                onError: .deadLetter(port: 1)),
-            source: table, decoder: Numbers())
+        var form = LookupForm(
+            input: Self.input, alias: "a", fields: [Field("value", .int64)], keys: [0],
+            type: type, takesFailureAsMissing: asMissing, cacheRows: cacheRows,
+            onError: .deadLetter(port: 1))
+        form.condition = try condition.map {
+            try ExpressionCompiler(schema: form.pairSchema).compile($0)
+        }
+        let join = LookupJoin(form: form, source: table, decoder: Numbers())
         try join.open(
             OperatorContext(
                 stepId: "lookup", ordinal: 1, worker: 0, workers: 1, state: StateStore(),
@@ -138,7 +145,9 @@ import Testing
         return join
     }
 
-    private func batch(_ rows: [(key: String?, row: Int64, time: Int64)]) -> ColumnBatch {
+    private func batch(
+        _ rows: [(key: String?, row: Int64, time: Int64)], watermark: Int64 = .min
+    ) -> ColumnBatch {
         let batch = ColumnBatch(schema: Self.input, capacity: rows.count)
         for row in rows {
             if let key = row.key {
@@ -148,7 +157,7 @@ import Testing
             }
             batch.columns[1].append(row.row)
             batch.order.append(
-                eventTime: row.time, watermark: .min, origin: 0, offset: row.row)
+                eventTime: row.time, watermark: watermark, origin: 0, offset: row.row)
         }
         batch.count = rows.count
         batch.keys = KeyEncoder(columns: [0]).encode(batch)
@@ -214,6 +223,66 @@ import Testing
         try join.process(rows, into: output)
         #expect(output.failed == 2)
         #expect(output.values == [3: 5])
+    }
+
+    @Test(arguments: [
+        (JoinType.inner, String?.none, [1, 2]), (.left, nil, [1, 2, 3, 4]), (.semi, nil, [1, 2]),
+        (.anti, nil, [3, 4]), (.inner, "a.value > row", [1]),
+        (.left, "a.value > row", [1, 2, 3, 4]), (.semi, "a.value > row", [1]),
+        (.anti, "a.value > row", [2, 3, 4]),
+    ])
+    func `the type says which rows come out, and the condition what an answer must hold`(
+        type: JoinType, condition: String?, rows: [Int64]
+    ) throws {
+        let known = ["a": "5", "b": "1"]
+        let table = Table(LookupTerms(foundMicros: 100, missingMicros: 100)) { question in
+            known[question.parts[0].text].map { .found(Array($0.utf8)) } ?? .missing
+        }
+        let join = try join(table, type: type, where: condition)
+        let all = batch([("a", 1, 10), ("b", 2, 20), ("c", 3, 30), (nil, 4, 40)])
+        try join.prepare(all)
+        let output = Rows()
+        try join.process(all, into: output)
+        #expect(output.values.keys.sorted() == rows)
+        #expect(output.failed == 0)
+        if type == .left {
+            #expect(output.values[1] == .some(5))
+            #expect(output.values[2] == .some(condition == nil ? 1 : nil))
+        }
+    }
+
+    @Test func `a row the condition fails on is settled, and comes out of no join`() throws {
+        let table = Table(LookupTerms(foundMicros: 100, missingMicros: 100)) { _ in
+            .found(Array("0".utf8))
+        }
+        for type in [JoinType.left, .anti] {
+            let join = try join(table, type: type, where: "cast(key as int64) > a.value")
+            let all = batch([("a", 1, 10), ("7", 2, 20)])
+            try join.prepare(all)
+            let output = Rows()
+            try join.process(all, into: output)
+            #expect(output.failed == 1)
+            #expect(output.values.keys.sorted() == (type == .left ? [2] : []))
+        }
+    }
+
+    @Test func `a row is asked for no further behind its partition than answers are kept`() throws {
+        let asked = Mutex<[Int64]>([])
+        let terms = LookupTerms(foundMicros: 1, missingMicros: 1, keepMicros: 100)
+        let table = Table(terms) { question in
+            asked.withLock { $0.append(question.time) }
+            return .found(Array("\(question.time)".utf8))
+        }
+        let join = try join(table)
+        let output = Rows()
+        for (watermark, times) in [(Int64.min, [Int64(5)]), (1000, [899, 900, 901, 1200])] {
+            let rows = batch(
+                times.map { ("a", $0, $0) }, watermark: watermark)
+            try join.prepare(rows)
+            try join.process(rows, into: output)
+        }
+        #expect(output.values == [5: 5, 899: 900, 900: 900, 901: 901, 1200: 1200])
+        #expect(asked.withLock { $0 } == [5, 900, 901, 1200])
     }
 
     @Test(arguments: [UInt64(1), 2, 3, 4, 5, 6, 7, 8])

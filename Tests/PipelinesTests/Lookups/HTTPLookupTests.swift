@@ -1,4 +1,7 @@
+import Connectors
 import Foundation
+import HTTP
+import StreamRuntime
 import Synchronization
 import TestHTTP
 import Testing
@@ -142,6 +145,61 @@ import Testing
         #expect(server.requests.count == 6)
     }
 
+    @Test func `a service that asks for patience is left alone for as long as it says`() throws {
+        let server = TestHTTPServer { request in
+            switch request.target {
+            case "/busy": .whole(status: 429, headers: ["Retry-After": "7"])
+            case "/later": .whole(status: 503, headers: ["Retry-After": "3"])
+            case "/down": .whole(status: 503)
+            default: .whole(status: 429)
+            }
+        }
+        defer { server.stop() }
+        let path = try #require(LookupTemplate("/{k}", names: ["k"]))
+        let lookup = HTTPLookup(
+            HTTPLookup.Settings(url: server.url, path: path), fields: LookupFields([]),
+            inFlight: 1, clock: StandingClock())
+        func ask(_ key: String) -> LookupReply {
+            lookup.ask([
+                LookupQuestion(number: 0, key: [], hash: 0, parts: [.text(key)], time: 0)
+            ])[0]
+        }
+        #expect(ask("busy") == .limited("status 429", until: 1_007_000_000))
+        #expect(ask("later") == .limited("status 503", until: 1_003_000_000))
+        #expect(ask("down") == .outage("status 503"))
+        #expect(ask("else") == .limited("status 429", until: nil))
+    }
+
+    private final class StandingClock: Clock {
+        var nanos: Int64 { 0 }
+        var nowMicros: Int64 { 1_000_000_000 }
+    }
+
+    @Test(arguments: [
+        ("semi", "", ["o1", "o2", "o3", "o6"]), ("anti", "", ["o4", "o5"]),
+        ("semi", "p.price >= 2", ["o2"]), ("anti", "p.price >= 2", ["o1", "o3", "o4", "o5", "o6"]),
+    ])
+    func `rows can be let through by what is known of their key`(
+        type: String, condition: String, ids: [String]
+    ) throws {
+        let server = TestHTTPServer { request in
+            request.target.hasSuffix("gone")
+                ? .whole(status: 404)
+                : .whole(
+                    status: 200,
+                    body: Array(#"{"price": \#(request.target.last!), "other": [{}]}"#.utf8))
+        }
+        defer { server.stop() }
+        let rows = try LookupPlace().run(
+            LookupPlace.file(
+                """
+                {id: enrich, on: sku, as: p, type: \(type)\(condition.isEmpty ? "" : ", where: " + condition), \
+                lookup: {http: {connection: prices, path: "/{sku}"}\(condition.isEmpty ? "" : ", answer: {price: int64}"), \
+                cache: {ttl: 1h}, rate_limit: {per_second: 1000}, breaker: {errors: 50%, calls: 20, open: 1s}}}
+                """, url: server.url, select: "sku: sku"))
+        #expect(rows.map { String($0.dropFirst(7).prefix(2)) } == ids)
+    }
+
     @Test func `rows whose question fails become dead letters, and do so again`() throws {
         let server = server { sku, _ in sku == "p2" ? .whole(status: 500, body: [0x21]) : nil }
         let place = try LookupPlace()
@@ -281,8 +339,28 @@ import Testing
             "E304 \"ts\" is timestamp, and keys are asked for as text or numbers"
         ),
         (
-            "{id: e, on: sku, type: anti, lookup: {http: {connection: prices, path: /}, answer: {a: int64}}}",
-            "E119 a lookup is an inner or a left join, not anti"
+            "{id: e, on: sku, type: full, lookup: {http: {connection: prices, path: /}, answer: {a: int64}}}",
+            "E119 a lookup asks for rows that are there, so a full join has nothing to show"
+        ),
+        (
+            "{id: e, on: sku, type: semi, lookup: {http: {connection: prices, path: /}, on_error: as_missing}}",
+            "E119 as_missing would leave rows out of a semi join because a service failed"
+        ),
+        (
+            "{id: e, on: sku, as: p, type: semi, where: p.a > 1, lookup: {http: {connection: prices, path: /}}}",
+            "E107 the lookup of step \"e\" does not say what an answer has"
+        ),
+        (
+            "{id: e, on: sku, type: semi, lookup: {redis: {connection: cache, key: \"{sku}\"}}}",
+            "E107 the lookup of step \"e\" does not say what an answer has"
+        ),
+        (
+            "{id: e, on: sku, as: p, where: p.a, lookup: {http: {connection: prices, path: /}, answer: {a: int64}}}",
+            "E302 a condition must be true or false"
+        ),
+        (
+            "{id: e, on: sku, lookup: {http: {connection: prices, path: /}, answer: {a: int64}, breaker: {errors: many}}}",
+            "E109 \"many\" is no share of calls"
         ),
         (
             "{id: e, on: sku, as: id, lookup: {http: {connection: prices, path: /}, answer: {a: int64}}}",

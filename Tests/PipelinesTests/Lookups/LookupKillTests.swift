@@ -10,7 +10,7 @@ import Testing
 @Suite(.serialized) struct LookupKillTests {
     private static let rows = 2000
 
-    private func file(_ url: String) -> String {
+    private func file(_ url: String, more: String = "") -> String {
         """
         version: 1
         job: {name: lookups, state: ./state, checkpoints: {every: 30ms}}
@@ -37,7 +37,7 @@ import Testing
                     http: {connection: prices, path: "/{sku}"}
                     answer: {price: int64}
                     cache: {ttl: 2s, missing_ttl: 1s, size: 50}
-                    retries: 10
+                    retries: 10\(more)
               - select: {id: id, sku: sku, price: p.price}
             to: {topic: priced, connection: local}
         """
@@ -49,6 +49,50 @@ import Testing
             .map { URL(fileURLWithPath: $0).deletingLastPathComponent() }
             ?? URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
         return binary.appendingPathComponent("millrace").path
+    }
+
+    /// Writes `rows` orders of 10 ms each, in two partitions.
+    private func write(_ place: LookupPlace, _ random: inout Seeded) throws {
+        let log = EmbeddedLog(root: place.directory + "/topics")
+        try log.createTopic("orders", TopicSettings(partitions: 2))
+        let writer = try log.writer("orders")
+        for index in 0..<Self.rows {
+            let micros = Int64(1_767_225_600_000_000) + Int64(index) * 10_000
+            let text =
+                #"{"id":"o\#(index)","sku":"p\#(random.next(40))","ts":"\#(TestTime.iso(micros))"}"#
+            try writer.append(
+                key: nil, value: Array(text.utf8), timestamp: 0, partition: index % 2, fallback: 0)
+        }
+        try writer.commit()
+        writer.close()
+    }
+
+    /// Runs the file in processes that are killed, the last one to its end.
+    ///
+    /// - Returns: what they said.
+    private func run(
+        _ place: LookupPlace, kills: Int, life: Int, _ random: inout Seeded, seed: UInt64
+    ) throws -> [String] {
+        var said: [String] = []
+        while true {
+            let process = try ChildProcess(
+                (
+                    [
+                        Self.program, "run", place.directory + "/p.yaml", "--until-end",
+                        "--no-serve", "--workers", "\(1 + random.next(3))",
+                    ], place.directory + "/errors"
+                ))
+            let end = process.wait(millis: said.count < kills ? life + random.next(250) : 60_000)
+            if case .exited = end {} else { process.kill() }
+            let path = place.directory + "/errors"
+            said.append((try? String(contentsOfFile: path, encoding: .utf8)) ?? "")
+            guard case .exited(let code) = end else {
+                try #require(said.count <= kills, "seed \(seed): the last run does not end")
+                continue
+            }
+            try #require(code == 0, "seed \(seed), after \(said.count - 1) kills: \(said.last!)")
+            return said
+        }
     }
 
     @Test
@@ -71,39 +115,8 @@ import Testing
         let place = try LookupPlace()
         let path = place.directory + "/p.yaml"
         try file(server.url).write(toFile: path, atomically: true, encoding: .utf8)
-        let log = EmbeddedLog(root: place.directory + "/topics")
-        try log.createTopic("orders", TopicSettings(partitions: 2))
-        let writer = try log.writer("orders")
-        for index in 0..<Self.rows {
-            let micros = Int64(1_767_225_600_000_000) + Int64(index) * 10_000
-            let text =
-                #"{"id":"o\#(index)","sku":"p\#(random.next(40))","ts":"\#(TestTime.iso(micros))"}"#
-            try writer.append(
-                key: nil, value: Array(text.utf8), timestamp: 0, partition: index % 2, fallback: 0)
-        }
-        try writer.commit()
-        writer.close()
-
-        var kills = 0
-        while true {
-            let process = try ChildProcess(
-                (
-                    [
-                        Self.program, "run", path, "--until-end", "--no-serve", "--workers",
-                        "\(1 + random.next(3))",
-                    ], place.directory + "/errors"
-                ))
-            let life = kills < 6 ? 60 + random.next(250) : 60_000
-            guard case .exited(let code) = process.wait(millis: life) else {
-                process.kill()
-                kills += 1
-                try #require(kills <= 6, "seed \(seed): the last run does not end")
-                continue
-            }
-            let said = try? String(contentsOfFile: place.directory + "/errors", encoding: .utf8)
-            try #require(code == 0, "seed \(seed), after \(kills) kills: \(said ?? "")")
-            break
-        }
+        try write(place, &random)
+        _ = try run(place, kills: 6, life: 60, &random, seed: seed)
         let rows = try place.rows(of: "priced")
         #expect(rows.count == Self.rows, "seed \(seed)")
         #expect(Set(rows).count == Self.rows, "seed \(seed)")
@@ -124,5 +137,51 @@ import Testing
         let outcome = comparison.run()
         #expect(outcome.exitCode == 0, "\(outcome.text)")
         #expect(outcome.text.contains("equal: 3 runs"), "\(outcome.text)")
+    }
+
+    @Test
+    func `a journal is trimmed, and no kill makes a job ask for what it has trimmed`() throws {
+        let seed: UInt64 = 20_261_122
+        var random = Seeded(seed)
+        let count = Mutex(0)
+        let server = TestHTTPServer { _ in
+            let ask = count.withLock { count in
+                count += 1
+                return count
+            }
+            return .whole(status: 200, body: Array(#"{"price": \#(ask)}"#.utf8))
+        }
+        defer { server.stop() }
+        let place = try LookupPlace()
+        let text = file(
+            server.url,
+            more: """
+
+                                    keep: 1s
+                                    rate_limit: {per_second: 300, burst: 1}
+                """)
+        try text.write(
+            toFile: place.directory + "/p.yaml", atomically: true, encoding: .utf8)
+        try write(place, &random)
+        let said = try run(place, kills: 3, life: 400, &random, seed: seed)
+        #expect(said.allSatisfy { !$0.contains("no longer kept") }, "seed \(seed): \(said)")
+        let rows = try place.rows(of: "priced")
+        #expect(rows.count == Self.rows && Set(rows).count == Self.rows, "seed \(seed)")
+        // 20 seconds in cells of two, which begin where they like.
+        let prices = Set(rows.map { $0.drop { $0 != "s" } })
+        #expect(prices.count <= 40 * 11, "seed \(seed): \(prices.count)")
+
+        // From the start of the log it says what it cannot repeat, and goes on.
+        try place.forgetAllButAnswers(topics: ["priced"])
+        let again = try run(place, kills: 0, life: 0, &random, seed: seed)
+        #expect(
+            again[0].contains("warning: what step \"enrich\" was answered for rows before 2026-"),
+            "seed \(seed): \(again)")
+        #expect(again[0].contains("is no longer kept"), "\(again)")
+        let repeated = try place.rows(of: "priced")
+        #expect(repeated.count == Self.rows)
+        // What is kept is said again: the last rows have the answers they had.
+        #expect(Set(repeated).intersection(rows).count >= 100, "seed \(seed)")
+        #expect(repeated != rows)
     }
 }
