@@ -273,6 +273,10 @@ public final class LookupJoin: StreamRuntime.Operator, AskingOperator {
             places.append(place)
         }
         if places.isEmpty { return ([], [:], [:]) }
+        if form.fields.isEmpty {
+            let rows = Dictionary(uniqueKeysWithValues: places.map { ($0, 0) })
+            return ([], rows, [:])
+        }
         let found = DecodedRows(schema: Schema(form.fields), capacity: places.count)
         var rejects = RejectedRows()
         decoder.decode(records, into: found, rejects: &rejects)
