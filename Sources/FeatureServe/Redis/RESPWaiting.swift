@@ -52,6 +52,6 @@ final class RESPWaiting: Sendable {
         }
     }
 
-    /// Lets the threads go, once no connection is left.
-    func stop() { threads.shutdownGracefully { _ in } }
+    /// Waits for what the threads are at, and lets them go; to be called while the loops still run, which are told.
+    func stop() { try? threads.syncShutdownGracefully() }
 }

@@ -67,6 +67,19 @@ final class SlowLookups: Sendable {
         state.withLock { $0.open[ObjectIdentifier(lookup)] = nil }
     }
 
+    /// Reads that threads are at, or that wait for one.
+    var readingCount: Int { state.withLock { $0.reading } }
+
+    /// Has `act` done on the lookup's loop, from any thread, unless it was answered: its loop may be gone then.
+    ///
+    /// Under the lock, so that the loop, which closes the lookup before it goes, takes the task first.
+    fileprivate func tell(_ lookup: SlowLookup, _ act: @escaping @Sendable (SlowLookup) -> Void) {
+        state.withLock { state in
+            guard state.open[ObjectIdentifier(lookup)] === lookup else { return }
+            lookup.loop.execute { act(lookup) }
+        }
+    }
+
     /// Runs `body` on another thread with an engine of its own; false when too many wait for that.
     fileprivate func read(_ body: @escaping @Sendable ((any DeferringEngine)?) -> Void) -> Bool {
         let isTaken = state.withLock { state in
@@ -98,7 +111,7 @@ private final class SlowLookup: @unchecked Sendable {
     private let all: SlowLookups
     private let startNanos: Int64
     private let stage: LookupStage
-    private var loop: any EventLoop { answer.futureResult.eventLoop }
+    fileprivate var loop: any EventLoop { answer.futureResult.eventLoop }
     private var isDone = false
     private var applied: Bool?
     private var waiter: Int?
@@ -131,14 +144,14 @@ private final class SlowLookup: @unchecked Sendable {
         guard let record = deferral.record else { return read() }
         // Never at once: the connection has not put its request away yet.
         waiter = all.store.board.wait(for: record.targets, offset: record.offset) { [self] in
-            loop.execute { self.resume(applied: true) }
+            all.tell(self) { $0.resume(applied: true) }
         }
         guard waiter != nil else { return loop.execute { self.resume(applied: true) } }
         at(record.deadlineNanos) { $0.resume(applied: false) }
     }
 
     /// From any thread: answers with what there is.
-    func hurry() { loop.execute { self.giveUp() } }
+    func hurry() { all.tell(self) { $0.giveUp() } }
 
     private func at(_ nanos: Int64, _ act: @escaping @Sendable (SlowLookup) -> Void) {
         timers.append(
@@ -189,7 +202,7 @@ private final class SlowLookup: @unchecked Sendable {
             guard case .answered(let status) = outcome else { return hurry() }
             let bytes = [UInt8](UnsafeBufferPointer(start: text.base, count: text.count))
             let notes = engine.notes
-            loop.execute { self.succeed(status, bytes, notes) }
+            all.tell(self) { $0.succeed(status, bytes, notes) }
         }
         if !isTaken { hurry() }
     }
