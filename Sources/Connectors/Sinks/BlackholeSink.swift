@@ -164,7 +164,7 @@ public final class BlackholeSink: Sink {
     /// Keeps the counts in the checkpoint.
     public func prepare(checkpoint: Int64) throws(JobFailure) -> [UInt8] {
         if log != nil {
-            for (key, hash) in hashes.takeChanges() { try keep(key, hash) }
+            try hashes.takeChanges { (key, hash) throws(JobFailure) in try keep(key, hash) }
         }
         let length = try log?.sync() ?? 0
         return Array("blackhole 1\n\(taken)\n\(rows)\n\(checksum)\n\(length)".utf8)

@@ -15,7 +15,7 @@ final class RowHashes {
     private var states: UnsafeMutablePointer<UInt8>
     private var capacity = 0
     private var used = 0
-    private var changedKeys: [Int64] = []
+    private var hasChanges = false
 
     init() {
         capacity = 64
@@ -33,7 +33,7 @@ final class RowHashes {
     func removeAll() {
         states.update(repeating: 0, count: capacity)
         used = 0
-        changedKeys = []
+        hasChanges = false
     }
 
     /// Gives `key` another row's hash, or none, and returns the one it had.
@@ -51,7 +51,7 @@ final class RowHashes {
         }
         let state = states[slot]
         let before = state & RowHashes.there != 0 ? slots[slot].hash : nil
-        if state & RowHashes.changed == 0 { changedKeys.append(key) }
+        hasChanges = true
         if let hash {
             slots[slot].hash = hash
             states[slot] = RowHashes.known | RowHashes.there | RowHashes.changed
@@ -61,19 +61,21 @@ final class RowHashes {
         return before
     }
 
-    /// Each key that has changed, with its row's hash or none, once.
-    func takeChanges() -> [(key: Int64, hash: UInt64?)] {
-        let keys = changedKeys
-        changedKeys = []
-        return keys.map { key in
-            let slot = find(key)
+    /// Calls `body` for each key that has changed, with its row's hash or none, once.
+    func takeChanges<Failure: Error>(
+        _ body: (Int64, UInt64?) throws(Failure) -> Void
+    ) throws(Failure) {
+        guard hasChanges else { return }
+        for slot in 0..<capacity where states[slot] & RowHashes.changed != 0 {
             states[slot] &= ~RowHashes.changed
-            return (key, states[slot] & RowHashes.there != 0 ? slots[slot].hash : nil)
+            try body(
+                slots[slot].key, states[slot] & RowHashes.there != 0 ? slots[slot].hash : nil)
         }
+        hasChanges = false
     }
 
     /// Counts what changed so far as told.
-    func forgetChanges() { _ = takeChanges() }
+    func forgetChanges() { takeChanges { _, _ in } }
 
     @inline(__always)
     private func find(_ key: Int64) -> Int {
