@@ -1,8 +1,12 @@
 #include "CPlatform.h"
+#include <link.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static uint32_t table[8][256];
 
@@ -129,4 +133,37 @@ void millrace_keep_heap(size_t bytes) {
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
     mallopt(M_TRIM_THRESHOLD, bytes > (1u << 30) ? 1 << 30 : (int)bytes);
     mallopt(M_TOP_PAD, bytes > (64u << 20) ? 4 << 20 : 1 << 20);
+}
+
+// A debugger's breakpoints are written into pages of the program: they would be lost.
+static int is_traced(void) {
+    FILE *status = fopen("/proc/self/status", "r");
+    if (!status) return 1;
+    char line[256];
+    int tracer = 0;
+    while (fgets(line, sizeof line, status))
+        if (sscanf(line, "TracerPid: %d", &tracer) == 1) break;
+    fclose(status);
+    return tracer != 0;
+}
+
+static int release_segments(struct dl_phdr_info *info, size_t size, void *context) {
+    (void)size;
+    uintptr_t page = *(const uintptr_t *)context;
+    for (int index = 0; index < info->dlpi_phnum; index++) {
+        const ElfW(Phdr) *header = &info->dlpi_phdr[index];
+        // What may be written holds what only this process knows.
+        if (header->p_type != PT_LOAD || (header->p_flags & PF_W)) continue;
+        uintptr_t begin = (info->dlpi_addr + header->p_vaddr) & ~(page - 1);
+        uintptr_t end =
+            (info->dlpi_addr + header->p_vaddr + header->p_filesz + page - 1) & ~(page - 1);
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
+    }
+    return 0;
+}
+
+void millrace_release_program(void) {
+    if (is_traced()) return;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    dl_iterate_phdr(release_segments, &page);
 }

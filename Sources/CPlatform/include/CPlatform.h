@@ -36,6 +36,10 @@ int millrace_crc32_fold(uint32_t *sum, const void *bytes, size_t count);
 /// cleared again when they come back.
 void millrace_keep_heap(size_t bytes);
 
+/// Lets go of the pages of the program and its libraries that are as they are in their files: what still runs comes back
+/// from the page cache when it is touched, what only the start needed does not. Leaves them where a debugger is at work.
+void millrace_release_program(void);
+
 /// Pins the calling thread to one core; returns 0, or an errno value.
 int millrace_pin_thread(int core);
 

@@ -202,11 +202,16 @@ public final class JobRunner {
         try job.start()
         var outcome: Job.Outcome?
         var notice = StoreNotice()
+        var isStarting = true
         var checkpoints = 0
         while outcome == nil {
             outcome = job.wait(nanos: 50_000_000)
             let report = job.checkpoints
             if let line = notice.line(report) { Terminal.error(line) }
+            if isStarting, clock.nanos - began > JobRunner.startNanos {
+                isStarting = false
+                ProgramMemory.releaseStart()
+            }
             if report.count > checkpoints {
                 checkpoints = report.count
                 restarts.noteProgress()
@@ -263,6 +268,8 @@ public final class JobRunner {
 
     /// How often a bounded run goes on with what it wrote: a job that feeds itself without end has to stop.
     private static let livesMax = 16
+    /// After so long each task has begun: half a second.
+    private static let startNanos: Int64 = 500_000_000
     /// How long a bounded run waits for the next answer to a call: ten seconds.
     private static let callNanos: Int64 = 10_000_000_000
 
