@@ -87,6 +87,12 @@ enum EngineMetrics {
                 help: "Memory that a worker's state, waiting rows and running windows take.",
                 labels: shared + [MetricsRegistry.Label("worker", "\(worker)")]
             ) { isThere() ? Double(counters.read(.stateBytes)) : nil }
+            registry.reading(
+                "millrace_state_spared_bytes",
+                help:
+                    "Memory of single keys that every batch uses and that stay although it is short.",
+                labels: shared + [MetricsRegistry.Label("worker", "\(worker)")]
+            ) { isThere() ? Double(counters.read(.sparedBytes)) : nil }
         }
         registry.reading(
             "millrace_checkpoints_total", help: "Checkpoints that became whole.",

@@ -202,12 +202,16 @@ public final class JobRunner {
         try job.start()
         var outcome: Job.Outcome?
         var notice = StoreNotice()
+        var budgetNotice = BudgetNotice(
+            tableBytes: StateBackend.tableBytes(memoryBytes: budget.state)
+                / job.workerCounters.count)
         var isStarting = true
         var checkpoints = 0
         while outcome == nil {
             outcome = job.wait(nanos: 50_000_000)
             let report = job.checkpoints
             if let line = notice.line(report) { Terminal.error(line) }
+            if let line = budgetNotice.line(job) { Terminal.error(line) }
             if isStarting, clock.nanos - began > JobRunner.startNanos {
                 isStarting = false
                 ProgramMemory.releaseStart()

@@ -10,6 +10,8 @@ public final class StepCounters: @unchecked Sendable {
         case rowsIn, rowsOut, batchesIn, late, rejected, duplicates, stale, stateKeys, stateBytes
         case watermarkMicros, busyNanos, blockedNanos, offsetsSkipped, skipped, passedOver,
             forgotten
+        /// Of a worker's state: what is too much for its memory but in use, and so stays.
+        case sparedBytes
         /// Of an output that only counts: the rows its table has, and the sum of their hashes.
         case tableRows, checksum
     }

@@ -71,6 +71,7 @@ final class Worker {
         guard isBusy || isPressed || isCrowded else { return }
         let isStuck = try store.relieve() == .waitForCheckpoint
         counters.set(.stateBytes, Int64(store.bytes))
+        counters.set(.sparedBytes, Int64(store.sparedBytes))
         if isStuck != isPressed {
             isPressed = isStuck
             control.pressedWorkers.wrappingAdd(isStuck ? 1 : -1, ordering: .relaxed)

@@ -36,6 +36,9 @@ public struct StateEntry {
         /// Bits that hold the number of the last snapshot that took the entry.
         static let epochShift: UInt32 = 8
         static let epochMask: UInt32 = 0xFF00
+        /// Bits that hold the number of the last eviction that found the entry large and in use; 0 for none.
+        static let evictionShift: UInt32 = 16
+        static let evictionMask: UInt32 = 0xFF_0000
     }
 
     var header: UnsafeMutablePointer<Header>?
@@ -98,6 +101,14 @@ public struct StateEntry {
 
     func blobs(_ layout: StateLayout) -> UnsafeMutablePointer<Blob> {
         (value + layout.fixedStride).assumingMemoryBound(to: Blob.self)
+    }
+
+    /// Bytes of memory that the blobs have.
+    func blobBytes(_ layout: StateLayout) -> Int {
+        let blobs = blobs(layout)
+        var bytes = 0
+        for index in 0..<layout.blobs { bytes += Int(blobs[index].capacity) }
+        return bytes
     }
 
     func freeBlobs(_ layout: StateLayout) {

@@ -9,8 +9,11 @@ final class StateEviction {
     private let pool: BlockPool
     private let memory: StoreMemory
     private let target: Int
+    private var spared: StateTable.Spared
     /// Changed entries that left and must be written.
     private(set) var pieces: [RecordPiece] = []
+    /// Those of one table, over all passes: few large blocks of memory instead of many small ones.
+    private var records: [ObjectIdentifier: RecordBuffer] = [:]
     /// The states whose entries those are.
     private(set) var writtenStates: [KeyedState] = []
     /// Tables that nobody asked for during this many `relieve` calls are cold.
@@ -20,9 +23,17 @@ final class StateEviction {
         self.pool = pool
         self.memory = memory
         self.target = target
+        memory.evictions = memory.evictions % 255 + 1
+        spared = StateTable.Spared(eviction: memory.evictions, bytesMin: max(target / 8, 4096))
     }
 
-    private var isEnough: Bool { memory.meter.bytes.pointee <= target }
+    /// Bytes of large entries that stayed because they are in use.
+    var sparedBytes: Int { spared.bytes }
+
+    /// What is in use takes no room from the rest: an eighth of the target stays for that.
+    private var isEnough: Bool {
+        memory.meter.bytes.pointee <= max(target, spared.bytes + target / 8)
+    }
 
     /// Empties segments of the candidates, coldest tables first, until enough is free.
     func run(_ candidates: [EvictionCandidate]) {
@@ -52,21 +63,30 @@ final class StateEviction {
             }
             round += 1
         }
+        for candidate in usable { hand(over: candidate) }
+    }
+
+    /// Notes what has left of a table to be written.
+    private func hand(over candidate: EvictionCandidate) {
+        guard let records = records.removeValue(forKey: ObjectIdentifier(candidate.table)),
+            records.count > 0
+        else { return }
+        pieces.append(candidate.state.piece(candidate.table.place.namespace, records))
+        if !writtenStates.contains(where: { $0 === candidate.state }) {
+            writtenStates.append(candidate.state)
+        }
     }
 
     private func empty(
         _ candidate: EvictionCandidate, _ segments: Int, _ eviction: StateTable.Eviction
     ) {
         let table = candidate.table
-        let records = RecordBuffer(pool: pool)
+        let records = records[ObjectIdentifier(table)] ?? RecordBuffer(pool: pool)
+        self.records[ObjectIdentifier(table)] = records
         for number in table.log.order.prefix(segments) {
             guard !isEnough else { break }
-            table.empty(number, eviction, state: candidate.state, records: records)
-        }
-        guard records.count > 0 else { return }
-        pieces.append(candidate.state.piece(table.place.namespace, records))
-        if !writtenStates.contains(where: { $0 === candidate.state }) {
-            writtenStates.append(candidate.state)
+            table.empty(
+                number, eviction, sparing: &spared, state: candidate.state, records: records)
         }
     }
 }

@@ -31,6 +31,9 @@ public final class StateStore {
     /// What the tables held after the last try to make room, when that was more than they may; else 0.
     private var vainBytes = 0
     private var lastPressure = Pressure.none
+    /// Bytes of entries that were left in memory when it was short: each takes an eighth of it or more, and
+    /// the last batches used them.
+    public private(set) var sparedBytes = 0
 
     /// A store in memory only, without a bound.
     public convenience init() { self.init(holding: [], worker: 0, of: 1) }
@@ -168,7 +171,8 @@ public final class StateStore {
         // A quarter at once: what leaves a little at a time makes many files for the database to merge.
         try evict(to: budget - budget / 4, backend)
         if tables.pointee > budget { vainBytes = tables.pointee }
-        let isStuck = tables.pointee > budget + budget / 4
+        // What is in use does not leave after a checkpoint either: nobody waits for it.
+        let isStuck = tables.pointee - sparedBytes > budget + budget / 4
         lastPressure =
             isStuck && states.values.contains { $0.isFrozen } ? .waitForCheckpoint : .none
         return lastPressure
@@ -193,10 +197,12 @@ public final class StateStore {
             where table.pins == 0 && table.log.garbage > max(4096, table.log.held / 2) {
                 if state.isFrozen { continue }
                 let records = RecordBuffer(pool: pool)
+                var nothing = StateTable.Spared.nothing
                 for number in table.log.order {
                     let segment = table.log.segments[number]
                     guard segment.garbage * 2 > segment.used else { continue }
-                    table.empty(number, .none, state: state, records: records)
+                    table.empty(
+                        number, .none, sparing: &nothing, state: state, records: records)
                 }
             }
         }
@@ -210,6 +216,7 @@ public final class StateStore {
             state.tables.values.map { EvictionCandidate(state: state, table: $0) }
         }
         eviction.run(candidates)
+        sparedBytes = eviction.sparedBytes
         for candidate in candidates { candidate.table.index.shrink(candidate.table.log) }
         guard !eviction.pieces.isEmpty else { return }
         // What was dropped must be gone before newer entries of the same namespace arrive.
@@ -222,6 +229,8 @@ public final class StateStore {
 /// What the tables of one store share.
 final class StoreMemory {
     let meter = MemoryMeter()
+    /// The number of the last eviction, from 1 to 255 and from 1 again; 0 before the first.
+    var evictions: UInt32 = 0
     let missing: MissingRows
     /// The hashes of the worker's key groups, as unsigned, both included.
     let hashes: ClosedRange<UInt64>

@@ -93,12 +93,44 @@ extension StateTable {
         case all
     }
 
+    /// What an eviction spares: an entry of so much memory that each batch uses would be written out whole
+    /// to be read back by the next one.
+    struct Spared {
+        /// The number of the eviction, from 1 to 255; 0 spares nothing.
+        let eviction: UInt32
+        /// Bytes of blobs from which on an entry is large.
+        let bytesMin: Int
+        /// Bytes of the blobs of all that was spared.
+        var bytes = 0
+
+        static var nothing: Spared { Spared(eviction: 0, bytesMin: .max) }
+
+        /// Marks a large entry that was used since the eviction before, or that this one has marked already.
+        @inline(__always)
+        mutating func take(
+            _ header: UnsafeMutablePointer<StateEntry.Header>, _ layout: StateLayout
+        ) -> Bool {
+            guard layout.blobs > 0, eviction > 0 else { return false }
+            let size = StateEntry(header: header).blobBytes(layout)
+            guard size >= bytesMin else { return false }
+            let flags = header.pointee.flags
+            if (flags & Flag.evictionMask) >> Flag.evictionShift == eviction { return true }
+            guard flags & Flag.used != 0 else { return false }
+            header.pointee.flags = flags & ~Flag.evictionMask | eviction << Flag.evictionShift
+            bytes += size
+            return true
+        }
+    }
+
     /// Empties a segment and frees it: what must stay moves to the newest segment, what may leave
     /// leaves, changed entries by way of `records`.
     ///
-    /// - Parameter state: says which entries a snapshot still needs here.
+    /// - Parameters:
+    ///   - spared: large entries in use, which stay.
+    ///   - state: says which entries a snapshot still needs here.
     func empty(
-        _ number: Int, _ eviction: Eviction, state: KeyedState, records: RecordBuffer
+        _ number: Int, _ eviction: Eviction, sparing spared: inout Spared, state: KeyedState,
+        records: RecordBuffer
     ) {
         log.seal(number)
         log.forEach(in: number) { header in
@@ -112,7 +144,9 @@ extension StateTable {
             case .unused: leaves = isRemoved && !isDirty || flags & Flag.used == 0
             case .all: leaves = true
             }
-            if !leaves || isBound || (!tracks && !isRemoved) {
+            // Before a used entry moves, which takes its mark of use away, too.
+            let isSpared = !isRemoved && spared.take(header, layout)
+            if !leaves || isSpared || isBound || (!tracks && !isRemoved) {
                 move(header)
                 return
             }

@@ -193,6 +193,25 @@ import Testing
         #expect(asked.count < 50)
     }
 
+    @Test func `an entry larger than the budget stays in memory while every batch uses it`() throws
+    {
+        let store = try store(budget: 64 << 10)
+        let layout = StateLayout(fixedBytes: 8, blobs: 1)
+        let table = try store.state("s", of: "step", layout: layout).table(0)
+        for round in 0..<40 {
+            let entry = try table.resolve(["hot"])[0]
+            entry.settle()
+            entry.resizeBlob(0, to: 200 << 10, of: layout)[0] = UInt8(round)
+            try store.relieve()
+            #expect(table.spilled == 0)
+        }
+        #expect(store.sparedBytes >= 200 << 10)
+        for _ in 0..<40 { try store.relieve() }
+        #expect(table.spilled == 1)
+        #expect(store.sparedBytes == 0)
+        #expect(try table.find(["hot"])[0].blob(0, of: layout).first == 39)
+    }
+
     @Test func `between a snapshot and its checkpoint nothing newer reaches the disk`() throws {
         let store = try store(budget: 32 << 10)
         let state = try store.state("s", of: "step", layout: StateLayout(fixedBytes: 48))
