@@ -19,7 +19,7 @@ import Testing
         var shops: [String] = []
         var kinds: [Int64] = []
         var values: [Int64] = []
-        let rows = try harness.sendRandom(160, &random) { _, columns, random in
+        let rows = try harness.sendRandom(100, &random) { _, columns, random in
             shops.append("s\(Int.random(in: 0..<5, using: &random))")
             kinds.append(Int64.random(in: 0..<4, using: &random))
             values.append(Int64.random(in: 0..<10, using: &random))

@@ -9,7 +9,7 @@ import StreamRuntime
 /// The marketplace of the root `pipelines.yaml` in a directory of its own: the same input for every run.
 final class Marketplace {
     /// All that a run leaves behind, as comparable text.
-    struct Results: Equatable {
+    struct Results: Equatable, Sendable {
         /// "topic/partition@offset timestamp key value" of every record of every output topic.
         let records: [String]
         /// Every row of the online store without the times it became visible.
@@ -18,10 +18,14 @@ final class Marketplace {
 
     /// The provider that all runs call.
     static let crm = MockCRM()
+    /// Says once where the provider is: processes may be started at the same time.
+    private static let callsCRM: Void = { _ = setenv("CRM_URL", crm.url, 1) }()
 
     let directory: String
     let file: String
     private(set) var outputs: [String] = []
+    /// The plan of `file`.
+    private let plan: JobPlan
     /// How long the last undisturbed run took, for tests that cut one short.
     private(set) var lastRunMillis = 400
 
@@ -75,7 +79,7 @@ final class Marketplace {
             of: "from: {topic: crm.send_results,", with: "from: {topic: crm.no_results,")
         try EmbeddedLog(root: directory + "/data/topics").ensureTopic(
             "crm.no_results", TopicSettings(partitions: 1))
-        setenv("CRM_URL", Marketplace.crm.url, 1)
+        _ = Marketplace.callsCRM
         let text = try String(
             contentsOf: root.appendingPathComponent("pipelines.yaml"), encoding: .utf8
         )
@@ -100,7 +104,6 @@ final class Marketplace {
             try included(try String(contentsOfFile: path, encoding: .utf8))
                 .write(toFile: path, atomically: true, encoding: .utf8)
         }
-        let plan: JobPlan
         switch PlanReader.read(path: file, only: only) {
         case .success(let read): plan = read
         case .failure(let told):
@@ -274,7 +277,6 @@ final class Marketplace {
     }
 
     private func features() throws -> [String] {
-        guard case .success(let plan) = PlanReader.read(path: file, only: only) else { return [] }
         let store = try OnlineStores.open(plan, budget: 64 << 20)
         return try store.dump()
     }

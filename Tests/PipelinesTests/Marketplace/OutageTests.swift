@@ -27,7 +27,7 @@ import Testing
         let end = clock.nanos + seconds * 1_000_000_000
         while clock.nanos < end {
             if try isSo() { return true }
-            usleep(20_000)
+            usleep(100_000)
         }
         return try isSo()
     }

@@ -16,64 +16,42 @@ import Testing
         ) throws
     {
         let seed: UInt64 = 20_261_121
-        var random = Seeded(seed)
-        let place = try Marketplace(scale: 0.1, only: try Marketplace.pipelines(of: part))
-        defer { place.remove() }
-        let expected = try place.undisturbed(workers: 1, batchRows: 4096)
-        #expect(expected.records.count > 10)
-
-        var kills = 0
-        var restores = 0
-        var rounds = 0
-        var longest = place.lastRunMillis
-        while kills < 10 {
-            rounds += 1
-            try place.reset()
-            while true {
-                // Each life has another shape: state must restore at any worker count and batch size.
-                let workers = [1, 2][random.next(2)]
-                let batchRows = [1, 7, 4096][random.next(3)]
-                if place.hasCheckpoint { restores += 1 }
-                let process = try ChildProcess(
-                    place.command(workers: workers, batchRows: batchRows))
-                let life = kills < 10 ? longest / 4 + random.next(longest) : 120_000
-                switch process.wait(millis: life) {
-                case .exited(let code):
-                    try #require(code == 0, "seed \(seed), kill \(kills): \(place.lastErrors)")
-                    let left = try place.results()
-                    #expect(left == expected, "seed \(seed), after \(kills) kills")
-                    longest = max(100, longest * 3 / 4)
-                case .running:
-                    process.kill()
-                    kills += 1
-                    longest = min(5000, longest * 9 / 8)
-                    continue
-                }
-                break
-            }
-            try #require(rounds < 20, "the run is too short to be killed ten times")
+        let reports = try both { lane in
+            try KillLane(part: part, seed: seed + UInt64(lane)).run(kills: 5)
         }
-        #expect(restores > 1, "no life began from a checkpoint")
+        for (lane, report) in reports.enumerated() {
+            let name = "seed \(seed + UInt64(lane))"
+            #expect(report.expected > 10, "\(name)")
+            #expect(report.problems == [], "\(name)")
+            #expect(report.kills == 5, "\(name): the run is too short to be killed so often")
+            #expect(report.restores > 0, "\(name): no life began from a checkpoint")
+        }
     }
 
     @Test
     func `topics and features are the same bytes at any number of workers and any batch size`()
         throws
     {
-        let place = try Marketplace(scale: 0.05)
-        defer { place.remove() }
-        let expected = try place.undisturbed(workers: 1, batchRows: 512)
-        #expect(expected.records.count > 100)
-        for (workers, batchRows) in [(1, 1), (1, 7), (1, 4096), (2, 1), (2, 7), (3, 4096)] {
-            let found = try place.undisturbed(workers: workers, batchRows: batchRows)
-            #expect(found == expected, "\(workers) workers, batches of \(batchRows)")
+        let shapes = [[(1, 512), (1, 1), (2, 7), (3, 4096)], [(2, 1), (1, 7), (1, 4096)]]
+        let results = try both { lane in
+            let place = try Marketplace(scale: 0.03)
+            defer { place.remove() }
+            return try shapes[lane].map { workers, batchRows in
+                (
+                    "\(workers) workers, batches of \(batchRows)",
+                    try place.undisturbed(workers: workers, batchRows: batchRows)
+                )
+            }
         }
+        let all = results.flatMap { $0 }
+        #expect(all[0].1.records.count > 100)
+        for (shape, found) in all { #expect(found == all[0].1, "\(shape)") }
     }
 
     @Test func `a run stopped by SIGTERM goes on where it was and loses and doubles nothing`()
         throws
     {
-        let place = try Marketplace(scale: 0.1)
+        let place = try Marketplace(scale: 0.05)
         defer { place.remove() }
         let expected = try place.undisturbed(workers: 1, batchRows: 4096)
         try place.reset()

@@ -11,7 +11,7 @@ import Testing
     @Test func `the marketplace leaves the same bytes in every run, whatever its shape and kills`()
         throws
     {
-        let place = try ReplayPlace(scale: 0.05)
+        let place = try ReplayPlace(scale: 0.02)
         defer { place.remove() }
         var options = VerifyReplay.Options()
         options.runs = 3
