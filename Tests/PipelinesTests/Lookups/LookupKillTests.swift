@@ -138,4 +138,46 @@ import Testing
         #expect(outcome.exitCode == 0, "\(outcome.text)")
         #expect(outcome.text.contains("equal: 3 runs"), "\(outcome.text)")
     }
+
+    @Test
+    func `a journal is trimmed, and no kill makes a job ask for what it has trimmed`() throws {
+        let seed: UInt64 = 20_261_122
+        var random = Seeded(seed)
+        let count = Mutex(0)
+        let server = TestHTTPServer { _ in
+            let ask = count.withLock { count in
+                count += 1
+                return count
+            }
+            return .whole(status: 200, body: Array(#"{"price": \#(ask)}"#.utf8))
+        }
+        defer { server.stop() }
+        let place = try LookupPlace()
+        let lines = ["keep: 1s", "rate_limit: {per_second: 300, burst: 1}"]
+        let indent = "\n" + String(repeating: " ", count: 12)
+        let text = file(server.url, more: lines.map { indent + $0 }.joined())
+        try text.write(
+            toFile: place.directory + "/p.yaml", atomically: true, encoding: .utf8)
+        try write(place, &random)
+        let said = try run(place, kills: 3, life: 400, &random, seed: seed)
+        #expect(said.allSatisfy { !$0.contains("no longer kept") }, "seed \(seed): \(said)")
+        let rows = try place.rows(of: "priced")
+        #expect(rows.count == Self.rows && Set(rows).count == Self.rows, "seed \(seed)")
+        // 20 seconds in cells of two, which begin where they like.
+        let prices = Set(rows.map { $0.drop { $0 != "s" } })
+        #expect(prices.count <= 40 * 11, "seed \(seed): \(prices.count)")
+
+        // From the start of the log it says what it cannot repeat, and goes on.
+        try place.forgetAllButAnswers(topics: ["priced"])
+        let again = try run(place, kills: 0, life: 0, &random, seed: seed)
+        #expect(
+            again[0].contains("warning: what step \"enrich\" was answered for rows before 2026-"),
+            "seed \(seed): \(again)")
+        #expect(again[0].contains("is no longer kept"), "\(again)")
+        let repeated = try place.rows(of: "priced")
+        #expect(repeated.count == Self.rows)
+        // What is kept is said again: the last rows have the answers they had.
+        #expect(Set(repeated).intersection(rows).count >= 100, "seed \(seed)")
+        #expect(repeated != rows)
+    }
 }
