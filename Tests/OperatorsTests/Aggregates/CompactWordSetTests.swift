@@ -72,10 +72,10 @@ import Testing
             + (1...500).map { Int64($0) }
         let narrow = try Self.bytes(small)
         #expect(narrow.members == Set(small))
-        #expect(narrow.bytes == 4 * 4096)
+        #expect(narrow.bytes == 4 * 2048)
         for other in [-1, 1 << 32, Int64.min, .max] {
             let wide = try Self.bytes(small + [other])
-            #expect(wide.bytes == 8 * 4096)
+            #expect(wide.bytes == 8 * 2048)
             #expect(wide.members == Set(small + [other]))
             #expect(wide.count == Int64(Set(small).count) + 1)
             // From a list, too.
