@@ -280,6 +280,7 @@ public final class LookupDesk: LookupSource, @unchecked Sendable {
         var answers: [LookupQueue.Done] = []
         var trimBefore: Int64?
         var journal: LookupJournal?
+        var isLast = false
     }
 
     private func keep() {
@@ -288,17 +289,24 @@ public final class LookupDesk: LookupSource, @unchecked Sendable {
                 while done.isEmpty, trimBefore == nil, !isStopping {
                     monitor.wait(nanos: 500_000_000)
                 }
-                // Answers nobody waits for need not be kept: they are asked for again.
                 defer {
                     done = []
                     trimBefore = nil
-                    if isStopping { isKeeping = false }
                     monitor.signal()
                 }
-                return isStopping
-                    ? Duty() : Duty(answers: done, trimBefore: trimBefore, journal: journal)
+                // Answers nobody waits for need not be kept: they are asked for again.
+                return Duty(
+                    answers: isStopping ? [] : done, trimBefore: trimBefore, journal: journal,
+                    isLast: isStopping)
             }
             guard let journal = duty.journal else { return }
+            if duty.isLast {
+                if let before = duty.trimBefore { trim(journal, before) }
+                return monitor.locked {
+                    isKeeping = false
+                    monitor.signal()
+                }
+            }
             do throws(JobFailure) {
                 let kept = duty.answers.filter { done in
                     if case .failed = done.outcome { return settings.keepsFailures }

@@ -10,10 +10,10 @@ import Testing
 @Suite(.serialized) struct LookupKillTests {
     private static let rows = 2000
 
-    private func file(_ url: String, more: String = "") -> String {
+    private func file(_ url: String, keep: Int = 3, more: String = "") -> String {
         """
         version: 1
-        job: {name: lookups, state: ./state, checkpoints: {every: 30ms}}
+        job: {name: lookups, state: ./state, checkpoints: {every: 30ms, keep: \(keep)}}
         connections:
           local: {embedded: ./topics}
           prices: {http: {url: "\(url)"}}
@@ -155,7 +155,8 @@ import Testing
         let place = try LookupPlace()
         let lines = ["keep: 1s", "rate_limit: {per_second: 300, burst: 1}"]
         let indent = "\n" + String(repeating: " ", count: 12)
-        let text = file(server.url, more: lines.map { indent + $0 }.joined())
+        // One checkpoint is kept, so that each that counts is the oldest.
+        let text = file(server.url, keep: 1, more: lines.map { indent + $0 }.joined())
         try text.write(
             toFile: place.directory + "/p.yaml", atomically: true, encoding: .utf8)
         try write(place, &random)
