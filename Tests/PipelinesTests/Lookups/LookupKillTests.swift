@@ -10,37 +10,10 @@ import Testing
 @Suite(.serialized) struct LookupKillTests {
     private static let rows = 2000
 
-    private func file(_ url: String, keep: Int = 3, more: String = "") -> String {
-        """
-        version: 1
-        job: {name: lookups, state: ./state, checkpoints: {every: 30ms, keep: \(keep)}}
-        connections:
-          local: {embedded: ./topics}
-          prices: {http: {url: "\(url)"}}
-        streams:
-          orders:
-            from: {topic: orders, connection: local}
-            format: json
-            fields: {id: string, sku: string, ts: timestamp}
-            time: {field: ts, out_of_orderness: 1s}
-            on_error: fail
-        pipelines:
-          priced:
-            from: orders
-            steps:
-              - join:
-                  id: enrich
-                  on: sku
-                  as: p
-                  type: left
-                  lookup:
-                    http: {connection: prices, path: "/{sku}"}
-                    answer: {price: int64}
-                    cache: {ttl: 2s, missing_ttl: 1s, size: 50}
-                    retries: 10\(more)
-              - select: {id: id, sku: sku, price: p.price}
-            to: {topic: priced, connection: local}
-        """
+    private func file(_ url: String, keep: Int = 3, more: [String] = []) -> String {
+        LookupPlace.live(
+            url, keep: keep,
+            lookup: ["cache: {ttl: 2s, missing_ttl: 1s, size: 50}", "retries: 10"] + more)
     }
 
     private static var program: String {
@@ -153,10 +126,9 @@ import Testing
         }
         defer { server.stop() }
         let place = try LookupPlace()
-        let lines = ["keep: 1s", "rate_limit: {per_second: 300, burst: 1}"]
-        let indent = "\n" + String(repeating: " ", count: 12)
         // One checkpoint is kept, so that each that counts is the oldest.
-        let text = file(server.url, keep: 1, more: lines.map { indent + $0 }.joined())
+        let text = file(
+            server.url, keep: 1, more: ["keep: 1s", "rate_limit: {per_second: 300, burst: 1}"])
         try text.write(
             toFile: place.directory + "/p.yaml", atomically: true, encoding: .utf8)
         try write(place, &random)

@@ -18,6 +18,44 @@ final class LookupPlace {
 
     deinit { try? FileManager.default.removeItem(atPath: directory) }
 
+    /// A job that asks over HTTP about orders of a topic, with a checkpoint every 30 ms, of which `keep` are kept.
+    ///
+    /// - Parameter lookup: the lines of the lookup besides its connection and its answer.
+    static func live(
+        _ url: String, path: String = "", keep: Int = 3, price: String = "p.price",
+        lookup: [String]
+    ) -> String {
+        let lines = lookup.map { "\n" + String(repeating: " ", count: 12) + $0 }.joined()
+        return """
+            version: 1
+            job: {name: lookups, state: ./state, checkpoints: {every: 30ms, keep: \(keep)}}
+            connections:
+              local: {embedded: ./topics}
+              prices: {http: {url: "\(url)"}}
+            streams:
+              orders:
+                from: {topic: orders, connection: local}
+                format: json
+                fields: {id: string, sku: string, ts: timestamp}
+                time: {field: ts, out_of_orderness: 1s}
+                on_error: fail
+            pipelines:
+              priced:
+                from: orders
+                steps:
+                  - join:
+                      id: enrich
+                      on: sku
+                      as: p
+                      type: left
+                      lookup:
+                        http: {connection: prices, path: "\(path)/{sku}"}
+                        answer: {price: int64}\(lines)
+                  - select: {id: id, sku: sku, price: \(price)}
+                to: {topic: priced, connection: local}
+            """
+    }
+
     /// Orders of five seconds; o4 has a product that nobody knows, o5 none.
     static let orders = """
         {"id":"o1","sku":"p1","store":1,"ts":"2026-01-01T00:00:01Z"}

@@ -9,35 +9,7 @@ import Testing
 /// A changed file with a lookup is replayed beside the job and promoted: answers come along.
 @Suite(.serialized) struct LookupPromotionTests {
     private static func file(_ url: String, path: String, price: String) -> String {
-        """
-        version: 1
-        job: {name: lookups, state: ./state, checkpoints: {every: 30ms}}
-        connections:
-          local: {embedded: ./topics}
-          prices: {http: {url: "\(url)"}}
-        streams:
-          orders:
-            from: {topic: orders, connection: local}
-            format: json
-            fields: {id: string, sku: string, ts: timestamp}
-            time: {field: ts, out_of_orderness: 1s}
-            on_error: fail
-        pipelines:
-          priced:
-            from: orders
-            steps:
-              - join:
-                  id: enrich
-                  on: sku
-                  as: p
-                  type: left
-                  lookup:
-                    http: {connection: prices, path: "\(path)/{sku}"}
-                    answer: {price: int64}
-                    cache: {ttl: 2s}
-              - select: {id: id, price: \(price)}
-            to: {topic: priced, connection: local}
-        """
+        LookupPlace.live(url, path: path, price: price, lookup: ["cache: {ttl: 2s}"])
     }
 
     /// A service that gives each answer once, other ones under `/v2`; it counts what it is asked.
