@@ -4,7 +4,7 @@ import Connectors
 struct LimitReader {
     let diagnostics: Diagnostics
 
-    /// So many requests a second, a minute or an hour; nil after telling what is wrong.
+    /// So many requests a second, a minute or an hour; nil without any of them, which the check of shapes tells.
     func rate(_ node: SpecNode) -> RequestRate? {
         let perSecond: Double
         if let rate = node["per_second"]?.integer {
