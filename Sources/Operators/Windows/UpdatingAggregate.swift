@@ -151,8 +151,10 @@ public final class UpdatingAggregate: Operator {
         into output: any Output
     ) throws(JobFailure) {
         var made = made
-        var places = Array(0..<made.count)
+        // Where each row has gone; empty when all stay where they are.
+        var places: [Int] = []
         if let pairs {
+            places = Array(repeating: 0, count: made.count)
             var told: [Int32] = []
             for row in 0..<made.count where !pairs.isFirst(row) {
                 places[row] = told.count
@@ -164,7 +166,8 @@ public final class UpdatingAggregate: Operator {
         var kept = RejectedRows()
         for reject in errors.rejects
         where !turns.isDelete(reject.row) && pairs?.isFirst(reject.row) != true {
-            kept.append(row: places[reject.row], column: reject.column, reason: reject.reason)
+            let row = places.isEmpty ? reject.row : places[reject.row]
+            kept.append(row: row, column: reject.column, reason: reject.reason)
         }
         output.emit(
             kept.rejects.isEmpty ? made : try core.settle(kept, of: made, into: output))
