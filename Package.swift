@@ -75,7 +75,7 @@ let package = Package(
             name: "Connectors",
             dependencies: [
                 "StreamRuntime", "FeatureServe", "RocksDB", "Codecs", "HTTP", "Redis", "CText",
-                "CRdKafka", "CExpat",
+                "CPlatform", "CRdKafka", "CExpat",
             ],
             swiftSettings: strict),
         .target(

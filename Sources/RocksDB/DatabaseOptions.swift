@@ -59,6 +59,11 @@ struct NativeOptions: ~Copyable {
         rocksdb_options_set_max_log_file_size(handle, 4 << 20)
         rocksdb_options_set_level0_file_num_compaction_trigger(
             handle, Int32(options.newFilesMin))
+        // Writes must not wait for the merging as soon as it is due.
+        rocksdb_options_set_level0_slowdown_writes_trigger(
+            handle, Int32(max(20, options.newFilesMin * 3)))
+        rocksdb_options_set_level0_stop_writes_trigger(
+            handle, Int32(max(36, options.newFilesMin * 4)))
         rocksdb_options_set_stats_dump_period_sec(handle, 0)
         rocksdb_options_set_stats_persist_period_sec(handle, 0)
         let table = rocksdb_block_based_options_create()

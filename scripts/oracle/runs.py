@@ -23,15 +23,16 @@ class Failure(Exception):
 
 
 def size(path):
-    """The bytes of all files below `path`."""
-    total = 0
-    for directory, _, files in os.walk(path):
-        for name in files:
+    """The bytes of all files below `path`; a file of several names, as in several checkpoints, counts once."""
+    files = {}
+    for directory, _, names in os.walk(path):
+        for name in names:
             try:
-                total += os.lstat(os.path.join(directory, name)).st_size
+                status = os.lstat(os.path.join(directory, name))
+                files[status.st_dev, status.st_ino] = status.st_size
             except FileNotFoundError:
                 pass
-    return total
+    return sum(files.values())
 
 
 def finish(command, environment, limit):

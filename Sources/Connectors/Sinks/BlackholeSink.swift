@@ -16,6 +16,8 @@ public final class BlackholeSink: Sink {
     private let values = Column(.bytes, capacity: 4096)
     /// The hash of the row of each key, by the key's hash.
     private let hashes = RowHashes()
+    /// How many rows before its turn the slot of a row's key is asked for from memory.
+    private static let ahead = 16
     private var taken: Int64 = 0
     private var rows: Int64 = 0
     private var checksum: UInt64 = 0
@@ -117,6 +119,8 @@ public final class BlackholeSink: Sink {
         let views = values.views
         let bytes = UnsafePointer(values.arena!.base)
         for row in 0..<count {
+            let ahead = row + BlackholeSink.ahead
+            if ahead < count { hashes.prefetch(numbers[ahead]) }
             let kind = changes?[row] ?? 0
             let key = numbers[row]
             if kind == RowChange.updateBefore.rawValue, row + 1 < count, numbers[row + 1] == key {

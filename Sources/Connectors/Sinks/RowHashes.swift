@@ -1,3 +1,5 @@
+import CPlatform
+
 /// The hash of the row of each key, and which keys have changed since that was last asked.
 ///
 /// - Shape: open addressing; a key whose row is gone keeps its slot until the table grows.
@@ -34,6 +36,14 @@ final class RowHashes {
         states.update(repeating: 0, count: capacity)
         used = 0
         hasChanges = false
+    }
+
+    /// Asks for the slot of `key` from memory, for a use that comes soon.
+    @inline(__always)
+    func prefetch(_ key: Int64) {
+        let slot = start(key)
+        millrace_prefetch(slots + slot)
+        millrace_prefetch(states + slot)
     }
 
     /// Gives `key` another row's hash, or none, and returns the one it had.
@@ -78,9 +88,14 @@ final class RowHashes {
     func forgetChanges() { takeChanges { _, _ in } }
 
     @inline(__always)
-    private func find(_ key: Int64) -> Int {
+    private func start(_ key: Int64) -> Int {
         let mixed = UInt64(bitPattern: key) &* 0x9E37_79B9_7F4A_7C15
-        var slot = Int(truncatingIfNeeded: (mixed ^ mixed &>> 32) & UInt64(capacity &- 1))
+        return Int(truncatingIfNeeded: (mixed ^ mixed &>> 32) & UInt64(capacity &- 1))
+    }
+
+    @inline(__always)
+    private func find(_ key: Int64) -> Int {
+        var slot = start(key)
         while states[slot] != 0 && slots[slot].key != key {
             slot = (slot &+ 1) & (capacity &- 1)
         }

@@ -96,6 +96,10 @@ final class EntryIndex {
         return at
     }
 
+    /// Asks for the slot of an entry, for a use that comes soon.
+    @inline(__always)
+    func prefetch(_ hash: Int64) { millrace_prefetch(slots + EntryIndex.start(hash, shift)) }
+
     func remove(_ header: UnsafeMutablePointer<Header>) {
         let at = slot(of: header)
         // Before an empty slot nobody probes on: it may be empty itself.

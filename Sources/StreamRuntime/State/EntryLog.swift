@@ -147,6 +147,36 @@ final class EntryLog {
         }
     }
 
+    /// How many entries `soon` is ahead of `body`.
+    private static let ahead = 16
+
+    /// Calls `body` for every entry of a segment that is not dead, in the order they were appended; and
+    /// before that `soon` for every entry, so that what `body` needs can be asked for from memory.
+    @inline(__always)
+    func forEach(
+        in number: Int, soon: (UnsafeMutablePointer<Header>) -> Void,
+        _ body: (UnsafeMutablePointer<Header>) -> Void
+    ) {
+        let base = segments[number].base
+        let used = segments[number].used
+        var scout = 0
+        var ahead = 0
+        while ahead < EntryLog.ahead, scout < used {
+            let header = (base + scout).assumingMemoryBound(to: Header.self)
+            scout &+= Int(header.pointee.size)
+            ahead &+= 1
+            soon(header)
+        }
+        forEach(in: number) { header in
+            if scout < used {
+                let next = (base + scout).assumingMemoryBound(to: Header.self)
+                scout &+= Int(next.pointee.size)
+                soon(next)
+            }
+            body(header)
+        }
+    }
+
     /// Gives a segment's memory back; whatever lives in it must have moved.
     func release(_ number: Int) {
         order.removeAll { $0 == number }

@@ -46,7 +46,9 @@ public final class StateBackend: Sendable {
         var options = DatabaseOptions()
         options.writeAheadLog = false
         options.filtersInCache = false
-        options.newFilesMin = 8
+        // Files are written sorted and most keys that are not on disk are known not to be, so merging
+        // files gains lookups little, and costs more than all else that is done for state.
+        options.newFilesMin = 64
         options.blockCacheBytes = min(max(memoryBytes / 16, 4 << 20), 1 << 30)
         options.writeBufferBytes = min(max(memoryBytes / 32, 2 << 20), 64 << 20)
         return options

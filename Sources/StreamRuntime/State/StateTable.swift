@@ -202,6 +202,7 @@ public final class StateTable {
         let shift = index.shift
         let mask = index.capacity &- 1
         let body = layout.bodyBytes
+        let asksFilter = spilled > 0
         var slot = begin
         while slot < end {
             let row = rows == nil ? slot : Int(rows.unsafelyUnwrapped[slot])
@@ -225,6 +226,8 @@ public final class StateTable {
                 millrace_prefetch(UnsafeRawPointer(header) + 64)
                 // The key lies behind the value, which may be longer than a cache line.
                 millrace_prefetch(UnsafeRawPointer(header) + body)
+            } else if asksFilter {
+                filter.prefetch(hash)
             }
             entries[slot].header = header
             slot &+= 1
