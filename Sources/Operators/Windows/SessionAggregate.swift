@@ -24,15 +24,32 @@ public final class SessionAggregate: Operator {
     private var fired = Int64.min
     private var forwarded = Int64.min
     private let one = UnsafeMutablePointer<StateEntry>.allocate(capacity: 2)
-    private static let idBytes = 8
+    /// The name of the session of each row of a batch.
+    private let rowNames = SessionNames()
+    /// What is looked for between batches: it serves one lookup at a time.
+    private let probe = SessionNames()
 
     private struct DueSession {
         let span: SessionSpan
         let alarm: SessionAlarms.Alarm
+
+        /// The order of results: by end, then by key.
+        func precedes(_ other: DueSession) -> Bool {
+            if span.end != other.span.end { return span.end < other.span.end }
+            if alarm.hash != other.alarm.hash {
+                return UInt64(bitPattern: alarm.hash) < UInt64(bitPattern: other.alarm.hash)
+            }
+            return alarm.key.lexicographicallyPrecedes(other.alarm.key)
+        }
+
+        func isSame(as other: DueSession) -> Bool {
+            span.id == other.span.id && alarm.hash == other.alarm.hash
+                && alarm.key == other.alarm.key
+        }
     }
 
     init(_ spec: AggregateSpec, gap: Int64, input: Schema) throws(JobFailure) {
-        core = try AggregateCore(spec, countsRows: false, keySuffix: SessionAggregate.idBytes)
+        core = try AggregateCore(spec, countsRows: false, keySuffix: SessionNames.idBytes)
         self.gap = gap
         deferred = RowSorter(schema: input, name: "deferred")
     }
@@ -67,10 +84,11 @@ public final class SessionAggregate: Operator {
     public func process(_ batch: ColumnBatch, into output: any Output) throws(JobFailure) {
         if batch.count == 0 { return }
         let (rows, arguments) = try core.evaluate(batch, into: output)
+        let reach = min(gap, .max / 4) + min(core.spec.allowedLateness, .max / 4)
+        if isAllDirect(rows.order, rows.count, reach) { return try add(rows, arguments) }
         var direct: [Int32] = []
         var waiting: [Int32] = []
         var errors = RejectedRows()
-        let reach = min(gap, .max / 4) + min(core.spec.allowedLateness, .max / 4)
         for row in 0..<rows.count {
             let time = rows.order.eventTimes.int64s[row]
             if time > .max - reach || time < .min + reach {
@@ -82,13 +100,27 @@ public final class SessionAggregate: Operator {
                 waiting.append(Int32(row))
             }
         }
-        if direct.count == rows.count { return try add(rows, arguments) }
         if !errors.rejects.isEmpty { _ = try core.settle(errors, of: rows, into: output) }
         if !waiting.isEmpty { deferred.push(rows.gathered(waiting, count: waiting.count)) }
         if direct.isEmpty { return }
         let part = rows.gathered(direct, count: direct.count)
         let (kept, again) = try core.evaluate(part, into: output)
         try add(kept, again)
+    }
+
+    /// Whether no row of a batch has to wait, or is too far away for a window: the usual case.
+    private func isAllDirect(_ order: RowOrder, _ count: Int, _ reach: Int64) -> Bool {
+        let times = UnsafePointer(order.eventTimes.int64s)
+        let watermarks = UnsafePointer(order.watermarks.int64s)
+        let lowest = max(fired, .min + reach)
+        let highest = Int64.max - reach
+        var row = 0
+        while row < count {
+            let time = times[row]
+            if watermarks[row] > time || time < lowest || time > highest { return false }
+            row &+= 1
+        }
+        return true
     }
 
     /// Fires the sessions that ended, in order, and applies rows that had to wait, each at its time.
@@ -112,7 +144,7 @@ public final class SessionAggregate: Operator {
                 if !waiting.isEmpty { continue }
             }
             guard let time = alarms.next, time <= watermark.micros else { break }
-            try collect(time)
+            try collect(to: watermark.micros)
         }
         if watermark != .endOfTime { fired = max(fired, watermark.micros) }
         forwarded = max(forwarded, watermark.micros)
@@ -140,13 +172,14 @@ public final class SessionAggregate: Operator {
             let held = SessionSpans(entry: entries[row], layout: SessionSpans.layout)
             if !held.extendOnly(times[row], gap: gap) { _ = try place(times[row], held) }
         }
-        let names = Column(.bytes, capacity: count)
+        rowNames.removeAll()
         for row in 0..<count {
             let held = SessionSpans(entry: entries[row], layout: SessionSpans.layout)
-            SessionAggregate.append(keys.bytes.bytes(row), held.id(of: times[row]), to: names)
+            rowNames.append(keys.bytes.bytes(row), id: held.id(of: times[row]))
         }
         try sessions.table(0).resolve(
-            KeyColumn(bytes: names, hashes: keys.hashes), rows: nil, count: count, into: entries)
+            KeyColumn(bytes: rowNames.bytes, hashes: keys.hashes), rows: nil, count: count,
+            into: entries)
         for row in 0..<count { core.values[row] = entries[row].value }
         core.layout.update(
             arguments, order: rows.order, entries: entries, values: core.values, range: 0..<count)
@@ -179,69 +212,58 @@ public final class SessionAggregate: Operator {
 
     private func merge(_ source: Int64, into target: Int64, of key: StateEntry) throws(JobFailure) {
         guard let table = try sessions?.table(0) else { return }
-        try table.find(names(key.key, key.hash, [source]), rows: nil, count: 1, into: one)
+        try table.find(name(key.key, key.hash, source), rows: nil, count: 1, into: one)
         guard one[0].exists else { return }
         let from = one[0]
-        try table.resolve(names(key.key, key.hash, [target]), rows: nil, count: 1, into: one)
+        try table.resolve(name(key.key, key.hash, target), rows: nil, count: 1, into: one)
         core.layout.merge(from, into: one[0])
         try table.remove(from)
     }
 
-    private static func append(
-        _ key: UnsafeBufferPointer<UInt8>, _ id: Int64, to names: Column
-    ) {
-        let arena = names.arena!
-        arena.reserve(key.count + idBytes)
-        let start = arena.count
-        if let base = key.baseAddress { (arena.base + start).update(from: base, count: key.count) }
-        UnsafeMutableRawPointer(arena.base + start + key.count)
-            .storeBytes(of: id.bigEndian, as: Int64.self)
-        arena.count = start + key.count + idBytes
-        names.reserve(1)
-        names.views[names.count] = ByteView.pack(start: start, length: key.count + idBytes)
-        names.setCount(names.count + 1)
-    }
-
-    private func names(
-        _ key: UnsafeBufferPointer<UInt8>, _ hash: Int64, _ ids: [Int64]
+    /// The name of one session, good until the next is asked for.
+    private func name(
+        _ key: UnsafeBufferPointer<UInt8>, _ hash: Int64, _ id: Int64
     ) -> KeyColumn {
-        let names = Column(.bytes, capacity: ids.count)
-        let hashes = Column(.int64, capacity: ids.count)
-        for id in ids {
-            SessionAggregate.append(key, id, to: names)
-            hashes.append(hash)
-        }
-        return KeyColumn(bytes: names, hashes: hashes)
+        probe.removeAll()
+        probe.append(key, hash: hash, id: id)
+        return probe.keys
     }
 
     // MARK: firing
 
-    /// Takes the alarms of `time` and finds what each is about.
-    private func collect(_ time: Int64) throws(JobFailure) {
-        fired = max(fired, time)
-        while let next = alarms.next, next == time {
-            let alarm = alarms.pop()
-            guard let held = try find(alarm.key, alarm.hash),
-                let span = held.all.first(where: { $0.id == alarm.id })
-            else { continue }
-            let closing = span.end + core.spec.allowedLateness
-            if span.hasFired == 0, span.end > time {
-                again(alarm, at: span.end)
-            } else if span.hasFired == 0 {
-                due.append(DueSession(span: span, alarm: alarm))
-            } else if closing > time {
-                again(alarm, at: closing)
-            } else {
-                try forget(span, held)
-            }
+    /// Takes alarms up to `watermark`, those of a moment together, and finds what each is about: as many
+    /// moments as make a batch of results, but one at a time while rows wait to be applied between them.
+    private func collect(to watermark: Int64) throws(JobFailure) {
+        while let time = alarms.next, time <= watermark {
+            fired = max(fired, time)
+            while let next = alarms.next, next == time { try look(at: alarms.pop()) }
+            if due.count >= Limits.firingRows || !waiting.isEmpty || deferred.count > 0 { break }
         }
-        due.sort { left, right in
-            if left.alarm.hash != right.alarm.hash {
-                return UInt64(bitPattern: left.alarm.hash) < UInt64(bitPattern: right.alarm.hash)
-            }
-            return left.alarm.key.lexicographicallyPrecedes(right.alarm.key)
+        due.sort { $0.precedes($1) }
+        // A session that was fired, corrected and lengthened can have two alarms for its end.
+        var kept = 0
+        for at in due.indices where at == 0 || !due[at].isSame(as: due[kept - 1]) {
+            due[kept] = due[at]
+            kept += 1
         }
+        due.removeLast(due.count - kept)
         due.reverse()
+    }
+
+    private func look(at alarm: SessionAlarms.Alarm) throws(JobFailure) {
+        guard let held = try find(alarm.key, alarm.hash), let span = held.span(alarm.id) else {
+            return
+        }
+        let closing = span.end + core.spec.allowedLateness
+        if span.hasFired == 0, span.end > alarm.time {
+            again(alarm, at: span.end)
+        } else if span.hasFired == 0 {
+            due.append(DueSession(span: span, alarm: alarm))
+        } else if closing > alarm.time {
+            again(alarm, at: closing)
+        } else {
+            try forget(span, held)
+        }
     }
 
     private func again(_ alarm: SessionAlarms.Alarm, at time: Int64) {
@@ -253,14 +275,16 @@ public final class SessionAggregate: Operator {
     private func fire(into output: any Output) throws(JobFailure) {
         guard let table = try sessions?.table(0) else { return }
         let part = due.suffix(Limits.firingRows).reversed()
+        probe.removeAll()
         for session in part {
             let alarm = session.alarm
-            try alarm.key.withUnsafeBufferPointer { (key) throws(JobFailure) in
-                try table.find(
-                    self.names(key, alarm.hash, [alarm.id]), rows: nil, count: 1, into: self.one)
-            }
-            precondition(one[0].exists, "a session has rows")
-            core.add(one[0], start: session.span.start, end: session.span.end)
+            alarm.key.withUnsafeBufferPointer { probe.append($0, hash: alarm.hash, id: alarm.id) }
+        }
+        core.reserve(part.count)
+        try table.find(probe.keys, rows: nil, count: part.count, into: core.entries)
+        for (slot, session) in part.enumerated() {
+            precondition(core.entries[slot].exists, "a session has rows")
+            core.add(core.entries[slot], start: session.span.start, end: session.span.end)
         }
         try core.flushResults(into: output)
         for session in part {
@@ -282,11 +306,9 @@ public final class SessionAggregate: Operator {
 
     private func find(_ key: [UInt8], _ hash: Int64) throws(JobFailure) -> SessionSpans? {
         guard let table = try spans?.table(0) else { return nil }
-        let bytes = Column(.bytes, capacity: 1)
-        key.withUnsafeBufferPointer { bytes.append($0) }
-        let hashes = Column(.int64, capacity: 1)
-        hashes.append(hash)
-        try table.find(KeyColumn(bytes: bytes, hashes: hashes), rows: nil, count: 1, into: one)
+        probe.removeAll()
+        key.withUnsafeBufferPointer { probe.append($0, hash: hash, id: nil) }
+        try table.find(probe.keys, rows: nil, count: 1, into: one)
         return one[0].exists ? SessionSpans(entry: one[0], layout: SessionSpans.layout) : nil
     }
 
@@ -295,12 +317,12 @@ public final class SessionAggregate: Operator {
         guard let table = try sessions?.table(0), let spanTable = try spans?.table(0) else {
             return
         }
-        let rest = held.all.filter { $0.id != span.id }
-        let name = names(held.entry.key, held.entry.hash, [span.id])
-        if rest.isEmpty {
+        // Before the key is gone with its last session.
+        let name = self.name(held.entry.key, held.entry.hash, span.id)
+        if held.count == 1 {
             try spanTable.remove(held.entry)
         } else {
-            held.all = rest
+            held.all = held.all.filter { $0.id != span.id }
             spanTable.markChanged(held.entry)
         }
         try table.find(name, rows: nil, count: 1, into: one)
@@ -348,7 +370,7 @@ public final class SessionAggregate: Operator {
         let isSame = joined.count == 1 && joined[0].start == start && joined[0].end == end
         for span in joined where span.hasFired != 0 && !isSame {
             try table.find(
-                names(held.entry.key, held.entry.hash, [span.id]), rows: nil, count: 1,
+                name(held.entry.key, held.entry.hash, span.id), rows: nil, count: 1,
                 into: core.entries)
             core.add(
                 core.entries[0], start: span.start, end: span.end, cause: moment, change: .delete)
@@ -356,7 +378,7 @@ public final class SessionAggregate: Operator {
         }
         let hadFired = joined.contains { $0.hasFired != 0 }
         var span = try place(time, held)
-        let name = names(held.entry.key, held.entry.hash, [span.id])
+        let name = self.name(held.entry.key, held.entry.hash, span.id)
         try table.resolve(name, rows: nil, count: 1, into: core.entries + row)
         core.values[row] = core.entries[row].value
         core.layout.update(

@@ -40,6 +40,17 @@ struct SessionSpans {
         }
     }
 
+    /// The session called `id`, if it is there.
+    func span(_ id: Int64) -> SessionSpan? {
+        let bytes = UnsafeRawBufferPointer(entry.blob(0, of: layout))
+        for index in 0..<count {
+            let span = bytes.loadUnaligned(
+                fromByteOffset: index * MemoryLayout<SessionSpan>.stride, as: SessionSpan.self)
+            if span.id == id { return span }
+        }
+        return nil
+    }
+
     /// Lengthens the only session there is if a row at `time` lies in it or close by; the usual case.
     @inline(__always) func extendOnly(_ time: Int64, gap: Int64) -> Bool {
         let bytes = entry.blob(0, of: layout)
@@ -63,6 +74,43 @@ struct SessionSpans {
             if time >= span.start && time < span.end { return span.id }
         }
         preconditionFailure("a row that was placed lies in a session")
+    }
+}
+
+/// Names of sessions as the tables of state know them, or keys alone, in memory that is used again.
+final class SessionNames {
+    /// Bytes of a session's id behind its key.
+    static let idBytes = 8
+
+    let bytes = Column(.bytes, capacity: 16)
+    private let hashes = Column(.int64, capacity: 16)
+
+    /// What was appended; good until `removeAll`.
+    var keys: KeyColumn { KeyColumn(bytes: bytes, hashes: hashes) }
+
+    func removeAll() {
+        bytes.removeAll()
+        hashes.removeAll()
+    }
+
+    /// Adds a session of a key, or with no id the key itself.
+    func append(_ key: UnsafeBufferPointer<UInt8>, hash: Int64, id: Int64?) {
+        if let id { append(key, id: id) } else { bytes.append(key) }
+        hashes.append(hash)
+    }
+
+    /// Adds the bytes alone, for hashes that are elsewhere.
+    @inline(__always)
+    func append(_ key: UnsafeBufferPointer<UInt8>, id: Int64) {
+        let arena = bytes.arena!
+        let length = key.count + SessionNames.idBytes
+        arena.reserve(length)
+        let start = arena.count
+        if let base = key.baseAddress { (arena.base + start).update(from: base, count: key.count) }
+        UnsafeMutableRawPointer(arena.base + start + key.count)
+            .storeBytes(of: id.bigEndian, as: Int64.self)
+        arena.count = start + length
+        bytes.append(view: ByteView.pack(start: start, length: length))
     }
 }
 

@@ -116,4 +116,59 @@ import Testing
             00:01  3
             """, port: 1)
     }
+
+    @Test func `a session that was corrected and lengthened fires once at its new end`() throws {
+        let harness = try harness(allowed: "00:20")
+        try harness.send(
+            """
+            time   k  v   W
+            00:00  1  1   min
+            00:08  1  2   00:00
+            """)
+        try harness.advance(to: "00:18")
+        try harness.expect(
+            """
+            time          k  window_start  window_end  n  s  change
+            00:17.999999  1  00:00         00:18       2  3  insert
+            """)
+        try harness.send(
+            """
+            time   k  v   W
+            00:24  1  4   00:20
+            00:33  1  8   00:20
+            00:15  1  16  00:20
+            """)
+        try harness.finish()
+        try harness.expect(
+            """
+            time          W      k  window_start  window_end  n  s   change
+            00:17.999999  00:20  1  00:00         00:18       2  3   delete
+            00:42.999999  min    1  00:00         00:43       5  31  insert
+            """)
+    }
+
+    @Test func `sessions that end between two watermarks come by their ends, then by hash`()
+        throws
+    {
+        let harness = try harness()
+        try harness.send(
+            """
+            time   k  v
+            00:03  1  1
+            00:01  2  2
+            00:02  3  4
+            00:30  2  8
+            00:01  4  16
+            """)
+        try harness.finish()
+        try harness.expect(
+            """
+            time          k  window_start  window_end  n  s
+            00:10.999999  2  00:01         00:11       1  2
+            00:10.999999  4  00:01         00:11       1  16
+            00:11.999999  3  00:02         00:12       1  4
+            00:12.999999  1  00:03         00:13       1  1
+            00:39.999999  2  00:30         00:40       1  8
+            """)
+    }
 }
