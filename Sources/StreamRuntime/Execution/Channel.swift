@@ -3,14 +3,18 @@
 /// What waits here is bounded by what one input element makes a task emit, because a blocked task takes
 /// no further element.
 final class Channel {
-    let ring = Ring()
+    let ring: Ring
     private let consumer: WorkerSignal
     /// What it is one of.
     var outlets = Outlets()
     private var refused: [StreamElement] = []
     private var next = 0
 
-    init(consumer: WorkerSignal) { self.consumer = consumer }
+    /// A channel from a task of the worker that `producer` wakes, to one of `consumer`'s.
+    init(producer: WorkerSignal? = nil, consumer: WorkerSignal) {
+        self.consumer = consumer
+        ring = Ring(producer: producer === consumer ? nil : producer)
+    }
 
     var isBlocked: Bool { next < refused.count }
 

@@ -206,7 +206,9 @@ final class JobBuilder {
                 fanout.add(
                     .inPlace(operation, below, figures(step.id, worker)), port: edge.port)
             case .keyed(let columns):
-                let channels = (0..<settings.workers).map { channel(to: edge.to, worker: $0) }
+                let channels = (0..<settings.workers).map {
+                    channel(from: worker, to: edge.to, worker: $0)
+                }
                 var hotKeys: HotKeys?
                 if case .step(let index) = edge.to, !graph.steps[index].hasSummedRows {
                     hotKeys = figures(graph.steps[index].id, worker).hotKeys
@@ -223,7 +225,8 @@ final class JobBuilder {
                 fanout.add(
                     .exchange(
                         Exchange(
-                            columns: nil, channels: [channel(to: edge.to, worker: home)],
+                            columns: nil,
+                            channels: [channel(from: worker, to: edge.to, worker: home)],
                             narrowed: sink.columns.map { ($0, sink.schema) })),
                     port: edge.port)
             }
@@ -231,8 +234,9 @@ final class JobBuilder {
         return fanout
     }
 
-    private func channel(to node: JobGraph.Node, worker: Int) -> Channel {
-        let channel = Channel(consumer: workers[worker].signal)
+    private func channel(from producer: Int, to node: JobGraph.Node, worker: Int) -> Channel {
+        let channel = Channel(
+            producer: workers[producer].signal, consumer: workers[worker].signal)
         let place = TaskPlace(node: node, worker: worker)
         rings[place, default: []].append(channel.ring)
         senders[place, default: []].append(sender)

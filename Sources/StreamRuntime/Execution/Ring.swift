@@ -10,17 +10,20 @@ final class Ring: @unchecked Sendable {
     private let slots: UnsafeMutablePointer<StreamElement?>
     private let cursors: UnsafeMutablePointer<UInt64>
     private let mask: UInt64
+    /// Woken when the consumer has made room, if it is another worker than the consumer's.
+    private let producer: WorkerSignal?
 
     private static let headCell = 0
     private static let tailCell = 16
 
-    init(slots count: Int = Limits.ringSlots) {
+    init(slots count: Int = Limits.ringSlots, producer: WorkerSignal? = nil) {
         precondition(count > 0 && count & (count - 1) == 0, "a power of two")
         slots = .allocate(capacity: count)
         slots.initialize(repeating: nil, count: count)
         cursors = .allocate(capacity: 32)
         cursors.initialize(repeating: 0, count: 32)
         mask = UInt64(count - 1)
+        self.producer = producer
     }
 
     deinit {
@@ -42,11 +45,14 @@ final class Ring: @unchecked Sendable {
     /// Takes the first element, if there is one.
     func take() -> StreamElement? {
         let head = millrace_load_relaxed(cursors + Ring.headCell)
-        guard millrace_load_acquire(cursors + Ring.tailCell) != head else { return nil }
+        let tail = millrace_load_acquire(cursors + Ring.tailCell)
+        guard tail != head else { return nil }
         let slot = slots + Int(head & mask)
         let element = slot.pointee
         slot.pointee = nil
         millrace_store_release(cursors + Ring.headCell, head &+ 1)
+        // A producer that found no room goes on while half of what it sent is still here.
+        if let producer, tail &- head == mask &>> 1 &+ 1 { producer.notify() }
         return element
     }
 

@@ -87,6 +87,7 @@ final class Worker {
 
     private func loop() throws(JobFailure) {
         var quietRounds = 0
+        var isParking = false
         // A round looks at every task: with many of them a few rounds take as long.
         let spinRounds = max(2, Limits.spinRounds * 8 / max(tasks.count, 8))
         while !control.stopRequested.load(ordering: .relaxed) {
@@ -96,12 +97,18 @@ final class Worker {
             }
             try relieve(isBusy: isBusy)
             if isBusy {
+                if isParking { signal.stay() }
+                isParking = false
                 quietRounds = 0
             } else if quietRounds < spinRounds {
                 quietRounds += 1
                 millrace_pause()
-            } else {
+            } else if isParking {
                 signal.park()
+                isParking = false
+            } else {
+                signal.prepare()
+                isParking = true
             }
         }
     }
