@@ -110,7 +110,9 @@ final class SessionNames {
         UnsafeMutableRawPointer(arena.base + start + key.count)
             .storeBytes(of: id.bigEndian, as: Int64.self)
         arena.count = start + length
-        bytes.append(view: ByteView.pack(start: start, length: length))
+        bytes.reserve(1)
+        bytes.views[bytes.count] = ByteView.pack(start: start, length: length)
+        bytes.setCount(bytes.count + 1)
     }
 }
 
