@@ -19,7 +19,7 @@ final class SpillFilter {
     private(set) var added = 0
     private let meter: MemoryMeter
 
-    private static let firstKeys = 16 << 10
+    private static let firstKeys = 4 << 10
     private static let bitsPerKey = 16
 
     init(meter: MemoryMeter) { self.meter = meter }
