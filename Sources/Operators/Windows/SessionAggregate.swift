@@ -318,14 +318,14 @@ public final class SessionAggregate: Operator {
             return
         }
         // Before the key is gone with its last session.
-        let name = self.name(held.entry.key, held.entry.hash, span.id)
+        let session = name(held.entry.key, held.entry.hash, span.id)
         if held.count == 1 {
             try spanTable.remove(held.entry)
         } else {
             held.all = held.all.filter { $0.id != span.id }
             spanTable.markChanged(held.entry)
         }
-        try table.find(name, rows: nil, count: 1, into: one)
+        try table.find(session, rows: nil, count: 1, into: one)
         if one[0].exists { try table.remove(one[0]) }
     }
 

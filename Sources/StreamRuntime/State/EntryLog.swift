@@ -151,7 +151,7 @@ final class EntryLog {
     private static let ahead = 16
 
     /// Calls `body` for every entry of a segment that is not dead, in the order they were appended; and
-    /// before that `soon` for every entry, so that what `body` needs can be asked for from memory.
+    /// some entries before that `soon`, so that what `body` needs can be asked for from memory.
     @inline(__always)
     func forEach(
         in number: Int, soon: (UnsafeMutablePointer<Header>) -> Void,
@@ -159,21 +159,20 @@ final class EntryLog {
     ) {
         let base = segments[number].base
         let used = segments[number].used
+        var at = 0
         var scout = 0
-        var ahead = 0
-        while ahead < EntryLog.ahead, scout < used {
-            let header = (base + scout).assumingMemoryBound(to: Header.self)
-            scout &+= Int(header.pointee.size)
-            ahead &+= 1
-            soon(header)
-        }
-        forEach(in: number) { header in
-            if scout < used {
+        var lead = 0
+        while at < used {
+            while lead < EntryLog.ahead, scout < used {
                 let next = (base + scout).assumingMemoryBound(to: Header.self)
                 scout &+= Int(next.pointee.size)
-                soon(next)
+                lead &+= 1
+                if next.pointee.flags & StateEntry.Flag.dead == 0 { soon(next) }
             }
-            body(header)
+            let header = (base + at).assumingMemoryBound(to: Header.self)
+            at &+= Int(header.pointee.size)
+            lead &-= 1
+            if header.pointee.flags & StateEntry.Flag.dead == 0 { body(header) }
         }
     }
 

@@ -55,10 +55,11 @@ final class SpillFilter {
     @inline(__always)
     func mayContain(_ hash: Int64) -> Bool {
         let mixed = SpillFilter.mixed(hash)
+        let all = SpillFilter.bits(mixed)
         var at = 0
         while at < levels.count {
             let block = SpillFilter.block(mixed, levels[at])
-            var bits = SpillFilter.bits(mixed)
+            var bits = all
             var isThere = true
             var turn = 0
             while turn < 7 {

@@ -133,11 +133,11 @@ extension StateTable {
         records: RecordBuffer
     ) {
         log.seal(number)
-        let asked = { (header: UnsafeMutablePointer<Header>) in
+        let ask = { (header: UnsafeMutablePointer<Header>) in
             self.index.prefetch(header.pointee.hash)
             self.filter.prefetch(header.pointee.hash)
         }
-        log.forEach(in: number, soon: asked) { header in
+        log.forEach(in: number, soon: ask) { header in
             let flags = header.pointee.flags
             let isRemoved = flags & Flag.removed != 0
             let isDirty = flags & Flag.dirty != 0
