@@ -147,28 +147,40 @@ import Testing
             """)
     }
 
-    @Test func `sessions that end between two watermarks come by their ends, then by hash`()
-        throws
+    private final class Batches: Output {
+        /// The ends of the sessions of each batch.
+        var ends: [[Int64]] = []
+
+        func emit(_ batch: ColumnBatch, port: Int) {
+            ends.append((0..<batch.count).map { batch.order.eventTimes.int64s[$0] + 1 })
+        }
+    }
+
+    @Test func `sessions that end between two watermarks leave in one batch, by their ends`() throws
     {
-        let harness = try harness()
-        try harness.send(
-            """
-            time   k  v
-            00:03  1  1
-            00:01  2  2
-            00:02  3  4
-            00:30  2  8
-            00:01  4  16
-            """)
-        try harness.finish()
-        try harness.expect(
-            """
-            time          k  window_start  window_end  n  s
-            00:10.999999  4  00:01         00:11       1  16
-            00:10.999999  2  00:01         00:11       1  2
-            00:11.999999  3  00:02         00:12       1  4
-            00:12.999999  1  00:03         00:13       1  1
-            00:39.999999  2  00:30         00:40       1  8
-            """)
+        let schema = Schema([Field("k", .int64)])
+        let plan = try ExpressionCompiler(schema: schema).compileAggregates(
+            [(name: "n", text: "count(*)")], keys: ["k"])
+        let step = try AggregateSpec(
+            window: .session(gap: 10 * second), plan: plan, allowedLateness: 0, latePort: 1
+        ).makeOperator(input: schema)
+        try step.open(
+            OperatorContext(
+                stepId: "step", ordinal: 0, worker: 0, workers: 1, state: StateStore(),
+                counters: StepCounters()))
+        let batch = ColumnBatch(schema: schema, capacity: 4)
+        for (row, start) in [3, 1, 2, 30].enumerated() {
+            batch.columns[0].append(Int64(row))
+            batch.order.append(
+                eventTime: Int64(start) * second, watermark: .min, origin: 0, offset: Int64(row))
+        }
+        batch.count = 4
+        batch.keys = KeyEncoder(columns: [0]).encode(batch)
+        let output = Batches()
+        try step.process(batch, into: output)
+        while try step.advance(to: EventTime(micros: 20 * second), into: output) == .more {}
+        #expect(output.ends == [[11 * second, 12 * second, 13 * second]])
+        while try step.advance(to: .endOfTime, into: output) == .more {}
+        #expect(output.ends.last == [40 * second])
     }
 }
